@@ -1,0 +1,102 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Shared by every Swift target: Swift 6 mode, explicit imports, warnings as errors, strict memory safety.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+    .strictMemorySafety(),
+    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+]
+
+func module(_ name: String, _ dependencies: [Target.Dependency], settings: [SwiftSetting] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict + settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies + ["TestKit", "Wire"], swiftSettings: strict)
+}
+
+/// `FUZZ=1 swift build --product fuzz-…` adds the fuzz targets; they need `-sanitize=fuzzer` and lld (see scripts/fuzz).
+func fuzz(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies + ["CFuzzer", "Wire"], swiftSettings: strict)
+}
+let fuzzTargets: [Target] =
+    Context.environment["FUZZ"] == nil
+    ? []
+    : [
+        .target(name: "CFuzzer"),
+        fuzz("fuzz-stun", ["ICE"]),
+        fuzz("fuzz-rtp", ["RTP"]),
+        fuzz("fuzz-rtcp", ["RTP"]),
+        fuzz("fuzz-sdp", ["SDP"]),
+        fuzz("fuzz-sdpfrag", ["SDP"]),
+        fuzz("fuzz-http", ["HTTP"]),
+        fuzz("fuzz-settings", ["Server"]),
+    ]
+
+let package = Package(
+    name: "martlet",
+    products: [
+        .library(name: "MartletKit", targets: ["Server"]),
+        .executable(name: "martlet", targets: ["martlet"]),
+        .executable(name: "martlet-bench", targets: ["martlet-bench"]),
+    ],
+    targets: [
+        // C: system libraries and macro shims.
+        .target(name: "CLinux"),
+        .target(name: "CAllocationCounter"),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CSRTP", pkgConfig: "libsrtp2", providers: [.apt(["libsrtp2-dev"])]),
+        .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+
+        // L0
+        module("Wire", [], settings: [.enableExperimentalFeature("Lifetimes")]),
+
+        // L1: sans-IO protocols.
+        module("Codecs", ["Wire"]),
+        module("RTP", ["Wire", "Codecs"]),
+        module("SDP", ["Wire"]),
+        module("ICE", ["Wire"]),
+        module("Secure", ["Wire", "COpenSSL", "CSRTP"]),
+        module("WebRTC", ["Wire", "ICE", "Secure", "RTP", "SDP", "Codecs"]),
+        module("HTTP", ["Wire"]),
+
+        // L2
+        module("Streams", ["Wire", "RTP", "Codecs"]),
+
+        // L3
+        module("Loop", ["Wire", "CLinux"]),
+
+        // L4
+        module(
+            "Server", ["Wire", "Codecs", "RTP", "SDP", "ICE", "Secure", "WebRTC", "HTTP", "Streams", "Loop", "CYAML"]),
+
+        // L5
+        .executableTarget(name: "martlet", dependencies: ["Server"], swiftSettings: strict),
+        .executableTarget(
+            name: "martlet-bench",
+            dependencies: [
+                "CAllocationCounter", "Wire", "Codecs", "RTP", "SDP", "ICE", "Secure", "WebRTC", "HTTP", "Streams", "Loop",
+                "Server",
+            ], swiftSettings: strict),
+
+        // Tests
+        .target(name: "TestKit", dependencies: ["Wire"], path: "Tests/TestKit", swiftSettings: strict),
+        tests("WireTests", []),
+        tests("CodecsTests", ["Codecs"]),
+        tests("RTPTests", ["RTP", "Codecs"]),
+        tests("SDPTests", ["SDP"]),
+        tests("ICETests", ["ICE", "Secure"]),
+        tests("SecureTests", ["Secure", "COpenSSL", "CSRTP"]),
+        tests("WebRTCTests", ["WebRTC", "SDP", "ICE", "Secure", "RTP", "Codecs"]),
+        tests("HTTPTests", ["HTTP"]),
+        tests("StreamsTests", ["Streams", "Loop", "RTP", "Codecs"]),
+        tests("LoopTests", ["Loop", "CLinux"]),
+        tests(
+            "ServerTests", ["Server", "Loop", "HTTP", "Secure", "WebRTC", "SDP", "ICE", "RTP", "Streams", "Codecs"]),
+    ] + fuzzTargets
+)

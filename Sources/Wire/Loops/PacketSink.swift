@@ -1,0 +1,14 @@
+/// What a packet is, as far as the order of sending is concerned.
+@frozen public enum PacketClass: UInt8, Hashable, Sendable { case audio, video, retransmission, padding }
+
+/// Where a track's rewritten packets go: one viewer's transport.
+///
+/// Implementations are actors on the viewer's loop; these are their synchronous doors, to be called
+/// on that loop's thread only. Numbering, encryption and pacing happen behind the door.
+public protocol PacketSink: AnyObject, Sendable {
+    /// Hands over one complete RTP packet of at most `maximumSize` bytes, written by `write`.
+    ///
+    /// - Returns: `false` when the packet was dropped (no selected address yet, keys missing, queue full);
+    ///   the sink has counted it.
+    func enqueue(_ packetClass: PacketClass, maximumSize: Int, _ write: (inout OutputRawSpan) -> Void) -> Bool
+}
