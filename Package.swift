@@ -80,7 +80,8 @@ let package = Package(
         .executableTarget(
             name: "martlet-bench",
             dependencies: [
-                "CAllocationCounter", "Wire", "Codecs", "RTP", "SDP", "ICE", "Secure", "WebRTC", "HTTP", "Streams", "Loop",
+                "CAllocationCounter", "Wire", "Codecs", "RTP", "SDP", "ICE", "Secure", "WebRTC", "HTTP", "Streams",
+                "Loop",
                 "Server",
             ], swiftSettings: strict),
 

@@ -73,7 +73,9 @@ extension SocketAddress: CustomStringConvertible {
             } else if piece.contains("."), index == pieces.count - 1, let address = ipv4(piece) {
                 halves[halves.count - 1] += [UInt16(address >> 16), UInt16(truncatingIfNeeded: address)]
             } else {
-                guard piece.utf8.count <= 4, piece.first != "+", let group = UInt16(piece, radix: 16) else { return nil }
+                guard piece.utf8.count <= 4, piece.first != "+", let group = UInt16(piece, radix: 16) else {
+                    return nil
+                }
                 halves[halves.count - 1].append(group)
             }
         }
