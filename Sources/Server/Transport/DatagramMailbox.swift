@@ -1,0 +1,76 @@
+import Loop
+import Synchronization
+import Wire
+
+/// Datagrams on their way from the receiving loop to another one: a batch per wake-up, copied, without allocation.
+final class DatagramMailbox: Sendable {
+    /// What one loop may fall behind before datagrams are dropped: some tens of milliseconds at full rate.
+    static let byteCapacity = 4 * 1024 * 1024
+    static let packetCapacity = 4096
+
+    private struct Entry {
+        var transport: PeerTransport
+        var tuple: TransportTuple
+        var arrival: Instant
+    }
+
+    private struct Box: ~Copyable {
+        var packets = PacketBatch(byteCapacity: byteCapacity, packetCapacity: packetCapacity)
+        var entries: [Entry] = []
+
+        mutating func removeAll() {
+            packets.removeAll()
+            entries.removeAll(keepingCapacity: true)
+        }
+    }
+
+    /// The reader's half, confined to the target loop.
+    private actor Reader: LoopActor {
+        nonisolated let eventLoop: EventLoop
+        nonisolated var loop: any LoopExecutor { eventLoop }
+        nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.asUnownedSerialExecutor() }
+        private var box = Box()
+
+        init(on loop: EventLoop) { eventLoop = loop }
+
+        func drain(_ shared: borrowing Mutex<Box>) {
+            shared.withLock { swap(&$0, &box) }
+            for (index, entry) in box.entries.enumerated() {
+                box.packets.withMutablePacket(at: index) { datagram in
+                    entry.transport.receive(&datagram, on: entry.tuple, at: entry.arrival)
+                }
+            }
+            box.removeAll()
+        }
+    }
+
+    let loop: EventLoop
+    private let shared = Mutex(Box())
+    private let reader: Reader
+    private let signal: Mutex<LoopSignal?> = Mutex(nil)
+
+    init(to loop: EventLoop) {
+        self.loop = loop
+        reader = Reader(on: loop)
+    }
+
+    /// Makes the mailbox deliver. On the target loop, once.
+    func open() {
+        let signal = loop.makeSignal(name: "datagram mailbox") { [weak self] in
+            guard let self else { return }
+            reader.onLoop { $0.drain(shared) }
+        }
+        self.signal.withLock { $0 = signal }
+    }
+
+    /// Copies a datagram for the other loop; `false` when the mailbox is full.
+    func append(_ datagram: RawSpan, for transport: PeerTransport, on tuple: TransportTuple, at now: Instant) -> Bool {
+        let fitted = shared.withLock { box in
+            guard box.entries.count < Self.packetCapacity, box.packets.append(copying: datagram) else { return false }
+            box.entries.append(Entry(transport: transport, tuple: tuple, arrival: now))
+            return true
+        }
+        if fitted { signal.withLock { $0 }?.raise() }
+        return fitted
+    }
+}

@@ -1,0 +1,177 @@
+import ICE
+import Loop
+import Wire
+
+/// Sends every datagram of the media port to the transport it belongs to (RFC 7983; ICE-1, ICE-2).
+///
+/// Runs on the loop that receives. Checks (STUN) go by the receiver's half of their USERNAME, everything else by the
+/// exact tuple; what belongs to nobody is counted and dropped without an answer. A tuple is first mapped when a check
+/// names a known session, so that the handshake that follows at once finds its way; the session itself decides what it
+/// accepts from a tuple that has not proved itself.
+actor Demultiplexer: LoopActor {
+    nonisolated let eventLoop: EventLoop
+    nonisolated var loop: any LoopExecutor { eventLoop }
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.asUnownedSerialExecutor() }
+
+    /// Tuples one session may occupy: the 8 its agent keeps and as many that still have to prove themselves.
+    static let maximumTuplesPerTransport = 16
+
+    struct Statistics: Sendable {
+        var datagrams: UInt64 = 0
+        var bytes: UInt64 = 0
+        var unknownTuple: UInt64 = 0
+        var unknownUfrag: UInt64 = 0
+        var unknownKind: UInt64 = 0
+        /// Checks not looked at because their source failed too many before.
+        var limitedChecks: UInt64 = 0
+        /// Datagrams dropped because a loop did not take its batch in time.
+        var mailboxOverflow: UInt64 = 0
+        var tuples = 0
+        var sessions = 0
+    }
+
+    private var byTuple: [TransportTuple: PeerTransport] = [:]
+    private var byUfrag: [UfragKey: PeerTransport] = [:]
+    private var tuples: [PeerID: [TransportTuple]] = [:]
+    private var mailboxes: [ObjectIdentifier: DatagramMailbox] = [:]
+    private var limiter: IntegrityFailureLimiter
+    private var statistics = Statistics()
+    private var receivers: [UDPReceiver] = []
+
+    init(on loop: EventLoop, limiterSeed: UInt64) {
+        eventLoop = loop
+        limiter = IntegrityFailureLimiter(seed: limiterSeed)
+    }
+
+    /// Starts to receive on `sockets`; other loops get their datagrams through `mailboxes`.
+    func start(_ sockets: [UDPSocket], mailboxes: [DatagramMailbox]) throws(LoopError) {
+        for mailbox in mailboxes { self.mailboxes[ObjectIdentifier(mailbox.loop)] = mailbox }
+        for socket in sockets {
+            receivers.append(
+                try UDPReceiver(socket, on: eventLoop) { [weak self] batch in
+                    self?.onLoop { $0.receive(&batch) }
+                })
+        }
+    }
+
+    func stop() {
+        for receiver in receivers { receiver.close() }
+        receivers = []
+    }
+
+    // MARK: datagrams
+
+    private func receive(_ batch: inout DatagramBatch) {
+        let now = eventLoop.now
+        for index in 0..<batch.count {
+            let tuple = batch.tuple(at: index)
+            batch.withMutableBytes(at: index) { datagram in
+                statistics.datagrams &+= 1
+                statistics.bytes &+= UInt64(datagram.byteCount)
+                guard let transport = destination(of: datagram.bytes, on: tuple, at: now) else { return }
+                if transport.eventLoop === eventLoop {
+                    transport.receive(&datagram, on: tuple, at: now)
+                } else if mailboxes[ObjectIdentifier(transport.eventLoop)]?
+                    .append(datagram.bytes, for: transport, on: tuple, at: now) != true
+                {
+                    statistics.mailboxOverflow &+= 1
+                }
+            }
+        }
+    }
+
+    private func destination(of datagram: RawSpan, on tuple: TransportTuple, at now: Instant) -> PeerTransport? {
+        switch DatagramKind(datagram) {
+        case .stun: return destination(ofCheck: datagram, on: tuple, at: now)
+        case .dtls, .rtp, .rtcp:
+            guard let transport = byTuple[tuple] else {
+                statistics.unknownTuple &+= 1
+                return nil
+            }
+            return transport
+        case .zrtp, .turnChannel, .unknown:
+            statistics.unknownKind &+= 1
+            return nil
+        }
+    }
+
+    private func destination(ofCheck datagram: RawSpan, on tuple: TransportTuple, at now: Instant) -> PeerTransport? {
+        guard let ufrag = UfragKey.receiver(of: datagram), let transport = byUfrag[ufrag] else {
+            statistics.unknownUfrag &+= 1
+            return nil
+        }
+        if let known = byTuple[tuple], known === transport { return transport }
+        guard limiter.allows(tuple.remote, at: now) else {
+            statistics.limitedChecks &+= 1
+            return nil
+        }
+        if byTuple[tuple] == nil { map(tuple, to: transport) }
+        return transport
+    }
+
+    private func map(_ tuple: TransportTuple, to transport: PeerTransport) {
+        var list = tuples[transport.peerID] ?? []
+        guard list.count < Self.maximumTuplesPerTransport else { return }
+        list.append(tuple)
+        tuples[transport.peerID] = list
+        byTuple[tuple] = transport
+    }
+
+    // MARK: sessions
+
+    /// Makes a session reachable; to be done before its answer is sent (ICE-Q7).
+    func register(_ transport: PeerTransport) {
+        byUfrag[transport.localUfrag] = transport
+        tuples[transport.peerID] = []
+    }
+
+    /// A tuple proved itself to `transport`, whoever it was mapped to before.
+    nonisolated func add(_ tuple: TransportTuple, for transport: PeerTransport) {
+        perform { $0.adopt(tuple, for: transport) }
+    }
+
+    private func adopt(_ tuple: TransportTuple, for transport: PeerTransport) {
+        guard tuples[transport.peerID] != nil, byTuple[tuple] !== transport else { return }
+        if let previous = byTuple[tuple] { tuples[previous.peerID]?.removeAll { $0 == tuple } }
+        byTuple[tuple] = nil
+        map(tuple, to: transport)
+    }
+
+    nonisolated func remove(_ tuple: TransportTuple, of transport: PeerTransport) {
+        perform { demultiplexer in
+            guard demultiplexer.byTuple[tuple] === transport else { return }
+            demultiplexer.byTuple[tuple] = nil
+            demultiplexer.tuples[transport.peerID]?.removeAll { $0 == tuple }
+        }
+    }
+
+    nonisolated func removeAll(of transport: PeerTransport) {
+        perform { demultiplexer in
+            for tuple in demultiplexer.tuples.removeValue(forKey: transport.peerID) ?? []
+            where demultiplexer.byTuple[tuple] === transport { demultiplexer.byTuple[tuple] = nil }
+            if demultiplexer.byUfrag[transport.localUfrag] === transport {
+                demultiplexer.byUfrag[transport.localUfrag] = nil
+            }
+        }
+    }
+
+    /// A check from this source did not know the password.
+    nonisolated func checkFailed(from address: SocketAddress) {
+        perform { $0.limiter.failed(address, at: $0.eventLoop.now) }
+    }
+
+    private nonisolated func perform(_ change: @escaping @Sendable (isolated Demultiplexer) -> Void) {
+        if eventLoop.isCurrent {
+            onLoop { change($0) }
+        } else {
+            eventLoop.execute { self.onLoop { change($0) } }
+        }
+    }
+
+    var snapshot: Statistics {
+        var snapshot = statistics
+        snapshot.tuples = byTuple.count
+        snapshot.sessions = byUfrag.count
+        return snapshot
+    }
+}

@@ -1,0 +1,194 @@
+import ICE
+import Loop
+import Secure
+import WebRTC
+import Wire
+
+/// One WebRTC session's transport on its loop: selected address, keys, and what all its streams share.
+///
+/// Datagrams enter through ``receive(_:on:at:)``, viewers' packets leave through ``enqueue(_:maximumSize:_:)``; both are
+/// synchronous doors of the loop's thread. The state of the connection lives in ``TransportEngine``.
+actor PeerTransport: LoopActor, PacketSink {
+    nonisolated let peerID: PeerID
+    nonisolated let localUfrag: UfragKey
+    nonisolated let eventLoop: EventLoop
+    nonisolated var loop: any LoopExecutor { eventLoop }
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.asUnownedSerialExecutor() }
+
+    /// What this transport moved and dropped, copied out.
+    struct Statistics: Sendable {
+        var packetsReceived: UInt64 = 0
+        var bytesReceived: UInt64 = 0
+        var packetsSent: UInt64 = 0
+        var bytesSent: UInt64 = 0
+        /// Outgoing packets dropped because no address is selected or no keys are there yet.
+        var packetsUnsendable: UInt64 = 0
+        /// Outgoing packets the send arena had no room for.
+        var packetsOverflowed: UInt64 = 0
+        var drops = TransportDropCounters()
+        var selectedTuple: TransportTuple?
+        var profile: SRTPProfile?
+    }
+
+    private let engine: TransportEngine
+    private let arena: SendArena
+    private let demultiplexer: Demultiplexer
+    private var receiver: (any TransportOwner)?
+    private var timer: (any LoopTimer)?
+    private var statistics = Statistics()
+    private var control: [UInt8] = []
+    private var isClosed = false
+
+    init(
+        peerID: PeerID, localUfrag: UfragKey, configuration: TransportConfiguration, loop: EventLoop, arena: SendArena,
+        demultiplexer: Demultiplexer, startedAt now: Instant
+    ) {
+        self.peerID = peerID
+        self.localUfrag = localUfrag
+        eventLoop = loop
+        self.arena = arena
+        self.demultiplexer = demultiplexer
+        engine = TransportEngine(configuration, startedAt: now)
+    }
+
+    /// Begins to count time and to deliver to `owner`. The owner is let go when the transport has closed.
+    func start(owner: any TransportOwner) {
+        receiver = owner
+        timer = eventLoop.makeTimer(name: "peer transport") { [weak self] in self?.onLoop { $0.deadlineReached() } }
+        armTimer()
+    }
+
+    // MARK: in
+
+    /// Takes one datagram from the demultiplexer, decrypting in place.
+    nonisolated func receive(_ datagram: inout MutableRawSpan, on tuple: TransportTuple, at now: Instant) {
+        onLoop { $0.process(&datagram, on: tuple, at: now) }
+    }
+
+    private func process(_ datagram: inout MutableRawSpan, on tuple: TransportTuple, at now: Instant) {
+        guard !isClosed else { return }
+        statistics.packetsReceived &+= 1
+        statistics.bytesReceived &+= UInt64(datagram.byteCount)
+        switch engine.received(&datagram, on: tuple, at: now) {
+        case .rtp(let byteCount):
+            receiver?.transportReceived(rtp: datagram.bytes.extracting(first: byteCount), at: now)
+        case .rtcp(let byteCount):
+            receiver?.transportReceived(rtcp: datagram.bytes.extracting(first: byteCount), at: now)
+        case .consumed:
+            settle()
+        case .refusedCheck:
+            demultiplexer.checkFailed(from: tuple.remote)
+            settle()
+        }
+    }
+
+    private func deadlineReached() {
+        guard !isClosed else { return }
+        engine.deadlineReached(at: eventLoop.now)
+        settle()
+    }
+
+    /// Sends what the engine has to say, acts on what changed and arms the next deadline.
+    private func settle() {
+        engine.drainOutput { tuple, bytes in
+            _ = arena.onLoop { arena in
+                arena.append(along: tuple, maximumSize: bytes.byteCount) { $0.append(contentsOf: bytes) }
+            }
+        }
+        while let event = engine.takeEvent() {
+            switch event {
+            case .tupleAdded(let tuple): demultiplexer.add(tuple, for: self)
+            case .tupleRemoved(let tuple): demultiplexer.remove(tuple, of: self)
+            case .selected(let tuple): statistics.selectedTuple = tuple
+            case .connected(let profile):
+                statistics.profile = profile
+                receiver?.transportConnected()
+            case .closed(let reason): finish(reason)
+            }
+        }
+        armTimer()
+    }
+
+    private func armTimer() {
+        guard !isClosed, let deadline = engine.nextDeadline else {
+            timer?.cancel()
+            return
+        }
+        if timer?.deadline != deadline { timer?.schedule(at: deadline) }
+    }
+
+    // MARK: out
+
+    nonisolated func enqueue(
+        _ packetClass: PacketClass, maximumSize: Int, _ write: (inout OutputRawSpan) -> Void
+    ) -> Bool {
+        onLoop { $0.send(maximumSize: maximumSize, write) }
+    }
+
+    nonisolated func enqueueControl(_ packet: RawSpan) -> Bool {
+        onLoop { $0.sendControl(packet) }
+    }
+
+    private func send(maximumSize: Int, _ write: (inout OutputRawSpan) -> Void) -> Bool {
+        guard engine.isConnected, let tuple = engine.selectedTuple else {
+            statistics.packetsUnsendable &+= 1
+            return false
+        }
+        var byteCount = 0
+        let engine = engine
+        let fitted = arena.onLoop { arena in
+            arena.append(along: tuple, maximumSize: maximumSize + SRTPProfile.maximumTagLength) { output in
+                write(&output)
+                if !engine.protect(&output) { output.removeAll() }
+                byteCount = output.byteCount
+            }
+        }
+        guard fitted, byteCount > 0 else {
+            statistics.packetsOverflowed &+= 1
+            return false
+        }
+        statistics.packetsSent &+= 1
+        statistics.bytesSent &+= UInt64(byteCount)
+        return true
+    }
+
+    private func sendControl(_ packet: RawSpan) -> Bool {
+        guard engine.isConnected, let tuple = engine.selectedTuple else { return false }
+        control.removeAll(keepingCapacity: true)
+        control.append(contentsOf: packet)
+        guard engine.protectControl(&control) else { return false }
+        return arena.onLoop { arena in
+            arena.append(along: tuple, maximumSize: control.count) { output in
+                control.withBytes { output.append(contentsOf: $0) }
+            }
+        }
+    }
+
+    // MARK: end
+
+    /// Ends the session: the peer gets `farewell` (RTCP, plaintext) and close_notify.
+    func close(farewell: [UInt8] = []) {
+        guard !isClosed else { return }
+        if !farewell.isEmpty { _ = farewell.withBytes { sendControl($0) } }
+        engine.close()
+        settle()
+    }
+
+    private func finish(_ reason: TransportCloseReason) {
+        guard !isClosed else { return }
+        isClosed = true
+        timer?.cancel()
+        timer = nil
+        demultiplexer.removeAll(of: self)
+        let receiver = receiver
+        self.receiver = nil
+        receiver?.transportClosed(reason)
+    }
+
+    var snapshot: Statistics {
+        var snapshot = statistics
+        snapshot.drops = engine.drops
+        snapshot.selectedTuple = engine.selectedTuple
+        return snapshot
+    }
+}

@@ -1,0 +1,28 @@
+import Loop
+import Wire
+
+/// One loop's way out to the network: the datagrams of a turn, sent together when the turn ends.
+///
+/// Every loop sends on the same sockets through an arena of its own, so nothing is shared between threads.
+actor SendArena: LoopActor {
+    nonisolated let eventLoop: EventLoop
+    nonisolated var loop: any LoopExecutor { eventLoop }
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.asUnownedSerialExecutor() }
+
+    private var sender: DatagramSender?
+
+    init(on loop: EventLoop) { eventLoop = loop }
+
+    /// Gives the arena its sockets. Once, before the first packet.
+    func open(_ sockets: [UDPSocket]) throws(LoopError) {
+        sender = try DatagramSender(on: eventLoop, sockets: sockets)
+    }
+
+    /// Appends one datagram along `tuple`, written by `write`; `false` when it was dropped (the sender counts it).
+    func append(along tuple: TransportTuple, maximumSize: Int, _ write: (inout OutputRawSpan) -> Void) -> Bool {
+        guard let sender else { return false }
+        return sender.append(to: tuple.remote, from: tuple.local, maximumSize: maximumSize, write)
+    }
+
+    var statistics: DatagramSender.Statistics { sender?.statistics ?? DatagramSender.Statistics() }
+}

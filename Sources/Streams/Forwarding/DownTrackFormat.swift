@@ -1,0 +1,31 @@
+public import RTP
+public import Wire
+
+/// How one viewer wants one track: what it negotiated, and where its numbering starts.
+public struct DownTrackFormat: Sendable {
+    public var track: TrackFormat
+    public var payloadType: UInt8
+    public var ssrc: UInt32
+    /// The viewer's header extension ids of this media section, and its MID.
+    public var extensions: HeaderExtensionMap
+    public var mid: [UInt8]
+    /// Random; the sequence number below 32768, so that SRTP's roll-over counter starts at 0 on both sides.
+    public var firstSequenceNumber: UInt16
+    public var firstTimestamp: UInt32
+    /// The canonical name in sender reports; the same for a viewer's audio and video.
+    public var canonicalName: String
+
+    public init(
+        track: TrackFormat, payloadType: UInt8, ssrc: UInt32, extensions: HeaderExtensionMap, mid: [UInt8],
+        firstSequenceNumber: UInt16, firstTimestamp: UInt32, canonicalName: String
+    ) {
+        self.track = track
+        self.payloadType = payloadType
+        self.ssrc = ssrc
+        self.extensions = extensions
+        self.mid = mid
+        self.firstSequenceNumber = firstSequenceNumber & 0x7FFF
+        self.firstTimestamp = firstTimestamp
+        self.canonicalName = canonicalName
+    }
+}

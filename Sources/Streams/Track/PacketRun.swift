@@ -1,0 +1,46 @@
+import RTP
+import Wire
+
+/// One received packet of a run: its parsed header and what the track found out about it, once for all viewers.
+struct RunEntry {
+    var header: RTPHeader
+    var layer: Int
+    var summary: PayloadSummary
+    /// When the media was captured, on the server's clock; its arrival when the publisher's clock is not known.
+    var captured: Instant
+    /// Where the packet's extensions lie.
+    var extensions: HeaderExtensionIndex
+}
+
+/// The packets a track received in the current turn, kept until the turn ends so that they are forwarded
+/// viewer by viewer: one viewer's packets then lie side by side and leave as one message.
+struct PacketRun: ~Copyable {
+    /// More than a turn's worth of one track: 64 datagrams of 1500 bytes, several times over.
+    static let byteCapacity = 512 * 1024
+    static let packetCapacity = 512
+
+    private var bytes = PacketBatch(byteCapacity: byteCapacity, packetCapacity: packetCapacity)
+    private(set) var entries: [RunEntry] = []
+
+    init() { entries.reserveCapacity(Self.packetCapacity) }
+
+    var isEmpty: Bool { entries.isEmpty }
+
+    /// Copies `packet` into the run; `false` when the run is full.
+    mutating func append(_ packet: RawSpan, _ entry: RunEntry) -> Bool {
+        guard entries.count < Self.packetCapacity, bytes.append(copying: packet) else { return false }
+        entries.append(entry)
+        return true
+    }
+
+    mutating func removeAll() {
+        bytes.removeAll()
+        entries.removeAll(keepingCapacity: true)
+    }
+
+    func forEach(_ body: (RunEntry, RawSpan) -> Void) {
+        for index in entries.indices {
+            bytes.withPacket(at: index) { body(entries[index], $0) }
+        }
+    }
+}

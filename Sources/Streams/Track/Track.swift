@@ -1,0 +1,183 @@
+public import Codecs
+public import RTP
+public import Wire
+
+/// A slot of the room, its video or its audio, that outlives publishers.
+///
+/// Packets of the active publication come in; every viewer's ``DownTrack`` gets them at the end of the turn. All of it
+/// happens on the room's loop: the publisher's transport enters through ``receive(_:header:layer:generation:at:)``.
+public actor Track: LoopActor {
+    public nonisolated let id: TrackID
+    public nonisolated let kind: MediaKind
+    public nonisolated let loop: any LoopExecutor
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
+
+    /// The format of the publication that feeds the track, or of the last one that did.
+    public private(set) var format: TrackFormat?
+    public private(set) var statistics = TrackStatistics()
+
+    private var publication: Publication?
+    private var publisher: (any PublisherHandle)?
+    private var extensions = HeaderExtensionMap()
+    private var layers: [LayerState] = []
+    private var currentLayer = 0
+    private var downTracks: [DownTrack] = []
+    private var run = PacketRun()
+    private var flushHook: (any TurnHook)?
+    private var reportTimer: (any LoopTimer)?
+    private var report: [UInt8] = []
+
+    /// How often sender reports go out (RTP-72): the first at once, then at this interval.
+    private nonisolated var reportIntervalMilliseconds: UInt64 { kind == .video ? 1_000 : 5_000 }
+
+    init(id: TrackID, kind: MediaKind, loop: any LoopExecutor) {
+        self.id = id
+        self.kind = kind
+        self.loop = loop
+    }
+
+    // MARK: publications
+
+    /// Feeds the track from `publication` from now on.
+    ///
+    /// - Returns: the viewers that cannot follow, because they negotiated another codec; their DownTracks are gone.
+    func attach(_ publication: Publication, lane: PublicationLane, publisher: any PublisherHandle) -> [PeerID] {
+        detach()
+        self.publication = publication
+        self.publisher = publisher
+        format = lane.format
+        extensions = lane.extensions
+        layers = Array(repeating: LayerState(), count: lane.layerCount)
+        currentLayer = 0
+        startTimers()
+        let stranded = downTracks.filter { !$0.format.track.isInterchangeable(with: lane.format) }.map(\.viewer)
+        downTracks.removeAll { !$0.format.track.isInterchangeable(with: lane.format) }
+        for downTrack in downTracks { downTrack.sourceChanged() }
+        if !downTracks.isEmpty { requestKeyframe() }
+        return stranded
+    }
+
+    /// Stops feeding the track. Viewers are told with a BYE and keep their numbering for the next publication.
+    func detach() {
+        guard publication != nil else { return }
+        flush()
+        for downTrack in downTracks { downTrack.sendGoodbye(into: &report) }
+        publication = nil
+        publisher = nil
+        run.removeAll()
+        reportTimer?.cancel()
+    }
+
+    private func startTimers() {
+        if flushHook == nil {
+            flushHook = loop.makeTurnHook { [weak self] in self?.onLoop { $0.flush() } }
+            reportTimer = loop.makeTimer { [weak self] in self?.onLoop { $0.reportsDue() } }
+        }
+        reportTimer?.schedule(at: loop.now.advanced(byMilliseconds: reportIntervalMilliseconds))
+    }
+
+    // MARK: packets in
+
+    /// Takes one packet of the active publication; packets of an earlier one are ignored.
+    ///
+    /// - Parameters:
+    ///   - packet: the whole plaintext packet; copied.
+    ///   - layer: which of the lane's encodings it belongs to.
+    ///
+    /// - Returns: whether a random access point of the layer starts with this packet.
+    public func receive(
+        _ packet: RawSpan, header: RTPHeader, layer: Int, generation: UInt32, at now: Instant
+    ) -> Bool {
+        guard let format, let publication, publication.generation == generation, layers.indices.contains(layer) else {
+            return false
+        }
+        statistics.packetsReceived &+= 1
+        statistics.bytesReceived &+= UInt64(packet.byteCount)
+        let summary =
+            header.isPaddingOnly
+            ? .unknown : PayloadInspector.inspect(packet.extracting(header.payload), codec: format.codec)
+        if summary.isKeyframeStart { statistics.keyframes &+= 1 }
+        layers[layer].received(byteCount: packet.byteCount, summary: summary, at: now)
+        let entry = RunEntry(
+            header: header, layer: layer, summary: summary,
+            captured: publication.onLoop {
+                $0.captured(header.timestamp, kind: kind, layer: layer, arrival: now)
+            },
+            extensions: HeaderExtensionIndex(header, in: packet, map: extensions))
+        if !run.append(packet, entry) {
+            flush()
+            if !run.append(packet, entry) { statistics.packetsOverflowed &+= 1 }
+        }
+        flushHook?.request()
+        return summary.isKeyframeStart
+    }
+
+    /// Forwards the run, viewer by viewer.
+    private func flush() {
+        guard !run.isEmpty else { return }
+        if layers.count > 1 { chooseLayer() }
+        let target = currentLayer
+        var wantsKeyframe = false
+        for downTrack in downTracks {
+            run.forEach { entry, packet in
+                downTrack.forward(entry, packet, targetLayer: target, statistics: &statistics)
+            }
+            if downTrack.needsKeyframe { wantsKeyframe = true }
+            if downTrack.needsFirstReport { sendReport(of: downTrack) }
+        }
+        run.removeAll()
+        if wantsKeyframe { requestKeyframe() }
+    }
+
+    /// The highest live layer is forwarded; a layer that stopped is left for the highest one that is still there.
+    private func chooseLayer() {
+        let now = loop.now
+        var best = currentLayer
+        for index in layers.indices where index != best && layers[index].isLive(at: now) {
+            if !layers[best].isLive(at: now) || layers[index].isHigher(than: layers[best]) { best = index }
+        }
+        guard best != currentLayer else { return }
+        currentLayer = best
+        if !downTracks.isEmpty { requestKeyframe() }
+    }
+
+    // MARK: viewers
+
+    /// Adds a viewer's side of the track; it gets packets from the next keyframe on.
+    public func add(_ downTrack: sending DownTrack) {
+        downTracks.append(downTrack)
+        requestKeyframe()
+    }
+
+    /// Takes a viewer's DownTracks away.
+    func remove(_ viewer: PeerID) { downTracks.removeAll { $0.viewer == viewer } }
+
+    /// A viewer lost its picture (PLI or FIR), or a bridge needs a fresh start.
+    public func requestKeyframe() {
+        guard kind == .video, let publisher else { return }
+        statistics.keyframeRequests &+= 1
+        publisher.requestKeyframe(kind, layer: currentLayer)
+    }
+
+    public var viewerCount: Int { downTracks.count }
+
+    /// What one viewer's DownTrack has sent, or nil when it has none here.
+    public func statistics(of viewer: PeerID) -> SenderStatistics? {
+        downTracks.first { $0.viewer == viewer }?.sent
+    }
+
+    // MARK: reports
+
+    private func reportsDue() {
+        reportTimer?.schedule(at: loop.now.advanced(byMilliseconds: reportIntervalMilliseconds))
+        for downTrack in downTracks { sendReport(of: downTrack) }
+    }
+
+    /// Says which moment of the shared clock the newest timestamps of this viewer's stream belong to.
+    private func sendReport(of downTrack: DownTrack) {
+        guard let publication, let layer = downTrack.currentLayer else { return }
+        let now = loop.now
+        guard let timestamp = publication.onLoop({ $0.timestamp(at: now, kind: kind, layer: layer) }) else { return }
+        downTrack.sendReport(ntp: loop.wallClock.ntp(at: now), sourceTimestamp: timestamp, into: &report)
+    }
+}

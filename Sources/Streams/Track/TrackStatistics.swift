@@ -1,0 +1,18 @@
+/// What passed through a track, copied out.
+public struct TrackStatistics: Hashable, Sendable {
+    public var packetsReceived: UInt64 = 0
+    public var bytesReceived: UInt64 = 0
+    /// Packets and bytes handed to viewers' transports and accepted by them, over all viewers.
+    public var packetsSent: UInt64 = 0
+    public var bytesSent: UInt64 = 0
+    /// Packets a viewer did not get by decision: before its first keyframe, of another layer, padding, too late.
+    public var packetsHeldBack: UInt64 = 0
+    /// Packets a viewer's transport refused: no address yet, no keys, queue full.
+    public var packetsRefused: UInt64 = 0
+    /// Packets that did not fit into the turn's run.
+    public var packetsOverflowed: UInt64 = 0
+    public var keyframes: UInt64 = 0
+    public var keyframeRequests: UInt64 = 0
+
+    public init() {}
+}

@@ -1,0 +1,248 @@
+public import RTP
+public import Wire
+
+/// The receiving side of one publisher without its transport: finds out what each packet is, counts it, and makes the
+/// RTCP that the publisher gets back: receiver reports, transport-wide feedback or REMB, keyframe requests.
+///
+/// Packets come in decrypted; what has to go out is drained as plaintext RTCP. Owned by one actor; nothing here
+/// allocates per packet.
+public final class IngestEngine {
+    /// Receiver reports go out this often; the feedback on every packet has an interval of its own.
+    static let reportIntervalMilliseconds: UInt64 = 1_000
+    /// What a publisher without transport-wide feedback is told that its link carries.
+    static let estimatedBitsPerSecond: UInt64 = 20_000_000
+
+    private let sections: [IngestSection]
+    private let localSSRC: UInt32
+    private let canonicalName: String
+    private var router: StreamRouter
+    private var streams: [IngestStream] = []
+    private var transportWide: TransportWideFeedback?
+    private var nextReport: Instant
+    private var output: [UInt8] = []
+    private var pendingRequests: Set<PendingRequest> = []
+
+    public private(set) var drops = IngestDropCounters()
+    public private(set) var keyframeRequestsSent: UInt64 = 0
+
+    private struct PendingRequest: Hashable {
+        var kind: MediaKind
+        var layer: Int
+    }
+
+    /// - Parameter localSSRC: random; the sender of this side's reports.
+    public init(sections: [IngestSection], localSSRC: UInt32, canonicalName: String, startedAt now: Instant) {
+        self.sections = sections
+        self.localSSRC = localSSRC
+        self.canonicalName = canonicalName
+        router = StreamRouter(sections.map(\.routing))
+        if sections.contains(where: { $0.feedback.contains(.transportCC) }) {
+            transportWide = TransportWideFeedback()
+        }
+        nextReport = now.advanced(byMilliseconds: Self.reportIntervalMilliseconds)
+    }
+
+    // MARK: input
+
+    /// Takes one packet; nil when it belongs to no track or is to be dropped.
+    public func received(_ packet: RawSpan, at now: Instant) -> IngestedPacket? {
+        let header: RTPHeader
+        do throws(WireError) {
+            header = try RTPHeader(parsing: packet)
+        } catch {
+            drops.malformed &+= 1
+            return nil
+        }
+        noteTransportWideNumber(header, packet, at: now)
+        switch router.route(header, in: packet) {
+        case .stream(let section, let layer):
+            return accept(header, section: section, layer: layer, at: now)
+        case .probe:
+            drops.probes &+= 1
+            return nil
+        case .unknownPayloadType:
+            drops.unknownPayloadType &+= 1
+            return nil
+        case .unknownSource:
+            drops.unknownSource &+= 1
+            return nil
+        }
+    }
+
+    private func noteTransportWideNumber(_ header: RTPHeader, _ packet: RawSpan, at now: Instant) {
+        guard transportWide != nil, !header.extensionBlock.isEmpty else { return }
+        // The sections of a bundle share ids, so any section's map finds the number.
+        for section in sections where section.extensions[.transportWideCC] != nil {
+            let index = HeaderExtensionIndex(header, in: packet, map: section.extensions)
+            if let number = index.transportSequenceNumber(in: packet) { transportWide?.received(number, at: now) }
+            return
+        }
+    }
+
+    private func accept(_ header: RTPHeader, section: Int, layer: Int, at now: Instant) -> IngestedPacket? {
+        let kind = sections[section].kind
+        let position = stream(header.ssrc, section: section, layer: layer, at: now)
+        let outcome = streams[position].statistics.received(
+            sequenceNumber: header.sequenceNumber, timestamp: header.timestamp, byteCount: header.payload.count, at: now)
+        if outcome == .duplicate {
+            drops.duplicates &+= 1
+            return nil
+        }
+        return IngestedPacket(header: header, kind: kind, layer: layer)
+    }
+
+    private func stream(_ ssrc: UInt32, section: Int, layer: Int, at now: Instant) -> Int {
+        if let known = streams.firstIndex(where: { $0.ssrc == ssrc }) { return known }
+        let kind = sections[section].kind
+        // An encoder that restarted under another SSRC takes its predecessor's place (RTP-8).
+        streams.removeAll { $0.kind == kind && $0.layer == layer }
+        streams.append(IngestStream(ssrc: ssrc, kind: kind, layer: layer, clockRate: sections[section].clockRate))
+        if pendingRequests.remove(PendingRequest(kind: kind, layer: layer)) != nil {
+            requestKeyframe(kind, layer: layer, at: now)
+        }
+        return streams.count - 1
+    }
+
+    /// Takes one compound RTCP packet. A malformed part ends the reading, not what was read before it.
+    public func receivedControl(_ compound: RawSpan, at now: Instant, _ body: (IngestControl) -> Void) {
+        var packets = RTCPIterator()
+        while true {
+            let packet: RTCPPacket?
+            do throws(WireError) {
+                packet = try packets.next(in: compound)
+            } catch {
+                drops.malformed &+= 1
+                return
+            }
+            guard let packet else { return }
+            switch packet {
+            case .senderReport(let report, _):
+                guard let index = streams.firstIndex(where: { $0.ssrc == report.ssrc }) else { continue }
+                streams[index].statistics.senderReportReceived(ntp: report.ntp, at: now)
+                body(.senderReport(report, kind: streams[index].kind, layer: streams[index].layer))
+            case .goodbye(let sources):
+                for stream in streams where sources.contains(stream.ssrc, in: compound) {
+                    body(.goodbye(kind: stream.kind, layer: stream.layer))
+                }
+            case .extendedReport(_, let blocks):
+                answer(blocks, in: compound)
+            default: continue
+            }
+        }
+    }
+
+    /// Answers a publisher's receiver reference time, so that it can tell its round trip (RTP-75).
+    private func answer(_ blocks: ExtendedReportList, in compound: RawSpan) {
+        blocks.forEach(in: compound) { block in
+            guard case .receiverReferenceTime(let ntp) = block, let stream = streams.first else { return }
+            beginControl()
+            RTCPWriter.appendDelaySinceLastReceiverReport(
+                sender: localSSRC, ssrc: stream.ssrc, lastReceiverReport: UInt32(truncatingIfNeeded: ntp >> 16),
+                delay: 0, to: &output)
+        }
+    }
+
+    // MARK: keyframes
+
+    /// Asks the publisher for a random access point of one layer; requests of many viewers become few (RTP-60).
+    public func requestKeyframe(_ kind: MediaKind, layer: Int, at now: Instant) {
+        guard let index = streams.firstIndex(where: { $0.kind == kind && $0.layer == layer }) else {
+            pendingRequests.insert(PendingRequest(kind: kind, layer: layer))
+            return
+        }
+        if streams[index].keyframes.requested(at: now) { sendKeyframeRequest(index) }
+    }
+
+    /// The first packet of a random access point came.
+    public func keyframeReceived(_ kind: MediaKind, layer: Int) {
+        guard let index = streams.firstIndex(where: { $0.kind == kind && $0.layer == layer }) else { return }
+        streams[index].keyframes.keyframeReceived()
+    }
+
+    private func sendKeyframeRequest(_ index: Int) {
+        let stream = streams[index]
+        guard let section = sections.first(where: { $0.kind == stream.kind }) else { return }
+        if section.feedback.contains(.nackPLI) {
+            beginControl()
+            RTCPWriter.appendPictureLossIndication(sender: localSSRC, media: stream.ssrc, to: &output)
+        } else if section.feedback.contains(.ccmFIR) {
+            beginControl()
+            RTCPWriter.appendFullIntraRequest(
+                sender: localSSRC, media: stream.ssrc, sequenceNumber: stream.keyframes.fullIntraRequestSequenceNumber,
+                to: &output)
+        } else {
+            return
+        }
+        keyframeRequestsSent &+= 1
+    }
+
+    // MARK: time and output
+
+    public var nextDeadline: Instant {
+        var deadline = nextReport
+        if let feedback = transportWide?.nextDeadline { deadline = min(deadline, feedback) }
+        for stream in streams {
+            if let request = stream.keyframes.nextDeadline { deadline = min(deadline, request) }
+        }
+        return deadline
+    }
+
+    public func deadlineReached(at now: Instant) {
+        for index in streams.indices where streams[index].keyframes.deadlineReached(at: now) {
+            sendKeyframeRequest(index)
+        }
+        if let due = transportWide?.nextDeadline, due <= now, let stream = streams.first {
+            beginControl()
+            transportWide?.append(sender: localSSRC, media: stream.ssrc, to: &output)
+        }
+        if nextReport <= now {
+            nextReport = now.advanced(byMilliseconds: Self.reportIntervalMilliseconds)
+            appendReports(at: now)
+        }
+    }
+
+    private func appendReports(at now: Instant) {
+        guard !streams.isEmpty else { return }
+        var blocks: [ReportBlock] = []
+        blocks.reserveCapacity(streams.count)
+        for index in streams.indices {
+            if let block = streams[index].statistics.makeReportBlock(ssrc: streams[index].ssrc, at: now) {
+                blocks.append(block)
+            }
+        }
+        RTCPWriter.appendReceiverReport(ssrc: localSSRC, blocks: blocks, to: &output)
+        RTCPWriter.appendSourceDescription(ssrc: localSSRC, cname: canonicalName, to: &output)
+        let estimated = streams.filter { stream in
+            sections.contains { $0.kind == stream.kind && $0.feedback.contains(.remb) }
+        }
+        if transportWide == nil, !estimated.isEmpty {
+            RTCPWriter.appendReceiverEstimatedBitrate(
+                sender: localSSRC, bitsPerSecond: Self.estimatedBitsPerSecond, ssrcs: estimated.map(\.ssrc), to: &output)
+        }
+    }
+
+    /// Feedback alone is only for peers that agreed to reduced-size RTCP (RFC 5506); others get a whole compound.
+    private func beginControl() {
+        guard output.isEmpty, !sections.allSatisfy(\.reducedSizeRTCP) else { return }
+        RTCPWriter.appendReceiverReport(ssrc: localSSRC, blocks: [], to: &output)
+        RTCPWriter.appendSourceDescription(ssrc: localSSRC, cname: canonicalName, to: &output)
+    }
+
+    /// Hands the RTCP that has gathered to `body`, as one compound packet; nothing when there is none.
+    public func drainControl(_ body: (RawSpan) -> Void) {
+        guard !output.isEmpty else { return }
+        output.withBytes { body($0) }
+        output.removeAll(keepingCapacity: true)
+    }
+
+    /// Appends what tells the publisher that this side is leaving.
+    public func appendGoodbye(to output: inout [UInt8]) {
+        RTCPWriter.appendReceiverReport(ssrc: localSSRC, blocks: [], to: &output)
+        RTCPWriter.appendGoodbye(ssrc: localSSRC, to: &output)
+    }
+
+    /// The publisher's streams as they are received, for statistics.
+    public var received: [(kind: MediaKind, layer: Int, statistics: ReceiveStatistics)] {
+        streams.map { ($0.kind, $0.layer, $0.statistics) }
+    }
+}

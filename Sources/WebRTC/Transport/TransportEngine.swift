@@ -1,0 +1,284 @@
+public import ICE
+public import Secure
+public import Wire
+
+/// What a transport needs to know before its first datagram.
+public struct TransportConfiguration: Sendable {
+    public var localCredentials: ICECredentials
+    public var remoteCredentials: ICECredentials
+    public var remoteFingerprints: [CertificateFingerprint]
+    public var role: DTLSRole
+    public var identity: DTLSIdentity
+    public var iceLimits: ICELimits
+
+    public init(
+        localCredentials: ICECredentials, remoteCredentials: ICECredentials,
+        remoteFingerprints: [CertificateFingerprint], role: DTLSRole, identity: DTLSIdentity,
+        iceLimits: ICELimits = ICELimits()
+    ) {
+        self.localCredentials = localCredentials
+        self.remoteCredentials = remoteCredentials
+        self.remoteFingerprints = remoteFingerprints
+        self.role = role
+        self.identity = identity
+        self.iceLimits = iceLimits
+    }
+}
+
+/// One WebRTC transport without its sockets: ICE-lite, DTLS and SRTP of one session (RFC 8445, RFC 5764).
+///
+/// Bytes and instants go in; plaintext comes out in place, answers come out of ``drainOutput(_:)`` and changes of
+/// state out of ``takeEvent()``. After every input the owner drains both and asks for ``nextDeadline``.
+/// Owned by one actor; nothing here allocates per media packet.
+public final class TransportEngine {
+    /// Answers waiting to be sent are bounded: a peer cannot make the engine hold more than this.
+    static let maximumQueuedOutput = 64
+    /// Output is copied through one buffer; a DTLS flight of several records fits easily.
+    static let outputCapacity = 64 * 1024
+
+    private var ice: ICELiteAgent
+    private let dtls: DTLSEndpoint
+    private var srtpIn: SRTPReceiver?
+    private var srtpOut: SRTPSender?
+    private var srtcpIn: SRTCPReceiver?
+    private var srtcpOut: SRTCPSender?
+
+    private var output = PacketBatch(byteCapacity: outputCapacity, packetCapacity: maximumQueuedOutput)
+    private var outputTuples: [TransportTuple] = []
+    private var response: [UInt8] = []
+    private var events: [TransportEvent] = []
+    private var nextEvent = 0
+    private var closed: TransportCloseReason?
+    private var dtlsStarted = false
+
+    public private(set) var drops = TransportDropCounters()
+    public private(set) var isConnected = false
+
+    public init(_ configuration: TransportConfiguration, startedAt now: Instant) {
+        ice = ICELiteAgent(
+            local: configuration.localCredentials, remote: configuration.remoteCredentials,
+            authentication: .openSSL, startedAt: now, limits: configuration.iceLimits)
+        dtls = DTLSEndpoint(
+            identity: configuration.identity, role: configuration.role,
+            remoteFingerprints: configuration.remoteFingerprints, profiles: SRTPProfile.preferred)
+        outputTuples.reserveCapacity(Self.maximumQueuedOutput)
+    }
+
+    public var selectedTuple: TransportTuple? { ice.selectedTuple }
+    public var validatedTuples: [TransportTuple] { ice.validatedTuples }
+    public var isClosed: Bool { closed != nil }
+    public var iceStatistics: ICEStatistics { ice.statistics }
+
+    // MARK: input
+
+    /// Takes one datagram; RTP and RTCP are decrypted in place.
+    public func received(
+        _ datagram: inout MutableRawSpan, on tuple: TransportTuple, at now: Instant
+    ) -> ReceivedDatagram {
+        guard closed == nil else { return .consumed }
+        switch DatagramKind(datagram.bytes) {
+        case .stun:
+            return receivedSTUN(datagram.bytes, on: tuple, at: now)
+        case .dtls:
+            receivedDTLS(datagram.bytes, on: tuple, at: now)
+            return .consumed
+        case .rtp:
+            guard ice.isValidated(tuple) else { return drop(\.unvalidatedTuple) }
+            guard let srtpIn else { return drop(\.beforeKeys) }
+            do throws(SRTPError) {
+                let byteCount = try srtpIn.unprotect(&datagram)
+                authenticated(on: tuple, at: now)
+                return .rtp(byteCount: byteCount)
+            } catch {
+                return drop(error)
+            }
+        case .rtcp:
+            guard ice.isValidated(tuple) else { return drop(\.unvalidatedTuple) }
+            guard let srtcpIn else { return drop(\.beforeKeys) }
+            do throws(SRTPError) {
+                let byteCount = try srtcpIn.unprotect(&datagram)
+                authenticated(on: tuple, at: now)
+                return .rtcp(byteCount: byteCount)
+            } catch {
+                return drop(error)
+            }
+        case .zrtp, .turnChannel, .unknown:
+            return drop(\.malformed)
+        }
+    }
+
+    private func drop(_ counter: WritableKeyPath<TransportDropCounters, Int>) -> ReceivedDatagram {
+        drops[keyPath: counter] &+= 1
+        return .consumed
+    }
+
+    private func drop(_ error: SRTPError) -> ReceivedDatagram {
+        switch error {
+        case .replayed, .tooOld: drops.replayed &+= 1
+        case .tooManyStreams: drops.tooManySources &+= 1
+        case .authenticationFailed: drops.authenticationFailed &+= 1
+        default: drops.malformed &+= 1
+        }
+        return .consumed
+    }
+
+    private func authenticated(on tuple: TransportTuple, at now: Instant) {
+        if ice.mediaReceived(on: tuple, at: now), let selected = ice.selectedTuple { post(.selected(selected)) }
+    }
+
+    private func receivedSTUN(
+        _ datagram: RawSpan, on tuple: TransportTuple, at now: Instant
+    ) -> ReceivedDatagram {
+        response.removeAll(keepingCapacity: true)
+        let event = ice.received(datagram, on: tuple, at: now, response: &response)
+        if !response.isEmpty { response.withBytes { send($0, to: tuple) } }
+        if case .rejected(.unauthenticated) = event { return .refusedCheck }
+        guard case .answered(let added, let selectionChanged, let evicted) = event else { return .consumed }
+        if let evicted { post(.tupleRemoved(evicted)) }
+        if added { post(.tupleAdded(tuple)) }
+        if selectionChanged, let selected = ice.selectedTuple { post(.selected(selected)) }
+        // As DTLS client the server speaks first, on the first tuple that proved itself (DTLS-23).
+        startDTLS(at: now)
+        drainDTLS()
+        return .consumed
+    }
+
+    private func startDTLS(at now: Instant) {
+        guard !dtlsStarted else { return }
+        dtlsStarted = true
+        dtls.start(at: now)
+    }
+
+    private func receivedDTLS(_ datagram: RawSpan, on tuple: TransportTuple, at now: Instant) {
+        guard ice.isValidated(tuple) else {
+            drops.unvalidatedTuple &+= 1
+            return
+        }
+        if !isConnected, ice.secureDatagramReceived(on: tuple, at: now), let selected = ice.selectedTuple {
+            post(.selected(selected))
+        }
+        startDTLS(at: now)
+        dtls.received(datagram, at: now)
+        afterDTLS(replyTo: tuple)
+    }
+
+    private func afterDTLS(replyTo tuple: TransportTuple?) {
+        drainDTLS(to: tuple)
+        switch dtls.state {
+        case .connected:
+            guard !isConnected, let keys = dtls.takeKeys() else { return }
+            install(keys)
+        case .failed(let failure): close(.handshakeFailed(failure))
+        case .closed: close(.closedByPeer)
+        case .idle, .handshaking: break
+        }
+    }
+
+    private func install(_ keys: SRTPKeyMaterial) {
+        do throws(SecureError) {
+            srtpIn = try SRTPReceiver(keys)
+            srtcpIn = try SRTCPReceiver(keys)
+            srtpOut = try SRTPSender(keys)
+            srtcpOut = try SRTCPSender(keys)
+            isConnected = true
+            post(.connected(keys.profile))
+        } catch {
+            close(.handshakeFailed(.internalError))
+        }
+    }
+
+    // MARK: output
+
+    /// Hands every waiting answer to `body`, in order.
+    public func drainOutput(_ body: (TransportTuple, RawSpan) -> Void) {
+        guard !output.isEmpty else { return }
+        for index in 0..<output.count {
+            let tuple = outputTuples[index]
+            output.withPacket(at: index) { body(tuple, $0) }
+        }
+        output.removeAll()
+        outputTuples.removeAll(keepingCapacity: true)
+    }
+
+    /// The next change of state, or nil.
+    public func takeEvent() -> TransportEvent? {
+        guard nextEvent < events.count else {
+            if nextEvent > 0 {
+                events.removeAll(keepingCapacity: true)
+                nextEvent = 0
+            }
+            return nil
+        }
+        defer { nextEvent += 1 }
+        return events[nextEvent]
+    }
+
+    /// Encrypts the complete RTP packet in `packet`, which needs ``SRTPProfile/maximumTagLength`` bytes of room.
+    public func protect(_ packet: inout OutputRawSpan) -> Bool { srtpOut?.protect(&packet) ?? false }
+
+    /// Encrypts the compound RTCP packet in `packet` in place.
+    public func protectControl(_ packet: inout [UInt8]) -> Bool { srtcpOut?.protect(&packet) ?? false }
+
+    private func post(_ event: TransportEvent) { events.append(event) }
+
+    private func send(_ bytes: RawSpan, to tuple: TransportTuple) {
+        guard outputTuples.count < Self.maximumQueuedOutput, output.append(copying: bytes) else { return }
+        outputTuples.append(tuple)
+    }
+
+    private func drainDTLS(to tuple: TransportTuple? = nil) {
+        guard let target = tuple ?? ice.selectedTuple ?? ice.validatedTuples.first else { return }
+        dtls.drainDatagrams { send($0, to: target) }
+    }
+
+    // MARK: time
+
+    /// When ``deadlineReached(at:)`` must be called; nil when nothing is pending.
+    public var nextDeadline: Instant? {
+        guard closed == nil else { return nil }
+        guard let dtlsDeadline = dtls.nextDeadline else { return ice.nextDeadline }
+        guard let iceDeadline = ice.nextDeadline else { return dtlsDeadline }
+        return min(iceDeadline, dtlsDeadline)
+    }
+
+    public func deadlineReached(at now: Instant) {
+        guard closed == nil else { return }
+        if let deadline = dtls.nextDeadline, deadline <= now {
+            dtls.deadlineReached(at: now)
+            afterDTLS(replyTo: nil)
+        }
+        guard closed == nil else { return }
+        switch ice.deadlineReached(at: now) {
+        case .wait, .consentLost: break
+        case .moved(let tuple): post(.selected(tuple))
+        case .neverConnected: close(.neverConnected)
+        case .expired: close(.consentLost)
+        }
+    }
+
+    /// Ends the session from this side: close_notify is left in the output.
+    public func close() {
+        guard closed == nil else { return }
+        if dtlsStarted {
+            dtls.close()
+            drainDTLS()
+        }
+        close(.closedLocally)
+    }
+
+    private func close(_ reason: TransportCloseReason) {
+        guard closed == nil else { return }
+        closed = reason
+        isConnected = false
+        for tuple in ice.validatedTuples { post(.tupleRemoved(tuple)) }
+        ice.close()
+        post(.closed(reason))
+    }
+}
+
+extension ICEAuthentication {
+    /// The digests of `Secure`, as ICE takes them.
+    static let openSSL = ICEAuthentication(
+        hmacSHA1: { key, message, code in key.withBytes { Digest.hmacSHA1(key: $0, message, into: &code) } },
+        hmacSHA256: { key, message, code in key.withBytes { Digest.hmacSHA256(key: $0, message, into: &code) } })
+}
