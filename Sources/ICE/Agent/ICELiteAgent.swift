@@ -1,0 +1,179 @@
+public import Wire
+
+/// The answering side of ICE for one session: a lite agent, always controlled (RFC 8445, section 2.5).
+///
+/// It sends no checks. The peer's authenticated checks validate tuples, nominate one of them and stand for the
+/// peer's consent (RFC 7675); authenticated media stands for the consent of clients that stop checking.
+///
+///     connecting ──tuple selected──▶ connected ◀──check or media──┐
+///         │                             │  └──silence, other tuple alive──▶ connected (moved)
+///         │                             └──silence everywhere──▶ disconnected
+///         └──connectSeconds──▶ closed ◀──graceSeconds───────────────┘
+///
+/// The agent does no I/O and reads no clock. The caller reports what happened and when, sends `response` back on
+/// the tuple the request came on, and calls ``deadlineReached(at:)`` once ``nextDeadline`` has passed. After the
+/// first few calls nothing allocates.
+///
+/// Left out: ICE restart (a restart is a second agent beside the first), candidates, the full agent's role.
+public struct ICELiteAgent: ~Copyable {
+    enum Phase {
+        case connecting
+        case connected
+        case disconnected(until: Instant)
+        case closed
+    }
+
+    /// A tuple on which an authenticated check came.
+    struct Path {
+        var tuple: TransportTuple
+        /// Last fresh check, or authenticated media.
+        var heardAt: Instant
+        var isNominated = false
+    }
+
+    public let local: ICECredentials
+    public let limits: ICELimits
+    public internal(set) var statistics = ICEStatistics()
+
+    let authentication: ICEAuthentication
+    let key: [UInt8]
+    /// What USERNAME of every request to us must be, and how much of it is ours, colon included.
+    let username: [UInt8]
+    let localPartSize: Int
+    let connectDeadline: Instant
+
+    var phase = Phase.connecting
+    var paths: [Path] = []
+    /// The path media goes out on; while disconnected, the one it went out on last.
+    var selectedIndex: Int?
+    /// The highest value of Chrome's NOMINATION attribute, and the tuple it came on.
+    var latestNomination: UInt32?
+    var nominatedTuple: TransportTuple?
+    var recentTransactions = RecentTransactions()
+    var errorBudget: TokenBucket
+    /// Reused for the copy of a message whose integrity is checked.
+    var scratch: [UInt8] = []
+
+    public init(
+        local: ICECredentials, remote: ICECredentials, authentication: ICEAuthentication, startedAt now: Instant,
+        limits: ICELimits = ICELimits()
+    ) {
+        self.local = local
+        self.limits = limits
+        self.authentication = authentication
+        key = Array(local.password.utf8)
+        username = Array("\(local.ufrag):\(remote.ufrag)".utf8)
+        localPartSize = local.ufrag.utf8.count + 1
+        connectDeadline = now.advanced(bySeconds: limits.connectSeconds)
+        errorBudget = TokenBucket(
+            burst: ICELimits.errorResponseBurst, perSecond: ICELimits.errorResponsesPerSecond, at: now)
+        paths.reserveCapacity(ICELimits.maximumTuples)
+    }
+
+    /// Where to send; nil before a path is selected and as soon as consent is lost.
+    public var selectedTuple: TransportTuple? {
+        guard case .connected = phase, let selectedIndex else { return nil }
+        return paths[selectedIndex].tuple
+    }
+
+    /// Whether DTLS and media from `tuple` may be processed (at most 8 comparisons).
+    public func isValidated(_ tuple: TransportTuple) -> Bool { index(of: tuple) != nil }
+
+    /// The tuples to map to this session, in no particular order. Allocates; not for the packet path.
+    public var validatedTuples: [TransportTuple] { paths.map(\.tuple) }
+
+    public var isClosed: Bool {
+        if case .closed = phase { true } else { false }
+    }
+
+    /// Reports media that passed its authentication. It keeps consent alive on its tuple (clients such as FFmpeg
+    /// send no checks after nomination) and revives a session whose consent was lost.
+    ///
+    /// - Returns: whether ``selectedTuple`` changed. Media never selects another tuple.
+    @discardableResult
+    public mutating func mediaReceived(on tuple: TransportTuple, at now: Instant) -> Bool {
+        guard let index = index(of: tuple) else { return false }
+        hear(index, at: now)
+        guard case .disconnected = phase, index == selectedIndex else { return false }
+        phase = .connected
+        return true
+    }
+
+    /// Reports a DTLS datagram while the handshake runs, before it is processed.
+    ///
+    /// A client that nominates every pair at once (Firefox) shows by where its handshake comes from which one it
+    /// means, so the handshake selects its tuple: any validated one before the first nomination, then nominated
+    /// ones only. Not to be called after the handshake, when a nomination alone moves media.
+    ///
+    /// - Returns: whether ``selectedTuple`` changed.
+    @discardableResult
+    public mutating func secureDatagramReceived(on tuple: TransportTuple, at now: Instant) -> Bool {
+        guard let index = index(of: tuple), hasConsent(index, at: now) else { return false }
+        guard paths[index].isNominated || !paths.contains(where: \.isNominated) else { return false }
+        return select(index)
+    }
+
+    /// Reports that a tuple is gone, which only happens to connections.
+    public mutating func tupleClosed(_ tuple: TransportTuple, at now: Instant) -> ICETimeout {
+        guard let index = index(of: tuple) else { return .wait }
+        let wasSelected = index == selectedIndex
+        removePath(at: index)
+        guard wasSelected, case .connected = phase else { return .wait }
+        return leaveSelectedPath(at: now)
+    }
+
+    /// When ``deadlineReached(at:)`` must be called; nil when nothing is pending. Media moves it without notice, so
+    /// arm a timer for it only when the timer fires or the phase changes.
+    public var nextDeadline: Instant? {
+        switch phase {
+        case .connecting: connectDeadline
+        case .connected: selectedIndex.map { consentEnd(of: $0) }
+        case .disconnected(let until): until
+        case .closed: nil
+        }
+    }
+
+    /// Lets time pass. Harmless when called early.
+    public mutating func deadlineReached(at now: Instant) -> ICETimeout {
+        switch phase {
+        case .connecting:
+            guard now >= connectDeadline else { return .wait }
+            close()
+            return .neverConnected
+        case .connected:
+            if let selectedIndex, hasConsent(selectedIndex, at: now) { return .wait }
+            return leaveSelectedPath(at: now)
+        case .disconnected(let until):
+            guard now >= until else { return .wait }
+            close()
+            return .expired
+        case .closed:
+            return .wait
+        }
+    }
+
+    /// Ends the session: nothing is validated, answered or due any more.
+    public mutating func close() {
+        phase = .closed
+        paths.removeAll(keepingCapacity: true)
+        selectedIndex = nil
+    }
+}
+
+/// The transaction ids of the last authenticated requests, to tell a retransmission from a new check.
+struct RecentTransactions {
+    private var ids = InlineArray<32, STUNTransactionID>(repeating: STUNTransactionID(high: 0, low: 0))
+    private var count = 0
+    private var next = 0
+
+    func contains(_ id: STUNTransactionID) -> Bool {
+        for index in 0..<count where ids[index] == id { return true }
+        return false
+    }
+
+    mutating func insert(_ id: STUNTransactionID) {
+        ids[next] = id
+        next = (next + 1) % ids.count
+        count = min(count + 1, ids.count)
+    }
+}
