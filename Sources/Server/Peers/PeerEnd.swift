@@ -1,22 +1,33 @@
 import Streams
 import WebRTC
 
-/// Why a peer's session ended, for logs, feeds and metrics: a stable code and a sentence that says what to do.
-public struct PeerEnd: Hashable, Sendable {
-    public var code: String
-    public var explanation: String
+/// Why a peer's session ended: the reason as events carry it, and what exactly happened.
+struct PeerEnd: Hashable, Sendable {
+    var reason: EndReason
+    var detail: String
 
-    public init(code: String, explanation: String) {
-        self.code = code
-        self.explanation = explanation
+    init(_ reason: EndReason, _ detail: String) {
+        self.reason = reason
+        self.detail = detail
     }
 
-    init(_ reason: TransportCloseReason) { self.init(code: reason.code, explanation: reason.explanation) }
+    init(_ reason: TransportCloseReason) {
+        let end: EndReason =
+            switch reason {
+            case .neverConnected: .iceNeverConnected
+            case .handshakeFailed(.timedOut): .dtlsTimeout
+            case .handshakeFailed: .dtlsFailed
+            case .consentLost: .silent
+            case .closedByPeer: .left
+            case .closedLocally: .removedByOperator
+            }
+        self.init(end, reason.explanation)
+    }
 
-    init(_ reason: ViewerEnd) { self.init(code: reason.rawValue, explanation: reason.explanation) }
+    init(_ reason: ViewerEnd) { self.init(.roomClosed, reason.explanation) }
 
-    static let deleted = PeerEnd(code: "deleted", explanation: "the client ended its session with DELETE")
+    static let deleted = PeerEnd(.left, "the client ended its session with DELETE")
     static let replaced = PeerEnd(
-        code: "replaced", explanation: "another publisher took over; set overridePublisher: no to refuse that")
-    static let shutdown = PeerEnd(code: "shutdown", explanation: "the server is stopping")
+        .replaced, "another publisher took over; set overridePublisher to no to refuse that")
+    static let stopping = PeerEnd(.serverStopping, "the server is stopping")
 }

@@ -33,6 +33,14 @@ final class DatagramMailbox: Sendable {
 
         init(on loop: EventLoop) { eventLoop = loop }
 
+        func open(_ mailbox: DatagramMailbox) {
+            let signal = eventLoop.makeSignal(name: "datagram mailbox") { [weak mailbox] in
+                guard let mailbox else { return }
+                mailbox.reader.onLoop { $0.drain(mailbox.shared) }
+            }
+            mailbox.use(signal)
+        }
+
         func drain(_ shared: borrowing Mutex<Box>) {
             shared.withLock { swap(&$0, &box) }
             for (index, entry) in box.entries.enumerated() {
@@ -54,14 +62,10 @@ final class DatagramMailbox: Sendable {
         reader = Reader(on: loop)
     }
 
-    /// Makes the mailbox deliver. On the target loop, once.
-    func open() {
-        let signal = loop.makeSignal(name: "datagram mailbox") { [weak self] in
-            guard let self else { return }
-            reader.onLoop { $0.drain(shared) }
-        }
-        self.signal.withLock { $0 = signal }
-    }
+    /// Makes the mailbox deliver; once, before the first datagram.
+    func open() async { await reader.open(self) }
+
+    fileprivate func use(_ signal: LoopSignal) { self.signal.withLock { $0 = signal } }
 
     /// Copies a datagram for the other loop; `false` when the mailbox is full.
     func append(_ datagram: RawSpan, for transport: PeerTransport, on tuple: TransportTuple, at now: Instant) -> Bool {

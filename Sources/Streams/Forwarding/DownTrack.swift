@@ -101,7 +101,7 @@ public final class DownTrack {
         let extensionSize = extensions.maximumSize(entry.extensions)
         let payload = packet.extracting(entry.header.payload)
         let maximumSize =
-            RTPHeader.minimumSize + extensionSize + payload.byteCount + PictureRewriter.maximumGrowth
+            RTPHeader.minimumSize + extensionSize + payload.byteCount
         let patch = pictures.rewrite(payload)
         let marker = entry.header.marker
         let index = entry.extensions

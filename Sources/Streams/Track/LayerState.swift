@@ -15,7 +15,7 @@ struct LayerState {
 
     mutating func received(byteCount: Int, summary: PayloadSummary, at now: Instant) {
         lastPacket = now
-        if let resolution = summary.resolution { pixels = Int(resolution.width) * Int(resolution.height) }
+        if let resolution = summary.resolution { pixels = Int(resolution.width) &* Int(resolution.height) }
         windowBytes += byteCount
         guard let start = windowStart else {
             windowStart = now

@@ -1,0 +1,75 @@
+import Codecs
+import RTP
+import SDP
+import Secure
+import Streams
+import WebRTC
+import Wire
+
+// What negotiation found out, in the words of the layers that move media.
+
+extension TrackFormat {
+    init(_ codec: NegotiatedCodec) {
+        self.init(
+            codec: codec.codec, channels: Int(codec.channels ?? 1),
+            parameters: codec.remoteParameters.parameters.map {
+                TrackFormat.Parameter(name: $0.name, value: $0.value ?? "")
+            })
+    }
+}
+
+extension AvailableTrack {
+    init(_ format: TrackFormat) {
+        var parameters = FormatParameters()
+        for parameter in format.parameters { parameters[parameter.name] = parameter.value }
+        self.init(codec: format.codec, parameters: parameters)
+    }
+}
+
+extension HeaderExtensionMap {
+    init(_ mappings: [ExtensionMapping]) {
+        self.init()
+        for mapping in mappings {
+            guard let kind = HeaderExtension(uri: mapping.uri), let id = UInt8(exactly: mapping.id) else { continue }
+            self[kind] = id
+        }
+    }
+}
+
+extension PublicationLane {
+    /// nil for sections that bring no media.
+    init?(_ section: NegotiatedSection) {
+        guard section.direction.receives, let codec = section.codec else { return nil }
+        self.init(
+            format: TrackFormat(codec), extensions: HeaderExtensionMap(section.extensions),
+            layerCount: max(section.simulcastLayers.count, section.legacySimulcastSSRCs.count, 1))
+    }
+}
+
+extension DownTrackFormat {
+    /// nil for sections over which nothing is sent.
+    init?(_ section: NegotiatedSection, track: TrackFormat, draft: SessionDraft) {
+        guard section.direction.sends, let codec = section.codec, let ssrc = section.localSSRC else { return nil }
+        self.init(
+            track: track, payloadType: codec.payloadType, ssrc: ssrc,
+            extensions: HeaderExtensionMap(section.extensions), mid: Array(section.mid.utf8),
+            firstSequenceNumber: UInt16(truncatingIfNeeded: SecureRandom.uint32()),
+            firstTimestamp: SecureRandom.uint32(), canonicalName: draft.canonicalName)
+    }
+}
+
+extension CertificateFingerprint {
+    /// nil for algorithms that are not relied on.
+    init?(_ fingerprint: Fingerprint) {
+        guard let algorithm = Algorithm(rawValue: fingerprint.algorithm) else { return nil }
+        self.init(algorithm: algorithm, bytes: fingerprint.bytes)
+    }
+}
+
+extension RoomPolicy {
+    init(_ settings: RoomSettings) {
+        self.init(
+            publisherMayBeReplaced: settings.overridePublisher,
+            maximumViewers: settings.maxReaders == 0 ? nil : settings.maxReaders)
+    }
+}

@@ -1,0 +1,287 @@
+import Codecs
+import HTTP
+import ICE
+import Loop
+import RTP
+import SDP
+import Secure
+import Streams
+import Synchronization
+import WebRTC
+import Wire
+
+/// A request to publish or to watch, as far as signaling is concerned.
+struct SignalingRequest: Sendable {
+    var room: RoomSettings
+    var offer: [UInt8]
+    var remote: SocketAddress
+    /// Whether proxies stand between the client and this server.
+    var isForwarded: Bool
+    /// SHA-256 of the token the request brought; nil without one.
+    var tokenDigest: [UInt8]?
+    var isSecure: Bool = false
+}
+
+/// What a client gets back.
+struct SignalingAnswer: Sendable {
+    var session: WebRTCSession
+    var sdp: String
+    var numericID: UInt32
+}
+
+/// WHIP and WHEP without HTTP: turns offers into sessions (RFC 9725, draft-ietf-wish-whep-03).
+///
+/// Whatever fails leaves nothing behind: everything that can be refused is refused before a room, a transport or a
+/// place in a table is taken, and what was taken before a later refusal is given back.
+final class WebRTCService: Sendable {
+    let media: MediaPlane
+    let directory: RoomDirectory
+    let registry = SessionRegistry()
+    private let hub: EventHub
+    private let logger: Logger
+    private let settings: @Sendable () -> ServerSettings
+    private let candidates: Mutex<CandidateSource>
+    private let nextPeer = Atomic<UInt64>(1)
+
+    init(
+        media: MediaPlane, directory: RoomDirectory, hub: EventHub, logger: Logger, candidates: CandidateSource,
+        settings: @escaping @Sendable () -> ServerSettings
+    ) {
+        self.media = media
+        self.directory = directory
+        self.hub = hub
+        self.logger = logger
+        self.candidates = Mutex(candidates)
+        self.settings = settings
+    }
+
+    func use(_ candidates: CandidateSource) { self.candidates.withLock { $0 = candidates } }
+
+    // MARK: publishing
+
+    func publish(_ request: SignalingRequest) async throws(SignalingError) -> SignalingAnswer {
+        let offer = try Self.parse(request.offer)
+        let draft = try Self.draft(publishing: true)
+        let negotiated = try negotiate(offer, .publish, draft, request)
+        let settings = settings()
+        do throws(AdmissionProblem) {
+            try await registry.admit(
+                .publisher, from: request.remote, maximumSessions: settings.maxSessions, maximumViewersPerAddress: 0)
+        } catch {
+            throw SignalingError(error)
+        }
+        do throws(SignalingError) {
+            return try await openPublisher(negotiated, draft, request, settings)
+        } catch {
+            await registry.abandon(.publisher, from: request.remote)
+            throw error
+        }
+    }
+
+    private func openPublisher(
+        _ negotiated: NegotiatedSession, _ draft: SessionDraft, _ request: SignalingRequest, _ settings: ServerSettings
+    ) async throws(SignalingError) -> SignalingAnswer {
+        let sections = negotiated.sections.compactMap { IngestSection($0) }
+        let lanes = negotiated.sections.compactMap { PublicationLane($0) }
+        // A room that emptied a moment ago refuses everybody; its name is free for a new one then.
+        for _ in 0..<2 {
+            let entry: RoomEntry
+            do throws(RoomDirectory.DirectoryError) {
+                entry = try await directory.open(
+                    request.room.room, policy: RoomPolicy(request.room), limit: settings.maxRooms)
+            } catch {
+                throw SignalingError(error)
+            }
+            let (transport, description) = makeTransport(negotiated, draft, request, entry, .whip)
+            let room = request.room.room
+            let state = ConnectionFlag()
+            let publisher = WebRTCPublisher(
+                transport: transport, room: entry.room, sections: sections, localSSRC: draft.controlSSRC,
+                canonicalName: draft.canonicalName, startedAt: MonotonicClock.now,
+                onConnected: { [hub] in
+                    state.set()
+                    hub.publish(.publisherStarted(room: room, description))
+                },
+                onEnd: { [weak self] end in self?.ended(description, room, .publisher, end, wasConnected: state.isSet) })
+            await media.demultiplexer.register(transport)
+            do throws(RoomError) {
+                try await publisher.start(lanes: lanes)
+            } catch {
+                media.demultiplexer.removeAll(of: transport)
+                guard error == .closed else { throw SignalingError(error) }
+                await directory.discard(entry)
+                continue
+            }
+            let session = WebRTCSession(
+                id: draft.sessionID, role: .publisher, description: description, peer: .publisher(publisher),
+                entityTag: draft.entityTag, tokenDigest: request.tokenDigest,
+                mids: negotiated.sections.map(\.mid))
+            await registry.add(session)
+            return SignalingAnswer(session: session, sdp: negotiated.answerText, numericID: entry.numericID)
+        }
+        throw .conflict("the room is being closed; try again", retryAfterSeconds: 1)
+    }
+
+    // MARK: viewing
+
+    func view(_ request: SignalingRequest) async throws(SignalingError) -> SignalingAnswer {
+        let offer = try Self.parse(request.offer)
+        guard let entry = await directory.room(named: request.room.room) else {
+            throw SignalingError(RoomError.nobodyPublishes)
+        }
+        let formats = await entry.room.formats
+        guard !formats.isEmpty else { throw SignalingError(RoomError.nobodyPublishes) }
+        let draft = try Self.draft(publishing: false)
+        let negotiated = try negotiate(offer, .view(formats.map { AvailableTrack($0) }), draft, request)
+        let settings = settings()
+        do throws(AdmissionProblem) {
+            try await registry.admit(
+                .viewer, from: request.remote, maximumSessions: settings.maxSessions,
+                maximumViewersPerAddress: settings.maxViewersPerIP)
+        } catch {
+            throw SignalingError(error)
+        }
+        do throws(SignalingError) {
+            return try await openViewer(negotiated, draft, request, entry, formats)
+        } catch {
+            await registry.abandon(.viewer, from: request.remote)
+            throw error
+        }
+    }
+
+    private func openViewer(
+        _ negotiated: NegotiatedSession, _ draft: SessionDraft, _ request: SignalingRequest, _ entry: RoomEntry,
+        _ formats: [TrackFormat]
+    ) async throws(SignalingError) -> SignalingAnswer {
+        let (transport, description) = makeTransport(negotiated, draft, request, entry, .whep)
+        let downTracks = negotiated.sections.compactMap { section in
+            formats.first { $0.kind == section.kind }.flatMap { DownTrackFormat(section, track: $0, draft: draft) }
+        }
+        let room = request.room.room
+        let state = ConnectionFlag()
+        let viewer = WebRTCViewer(
+            transport: transport, room: entry.room, formats: downTracks,
+            onConnected: { [hub] in
+                state.set()
+                hub.publish(.viewerJoined(room: room, description))
+            },
+            onEnd: { [weak self] end in self?.ended(description, room, .viewer, end, wasConnected: state.isSet) })
+        await media.demultiplexer.register(transport)
+        do throws(RoomError) {
+            try await viewer.start()
+        } catch {
+            media.demultiplexer.removeAll(of: transport)
+            throw SignalingError(error)
+        }
+        let session = WebRTCSession(
+            id: draft.sessionID, role: .viewer, description: description, peer: .viewer(viewer),
+            entityTag: draft.entityTag, tokenDigest: request.tokenDigest, mids: negotiated.sections.map(\.mid))
+        await registry.add(session)
+        return SignalingAnswer(session: session, sdp: negotiated.answerText, numericID: entry.numericID)
+    }
+
+    // MARK: sessions
+
+    /// Ends a session by its URL; false when there is none.
+    func end(_ id: String, _ end: PeerEnd) async -> Bool {
+        guard let session = await registry.remove(id) else { return false }
+        await session.peer.close(end)
+        return true
+    }
+
+    func endAll(_ end: PeerEnd) async {
+        for session in await registry.all { await session.peer.close(end) }
+    }
+
+    /// Called on the session's loop when its peer is gone, for whatever reason.
+    private func ended(
+        _ description: PeerDescription, _ room: String, _ role: PeerRole, _ end: PeerEnd, wasConnected: Bool
+    ) {
+        if !wasConnected, end.reason.isFailure {
+            hub.publish(.sessionFailed(room: room, role, description, end.reason, tried: end.detail))
+        } else if role == .publisher {
+            hub.publish(.publisherStopped(room: room, description, end.reason))
+        } else {
+            hub.publish(.viewerLeft(room: room, description, end.reason))
+        }
+        Task { await registry.forget(description.id) }
+    }
+
+    // MARK: offers
+
+    private static func draft(publishing: Bool) throws(SignalingError) -> SessionDraft {
+        guard let draft = SessionDraft(publishing: publishing) else {
+            throw .failed("no random numbers are to be had from the system")
+        }
+        return draft
+    }
+
+    private static func parse(_ bytes: [UInt8]) throws(SignalingError) -> WebRTCOffer {
+        guard !bytes.isEmpty else { throw .malformed("the request has no body; an SDP offer belongs there") }
+        do throws(SDPError) {
+            let description = try SessionDescription(parsing: bytes)
+            do throws(NegotiationError) {
+                return try WebRTCOffer(description)
+            } catch {
+                throw SignalingError(error)
+            }
+        } catch let error as SDPError {
+            if error.kind == .tooLarge { throw .tooLarge(error.description) }
+            throw .malformed("the offer cannot be read: \(error)")
+        } catch let error as SignalingError {
+            throw error
+        }
+    }
+
+    private func negotiate(
+        _ offer: WebRTCOffer, _ role: NegotiationRole, _ draft: SessionDraft, _ request: SignalingRequest
+    ) throws(SignalingError) -> NegotiatedSession {
+        var parameters = AnswerParameters(
+            iceUfrag: draft.credentials.ufrag, icePassword: draft.credentials.password,
+            fingerprintSHA256: media.identity.fingerprintSHA256,
+            candidates: candidates.withLock {
+                $0.candidates(for: request.remote, isForwarded: request.isForwarded)
+            }, sessionID: draft.descriptionID)
+        parameters.preferredDTLSRole = settings().webrtcDTLSRole == .active ? .client : .server
+        parameters.audioSSRC = draft.audioSSRC
+        parameters.videoSSRC = draft.videoSSRC
+        parameters.cname = draft.canonicalName
+        do throws(NegotiationError) {
+            let negotiated = try offer.negotiate(role, with: parameters)
+            for note in negotiated.notes {
+                logger.debug(
+                    "negotiated with a reservation", [.init("room", request.room.room), .init("note", note)])
+            }
+            return negotiated
+        } catch {
+            throw SignalingError(error)
+        }
+    }
+
+    private func makeTransport(
+        _ negotiated: NegotiatedSession, _ draft: SessionDraft, _ request: SignalingRequest, _ entry: RoomEntry,
+        _ protocol: PeerProtocol
+    ) -> (PeerTransport, PeerDescription) {
+        let peerID = PeerID(nextPeer.wrappingAdd(1, ordering: .relaxed).oldValue)
+        let settings = settings()
+        var limits = ICELimits(consentSeconds: UInt64(max(0, settings.webrtcICEConsentTimeout.components.seconds)))
+        limits.connectSeconds = 30
+        let configuration = TransportConfiguration(
+            localCredentials: draft.credentials,
+            remoteCredentials: ICECredentials(
+                ufrag: negotiated.remoteICEUfrag, password: negotiated.remoteICEPassword),
+            remoteFingerprints: negotiated.remoteFingerprints.compactMap { CertificateFingerprint($0) },
+            role: negotiated.localDTLSRole, identity: media.identity, iceLimits: limits)
+        let transport = PeerTransport(
+            peerID: peerID, localUfrag: draft.ufragKey, configuration: configuration, loop: entry.loop,
+            arena: entry.arena, demultiplexer: media.demultiplexer, startedAt: MonotonicClock.now)
+        return (transport, PeerDescription(id: peerID, protocol: `protocol`, remote: request.remote))
+    }
+}
+
+/// Whether a session ever connected, asked when it ends.
+private final class ConnectionFlag: Sendable {
+    private let flag = Atomic<Bool>(false)
+    func set() { flag.store(true, ordering: .relaxed) }
+    var isSet: Bool { flag.load(ordering: .relaxed) }
+}

@@ -1,0 +1,96 @@
+import Codecs
+import RTP
+import Wire
+
+/// Keeps the picture numbers inside a payload continuous over changes of layer and publisher (RTP-29, RTP-30), for
+/// the codecs that have them; other payloads pass unchanged.
+struct PictureRewriter {
+    private enum State {
+        case none
+        case vp8(VP8PictureRewriter)
+        case vp9(VP9PictureRewriter)
+    }
+
+    /// What to write over the copied payload.
+    enum Patch {
+        case none
+        case vp8(VP8PayloadDescriptor, VP8Picture)
+        case vp9(VP9PayloadDescriptor, VP9Picture)
+
+        /// Appends `payload` with the new numbers in it.
+        func append(_ payload: RawSpan, to output: inout OutputRawSpan) {
+            let offset = output.byteCount
+            output.append(contentsOf: payload)
+            switch self {
+            case .none: break
+            case .vp8(let descriptor, let picture):
+                descriptor.rewrite(
+                    pictureID: picture.pictureID ?? 0, temporalLevelZeroIndex: picture.temporalLayerZeroIndex ?? 0,
+                    keyIndex: picture.keyIndex ?? 0, in: &output, payloadOffset: offset)
+            case .vp9(let descriptor, let picture):
+                descriptor.rewrite(
+                    pictureID: picture.pictureID ?? 0, temporalLevelZeroIndex: picture.temporalLayerZeroIndex ?? 0,
+                    in: &output, payloadOffset: offset)
+            }
+        }
+    }
+
+    private var state: State
+
+    /// - Parameter firstPictureID: random; the first picture sent gets it.
+    init(codec: Codec, firstPictureID: UInt16) {
+        switch codec {
+        case .vp8: state = .vp8(VP8PictureRewriter(firstPictureID: firstPictureID))
+        case .vp9: state = .vp9(VP9PictureRewriter(firstPictureID: firstPictureID))
+        default: state = .none
+        }
+    }
+
+    /// The stream goes over to another source; `payload` begins its first picture.
+    mutating func switchSource(_ payload: RawSpan) {
+        switch state {
+        case .none: break
+        case .vp8(var rewriter):
+            guard let descriptor = try? VP8PayloadDescriptor(parsing: payload) else { return }
+            rewriter.switchSource(to: VP8Picture(descriptor))
+            state = .vp8(rewriter)
+        case .vp9(var rewriter):
+            guard let descriptor = try? VP9PayloadDescriptor(parsing: payload) else { return }
+            rewriter.switchSource(to: VP9Picture(descriptor))
+            state = .vp9(rewriter)
+        }
+    }
+
+    /// The numbers for a packet that is about to be sent.
+    mutating func rewrite(_ payload: RawSpan) -> Patch {
+        switch state {
+        case .none: return .none
+        case .vp8(var rewriter):
+            guard let descriptor = try? VP8PayloadDescriptor(parsing: payload) else { return .none }
+            let picture = rewriter.rewrite(VP8Picture(descriptor))
+            state = .vp8(rewriter)
+            return .vp8(descriptor, picture)
+        case .vp9(var rewriter):
+            guard let descriptor = try? VP9PayloadDescriptor(parsing: payload) else { return .none }
+            let picture = rewriter.rewrite(VP9Picture(descriptor))
+            state = .vp9(rewriter)
+            return .vp9(descriptor, picture)
+        }
+    }
+}
+
+extension VP8Picture {
+    init(_ descriptor: VP8PayloadDescriptor) {
+        self.init(
+            pictureID: descriptor.pictureID, isLongPictureID: descriptor.hasLongPictureID,
+            temporalLayerZeroIndex: descriptor.temporalLevelZeroIndex, keyIndex: descriptor.keyIndex)
+    }
+}
+
+extension VP9Picture {
+    init(_ descriptor: VP9PayloadDescriptor) {
+        self.init(
+            pictureID: descriptor.pictureID, isLongPictureID: descriptor.hasLongPictureID,
+            temporalLayerZeroIndex: descriptor.temporalLevelZeroIndex)
+    }
+}
