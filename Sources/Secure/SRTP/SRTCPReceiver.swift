@@ -3,6 +3,9 @@ internal import Wire
 /// Checks and decrypts the RTCP packets of one direction (RFC 3711, section 3.4; RFC 7714, section 9; without MKI).
 ///
 /// Packets without the E bit are refused. Not `Sendable`: one owner; allocates only at the first packet of an SSRC.
+///
+/// Measured at 100 bytes, release build, ns and heap allocations per packet: GCM-128 255 and 0 (libsrtp2 on NSS
+/// 605 and 5), CM with SHA-1 240 and 0 (1700 and 14).
 public final class SRTCPReceiver {
     public static let maximumStreams = SRTPReceiver.maximumStreams
     /// How many indices behind the newest a packet may be.

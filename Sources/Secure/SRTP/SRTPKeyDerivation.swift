@@ -5,8 +5,12 @@ internal import Wire
 /// (RFC 3711, section 4.3; RFC 6188 for 256-bit keys; RFC 7714, section 11, for 96-bit salts).
 enum SRTPKeyDerivation {
     enum Label: UInt8 {
-        case encryption = 0, authentication, salt
-        case controlEncryption, controlAuthentication, controlSalt
+        case encryption = 0
+        case authentication
+        case salt
+        case controlEncryption
+        case controlAuthentication
+        case controlSalt
     }
 
     /// Long enough for every session key: 32 bytes for AES-256.

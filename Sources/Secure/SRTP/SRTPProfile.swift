@@ -1,6 +1,8 @@
 /// An SRTP protection profile as DTLS negotiates it (RFC 5764, section 4.1.2; RFC 7714, section 14.2).
 public enum SRTPProfile: UInt16, Hashable, Sendable, CaseIterable {
+    // swift-format-ignore: AlwaysUseLowerCamelCase
     case aes128CMSHA1_80 = 0x0001
+    // swift-format-ignore: AlwaysUseLowerCamelCase
     /// Known so that it can be forced for a peer that has nothing better; never part of ``preferred``.
     case aes128CMSHA1_32 = 0x0002
     case aeadAES128GCM = 0x0007
