@@ -1,0 +1,13 @@
+/// Why an offer gets no answer. The text is a sentence for the person who runs the client.
+public enum NegotiationError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The offer contradicts itself or the rules of offer and answer (HTTP 400).
+    case malformed(String)
+    /// The offer is sound, but this server cannot or will not accept it (HTTP 422).
+    case unacceptable(String)
+
+    public var description: String {
+        switch self {
+        case .malformed(let detail), .unacceptable(let detail): detail
+        }
+    }
+}
