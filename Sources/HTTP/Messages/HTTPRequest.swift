@@ -23,6 +23,8 @@ public struct HTTPRequest: Sendable {
     public var remoteAddress: SocketAddress
     /// Whether the client speaks TLS, to this server or to the trusted proxy before it.
     public var isSecure: Bool
+    /// What the route's pattern named, decoded: `room` of `/{room...}/whip`. Filled in by the router.
+    public var parameters: [String: String] = [:]
 
     public init(
         method: HTTPMethod, target: String, version: HTTPVersion = .http11, path: ResourcePath = ResourcePath(),
