@@ -1,0 +1,87 @@
+/// The settings of a path, as `pathDefaults` and `paths` write them.
+public struct PathSettings: Sendable {
+    public var source = PathSource.publisher
+    public var overridePublisher = true
+    public var maxReaders = 0
+    public var publishToken: AccessToken?
+    public var readToken: AccessToken?
+    public var whepIdlePolicy = WHEPIdlePolicy.conflict409
+
+    public init() {}
+}
+
+/// Where a path's media comes from.
+public enum PathSource: Sendable, Hashable {
+    /// Whoever publishes to it.
+    case publisher
+    /// A source of MediaMTX that this version cannot open; rooms of the path do not exist.
+    case unavailable(String)
+}
+
+/// The settings of one room, immutable; a reload gives the room a new value with a higher version.
+@dynamicMemberLookup
+public struct RoomSettings: Sendable {
+    public let room: String
+    /// The version of the ``ServerSettings`` it came from.
+    public let version: UInt64
+    /// The key in `paths` that decided it.
+    public let entry: String
+    public let path: PathSettings
+
+    public init(room: String, version: UInt64, entry: String, path: PathSettings) {
+        self.room = room
+        self.version = version
+        self.entry = entry
+        self.path = path
+    }
+
+    public subscript<Value>(dynamicMember member: KeyPath<PathSettings, Value>) -> Value { path[keyPath: member] }
+}
+
+extension PathSettings {
+    static let declarations: [Setting<PathSettings>] = [
+        Setting(
+            "source", \.source, .source, in: .path,
+            "Where the media comes from; 'publisher' is whoever publishes to the path."),
+        Setting(
+            "overridePublisher", \.overridePublisher, .boolean, in: .path, reloadable: true,
+            aliases: [SettingAlias("disablePublisherOverride", isInverted: true)],
+            "Lets a new publisher take over from the present one; otherwise it is refused."),
+        Setting(
+            "maxReaders", \.maxReaders, .integer(0...1_000_000, zeroMeans: "no limit"), in: .path, reloadable: true,
+            "Viewers the room admits at the same time."),
+        Setting(
+            "publishToken", \.publishToken, .token, in: .path, reloadable: true,
+            "Bearer token needed to publish to the room; empty for whipToken, and without that anyone may."),
+        Setting(
+            "readToken", \.readToken, .token, in: .path, reloadable: true,
+            "Bearer token needed to watch the room; empty when anyone may."),
+        Setting(
+            "whepIdlePolicy", \.whepIdlePolicy, .choice(), in: .path, reloadable: true,
+            "Answer to a viewer while nobody publishes: 409 with Retry-After, or 404."),
+    ]
+}
+
+extension SettingType<PathSource> {
+    private static let availableLater = [
+        "rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "whep", "wheps", "srt", "udp", "udp+mpegts", "unix+mpegts",
+        "udp+rtp", "unix+rtp", "rtsp+http", "rtsp+ws", "rtsps+http", "rtsps+ws", "moqt",
+    ]
+
+    static let source = SettingType(
+        name: "source", accepted: "publisher",
+        read: { (node) throws(SettingFault) in
+            let text = try node.scalar()
+            if text.isEmpty || text == "publisher" { return .publisher }
+            let scheme = text.split(separator: ":", maxSplits: 1).first.map(String.init) ?? ""
+            guard text == "redirect" || text == "rpiCamera" || text.contains("://") && availableLater.contains(scheme)
+            else { throw SettingFault("\(node.summary) is not a source") }
+            return .unavailable(scheme)
+        },
+        write: { source in
+            switch source {
+            case .publisher: "publisher"
+            case .unavailable(let scheme): scheme
+            }
+        })
+}

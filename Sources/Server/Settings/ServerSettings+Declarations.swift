@@ -1,0 +1,123 @@
+extension ServerSettings {
+    /// Global settings, in the order of the sample file.
+    static let declarations: [Setting<ServerSettings>] =
+        loggingSettings + serverSettings + webrtcSettings + metricsSettings + authorizationSettings + limitSettings
+
+    private static let loggingSettings: [Setting<ServerSettings>] = [
+        Setting(
+            "logLevel", \.logLevel, .choice(), in: .logging, reloadable: true,
+            "The least important messages that are written."),
+        Setting(
+            "logDestinations", \.logDestinations, .list(of: .choice()), in: .logging,
+            "Where messages are written."),
+        Setting("logStructured", \.logStructured, .boolean, in: .logging, "Writes each message as one JSON object."),
+        Setting("logFile", \.logFile, .string(), in: .logging, "The file of the destination 'file'."),
+    ]
+
+    private static let serverSettings: [Setting<ServerSettings>] = [
+        Setting(
+            "readTimeout", \.readTimeout, .duration(.seconds(1)...(.seconds(600))), in: .server,
+            "How long a client may take to send a request."),
+        Setting(
+            "writeTimeout", \.writeTimeout, .duration(.seconds(1)...(.seconds(600))), in: .server,
+            "How long a client may accept nothing of an answer before its connection is closed."),
+        Setting(
+            "httpMaxConnections", \.httpMaxConnections, .integer(1...1_000_000), in: .server,
+            "HTTP connections open at the same time."),
+        Setting(
+            "httpRequestsPerSecond", \.httpRequestsPerSecond, .integer(0...1_000_000, zeroMeans: "no limit"),
+            in: .server, reloadable: true,
+            "Requests per second and client address that create, change or end sessions; more are answered with 429."),
+        Setting(
+            "httpRequestBurst", \.httpRequestBurst, .integer(1...1_000_000), in: .server, reloadable: true,
+            "How many such requests a client address may send at once."),
+        Setting(
+            "webRoot", \.webRoot, .string(), in: .server,
+            "Directory of the web pages; empty looks for web-player beside the program and in the working directory."),
+    ]
+
+    private static let webrtcSettings: [Setting<ServerSettings>] = [
+        Setting(
+            "webrtc", \.webrtc, .boolean, in: .webrtc, aliases: [SettingAlias("webrtcDisable", isInverted: true)],
+            "Serves WHIP and WHEP."),
+        Setting(
+            "webrtcAddress", \.webrtcAddress, .listenAddress, in: .webrtc,
+            "Where the HTTP server for WHIP, WHEP and the pages listens."),
+        Setting("webrtcEncryption", \.webrtcEncryption, .boolean, in: .webrtc, "Serves HTTPS instead of HTTP."),
+        Setting(
+            "webrtcServerKey", \.webrtcServerKey, .string(), in: .webrtc, reloadable: true,
+            "File with the private key for HTTPS, PEM."),
+        Setting(
+            "webrtcServerCert", \.webrtcServerCert, .string(), in: .webrtc, reloadable: true,
+            "File with the certificate chain for HTTPS, PEM."),
+        Setting(
+            "webrtcAllowOrigins", \.webrtcAllowOrigins, .list(of: .string()), in: .webrtc, reloadable: true,
+            aliases: ["webrtcAllowOrigin"], environment: ["FRONTEND_URL"],
+            "Origins of pages that may use WHIP and WHEP; '*' for all."),
+        Setting(
+            "webrtcTrustedProxies", \.webrtcTrustedProxies, .list(of: .addressRange), in: .webrtc, reloadable: true,
+            "Proxies whose X-Forwarded-For is believed."),
+        Setting(
+            "webrtcLocalUDPAddress", \.webrtcLocalUDPAddress, .listenAddress, in: .webrtc,
+            aliases: ["webrtcICEUDPMuxAddress"], "The one UDP socket of all WebRTC media."),
+        Setting(
+            "webrtcIPsFromInterfaces", \.webrtcIPsFromInterfaces, .boolean, in: .webrtc, reloadable: true,
+            "Offers the addresses of the network interfaces to clients."),
+        Setting(
+            "webrtcIPsFromInterfacesList", \.webrtcIPsFromInterfacesList, .list(of: .string(maximumLength: 64)),
+            in: .webrtc, reloadable: true,
+            "Interfaces whose addresses are offered; empty for all but loopback, link-local and container bridges."),
+        Setting(
+            "webrtcAdditionalHosts", \.webrtcAdditionalHosts, .list(of: .string(maximumLength: 253)), in: .webrtc,
+            reloadable: true, aliases: ["webrtcICEHostNAT1To1IPs"],
+            "Further addresses or host names offered to clients, such as the public address in front of a NAT."),
+        Setting(
+            "webrtcICEServers2", \.webrtcICEServers2, .list(of: .iceServer), in: .webrtc, reloadable: true,
+            aliases: ["webrtcICEServers"], "STUN and TURN servers that clients are told to use."),
+        Setting(
+            "webrtcHandshakeTimeout", \.webrtcHandshakeTimeout, .duration(.seconds(1)...(.seconds(120))), in: .webrtc,
+            reloadable: true, "How long a session may take to connect."),
+        Setting(
+            "webrtcTrackGatherTimeout", \.webrtcTrackGatherTimeout, .duration(.milliseconds(100)...(.seconds(60))),
+            in: .webrtc, reloadable: true, "How long to wait for the first media of an announced track."),
+        Setting(
+            "webrtcDTLSRole", \.webrtcDTLSRole, .choice(), in: .webrtc, reloadable: true,
+            "Side of the DTLS handshake the server takes when the client leaves it the choice."),
+        Setting(
+            "webrtcICEConsentTimeout", \.webrtcICEConsentTimeout, .duration(.seconds(10)...(.seconds(60))),
+            in: .webrtc, reloadable: true, "Silence after which a session ends (RFC 7675)."),
+        Setting(
+            "mediaLoops", \.mediaLoops, .integer(0...256, zeroMeans: "one per core"), in: .webrtc,
+            "Threads that carry media."),
+    ]
+
+    private static let metricsSettings: [Setting<ServerSettings>] = [
+        Setting("metrics", \.metrics, .boolean, in: .metrics, "Serves metrics for Prometheus."),
+        Setting(
+            "metricsAddress", \.metricsAddress, .listenAddress, in: .metrics,
+            "Where metrics are served; beyond this machine only with metricsToken."),
+        Setting(
+            "metricsToken", \.metricsToken, .token, in: .metrics, reloadable: true,
+            "Bearer token needed to read metrics; empty when only this machine may."),
+    ]
+
+    private static let authorizationSettings: [Setting<ServerSettings>] = [
+        Setting(
+            "whipToken", \.whipToken, .token, in: .authorization, reloadable: true, environment: ["WHIP_TOKEN"],
+            "Bearer token needed to publish to every room that has no publishToken."),
+        Setting(
+            "allowTokenInQuery", \.allowTokenInQuery, .boolean, in: .authorization, reloadable: true,
+            "Takes tokens from the URL (?token=) too; they end up in logs of proxies and in browser histories."),
+    ]
+
+    private static let limitSettings: [Setting<ServerSettings>] = [
+        Setting(
+            "maxSessions", \.maxSessions, .integer(1...1_000_000), in: .limits, reloadable: true,
+            "Publishers and viewers of all rooms together; more are answered with 503."),
+        Setting(
+            "maxRooms", \.maxRooms, .integer(1...1_000_000), in: .limits, reloadable: true, "Rooms at the same time."),
+        Setting(
+            "maxViewersPerIP", \.maxViewersPerIP, .integer(0...1_000_000, zeroMeans: "no limit"), in: .limits,
+            reloadable: true, "Viewers of all rooms from one client address."),
+    ]
+}

@@ -1,0 +1,119 @@
+/// Everything the operator decided, as one immutable value. A reload makes a new one with a higher version.
+///
+/// Initial values here are the defaults; the rest of each setting is in `ServerSettings+Declarations.swift`.
+public struct ServerSettings: Sendable {
+    /// Counts readings of the configuration in this process.
+    public internal(set) var version: UInt64 = 1
+
+    // Logging
+    public var logLevel = LogLevel.info
+    public var logDestinations = [LogDestination.stdout]
+    public var logStructured = false
+    public var logFile = "martlet.log"
+
+    // HTTP server
+    public var readTimeout = Duration.seconds(10)
+    public var writeTimeout = Duration.seconds(10)
+    public var httpMaxConnections = 10_000
+    public var httpRequestsPerSecond = 50
+    public var httpRequestBurst = 200
+    public var webRoot = ""
+
+    // WebRTC
+    public var webrtc = true
+    public var webrtcAddress = ListenAddress(port: 8889)
+    public var webrtcEncryption = false
+    public var webrtcServerKey = "server.key"
+    public var webrtcServerCert = "server.crt"
+    public var webrtcAllowOrigins = ["*"]
+    public var webrtcTrustedProxies: [AddressRange] = []
+    public var webrtcLocalUDPAddress = ListenAddress(port: 8189)
+    public var webrtcIPsFromInterfaces = true
+    public var webrtcIPsFromInterfacesList: [String] = []
+    public var webrtcAdditionalHosts: [String] = []
+    public var webrtcICEServers2: [ICEServerSettings] = []
+    public var webrtcHandshakeTimeout = Duration.seconds(10)
+    public var webrtcTrackGatherTimeout = Duration.seconds(2)
+    public var webrtcDTLSRole = DTLSRoleSetting.passive
+    public var webrtcICEConsentTimeout = Duration.seconds(30)
+    public var mediaLoops = 0
+
+    // Metrics
+    public var metrics = false
+    public var metricsAddress = ListenAddress("127.0.0.1:9998") ?? ListenAddress(port: 9998)
+    public var metricsToken: AccessToken?
+
+    // Authorization
+    public var whipToken: AccessToken?
+    public var allowTokenInQuery = false
+
+    // Limits
+    public var maxSessions = 10_000
+    public var maxRooms = 1_000
+    public var maxViewersPerIP = 1_000
+
+    /// What every path starts from.
+    public internal(set) var pathDefaults = PathSettings()
+    /// In the order of the file; `allOthers` last.
+    public internal(set) var paths: [PathEntry] = [PathEntry(name: "all_others", match: .allOthers)]
+
+    public init() {}
+}
+
+public enum LogDestination: String, Sendable, CaseIterable { case stdout, file }
+
+/// Which side of the DTLS handshake the server takes when a client leaves it the choice (`actpass`).
+public enum DTLSRoleSetting: String, Sendable, CaseIterable { case active, passive }
+
+/// What a viewer is told while nobody publishes.
+public enum WHEPIdlePolicy: String, Sendable, CaseIterable { case conflict409, notFound404 }
+
+/// One entry of `paths`.
+public struct PathEntry: Sendable {
+    enum Match: Sendable {
+        case name(String)
+        case pattern(PathPattern)
+        case allOthers
+    }
+
+    /// The key in the file.
+    public var name: String
+    var match: Match
+    public var settings = PathSettings()
+
+    init(name: String, match: Match, settings: PathSettings = PathSettings()) {
+        self.name = name
+        self.match = match
+        self.settings = settings
+    }
+}
+
+extension ServerSettings {
+    /// The settings of a room, decided by the entry with its name, else the first pattern that matches, else
+    /// `all_others`.
+    ///
+    /// - Returns: nil when the name is no room name or the configuration has no place for it; the room must not exist.
+    public func room(named name: String) -> RoomSettings? {
+        guard RoomName.problem(with: name) == nil, let entry = entry(for: name) else { return nil }
+        guard case .publisher = entry.settings.source else { return nil }
+        return RoomSettings(room: name, version: version, entry: entry.name, path: entry.settings)
+    }
+
+    private func entry(for name: String) -> PathEntry? {
+        var best: PathEntry?
+        for entry in paths {
+            switch entry.match {
+            case .name(let text): if text == name { return entry }
+            case .pattern(let pattern):
+                guard best == nil || best?.match.isAllOthers == true else { continue }
+                if pattern.matches(name) { best = entry }
+            case .allOthers: if best == nil { best = entry }
+            }
+        }
+        return best
+    }
+}
+
+extension PathEntry.Match {
+    fileprivate var isAllOthers: Bool { if case .allOthers = self { true } else { false } }
+}

@@ -1,0 +1,178 @@
+import Codecs
+import Synchronization
+import Testing
+import Wire
+
+@testable import Server
+
+@Suite struct EventHubTests {
+    @Test func idsCountFromOneAndClosuresSeeThemInOrder() {
+        let hub = EventHub(clock: { 42 })
+        let seen = Mutex<[EventRecord]>([])
+        let token = hub.subscribe { record in seen.withLock { $0.append(record) } }
+        #expect(hub.publish(.serverStarted) == 1)
+        #expect(hub.publish(.roomCreated(room: "a")) == 2)
+        hub.cancel(token)
+        #expect(hub.publish(.serverStopping) == 3)
+        #expect(
+            seen.withLock { $0 } == [
+                EventRecord(id: 1, milliseconds: 42, event: .serverStarted),
+                EventRecord(id: 2, milliseconds: 42, event: .roomCreated(room: "a")),
+            ])
+        #expect(hub.lastID == 3)
+    }
+
+    @Test func aSubscriberMayPublishAndOrderHolds() {
+        let hub = EventHub()
+        let seen = Mutex<[UInt64]>([])
+        _ = hub.subscribe { record in
+            seen.withLock { $0.append(record.id) }
+            if record.id < 5 { hub.publish(.roomCreated(room: "\(record.id)")) }
+        }
+        _ = hub.subscribe { record in seen.withLock { $0.append(record.id) } }
+        hub.publish(.serverStarted)
+        #expect(seen.withLock { $0 } == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5])
+    }
+
+    @Test func eventsFromManyThreadsReachEverySubscriberInOneOrder() async {
+        let hub = EventHub()
+        let first = Mutex<[UInt64]>([])
+        _ = hub.subscribe { record in first.withLock { $0.append(record.id) } }
+        let queue = hub.subscribe(capacity: 10_000)
+        await withTaskGroup(of: Void.self) { group in
+            for task in 0..<8 {
+                group.addTask { for index in 0..<100 { hub.publish(.roomCreated(room: "\(task)/\(index)")) } }
+            }
+        }
+        hub.publish(.serverStopping)
+        #expect(queue.takeAll().map(\.id) == Array(1...801))
+        // The publisher that delivers may be another task than the last to finish.
+        while first.withLock({ $0.count }) < 801 { await Task.yield() }
+        #expect(first.withLock { $0 } == Array(1...801))
+    }
+
+    @Test func aFullQueueLosesTheNewestAndCounts() {
+        let hub = EventHub()
+        let queue = hub.subscribe(capacity: 3)
+        for index in 0..<10 { hub.publish(.roomCreated(room: "\(index)")) }
+        #expect(queue.missed == 7)
+        #expect(queue.takeAll().map(\.id) == [1, 2, 3])
+        hub.publish(.serverStopping)
+        #expect(queue.takeAll().map(\.id) == [11])
+    }
+
+    @Test func aReaderWaitsAndFinishes() async {
+        let hub = EventHub()
+        let queue = hub.subscribe()
+        let reader = Task { () -> [UInt64] in
+            var ids: [UInt64] = []
+            for await record in queue {
+                ids.append(record.id)
+                if ids.count == 2 { queue.finish() }
+            }
+            return ids
+        }
+        hub.publish(.serverStarted)
+        hub.publish(.serverStopping)
+        #expect(await reader.value == [1, 2])
+        #expect(hub.subscriberCount == 0)
+        hub.publish(.serverStarted)
+        #expect(await queue.next() == nil)
+    }
+
+    @Test func cancellingTheReaderEndsTheSubscription() async {
+        let hub = EventHub()
+        let queue = hub.subscribe()
+        let reader = Task { await queue.next() }
+        reader.cancel()
+        #expect(await reader.value == nil)
+        #expect(hub.subscriberCount == 0)
+    }
+
+    @Test func aFeedGoesOnWhereItWasCutOff() {
+        let hub = EventHub()
+        for index in 1...5 { hub.publish(.roomCreated(room: "\(index)")) }
+        let queue = hub.subscribe(after: 3)
+        hub.publish(.serverStopping)
+        #expect(queue.takeAll().map(\.id) == [4, 5, 6])
+        #expect(queue.missed == 0)
+        #expect(hub.subscribe(after: 6).takeAll().isEmpty)
+        #expect(hub.subscribe(after: 99).takeAll().isEmpty)
+    }
+
+    @Test func historyIsBoundedAndGapsAreCounted() {
+        let hub = EventHub()
+        let total = 5 * EventHub.maximumHistory
+        for _ in 0..<total { hub.publish(.serverStarted) }
+        let queue = hub.subscribe(capacity: .max, after: 0)
+        let records = queue.takeAll()
+        #expect((EventHub.maximumHistory...2 * EventHub.maximumHistory).contains(records.count))
+        #expect(queue.missed == total - records.count)
+        #expect(records.last?.id == UInt64(total))
+    }
+
+    @Test func aSlowLightSubscriberBoundsWhatWaits() async {
+        let hub = EventHub()
+        let entered = Atomic<Bool>(false)
+        let released = Atomic<Bool>(false)
+        let count = Atomic<Int>(0)
+        _ = hub.subscribe { _ in
+            entered.store(true, ordering: .releasing)
+            while !released.load(ordering: .acquiring) {}
+            count.add(1, ordering: .relaxed)
+        }
+        let first = Task { hub.publish(.serverStarted) }
+        while !entered.load(ordering: .acquiring) { await Task.yield() }
+        for _ in 0..<EventHub.maximumUndelivered + 10 { hub.publish(.serverStarted) }
+        #expect(hub.dropped == 10)
+        released.store(true, ordering: .releasing)
+        _ = await first.value
+        #expect(count.load(ordering: .relaxed) == EventHub.maximumUndelivered + 1)
+    }
+}
+
+@Suite struct LogSubscriberTests {
+    private let peer = PeerDescription(
+        id: PeerID(7), protocol: .whip, remote: SocketAddress(ipv4: 0xC000_0201, port: 5_000))
+
+    @Test func everyEventIsALineSomebodyCanActOn() {
+        let test = TestLog()
+        let hub = EventHub()
+        LogSubscriber.attach(test.logger, to: hub)
+        var viewer = peer
+        viewer.id = PeerID(8)
+        viewer.protocol = .whep
+        let events: [ServerEvent] = [
+            .serverStarted, .roomCreated(room: "cam1"), .publisherStarted(room: "cam1", peer),
+            .trackAdded(room: "cam1", TrackID(1), .video, .h264),
+            .trackCodecChanged(room: "cam1", TrackID(1), from: .h264, to: .vp8), .viewerJoined(room: "cam1", viewer),
+            .viewerLeft(room: "cam1", viewer, .silent), .publisherReplaced(room: "cam1", old: peer, new: viewer),
+            .publisherStopped(room: "cam1", peer, .left), .publisherStopped(room: "cam1", peer, .dtlsFailed),
+            .sessionFailed(room: "cam1", .viewer, viewer, .iceNeverConnected, tried: "udp 192.0.2.9:8189"),
+            .roomClosed(room: "cam1"), .certificateReloaded(path: "c.pem"),
+            .certificateReloadFailed(path: "c.pem", reason: "no such file"), .settingsReloaded(version: 2),
+            .serverStopping,
+        ]
+        for event in events { hub.publish(event) }
+        let lines = test.text.split(separator: "\n").map { String($0.dropFirst(25)) }
+        #expect(lines.count == events.count)
+        #expect(Set(events.map(\.name)).count == 15)
+        #expect(lines.contains("INF [room cam1] publisher connected peer=peer-7 protocol=whip remote=192.0.2.1:5000"))
+        #expect(lines.contains("INF [room cam1] track codec changed track=track-1 from=H264 to=VP8"))
+        #expect(lines.contains { $0.hasPrefix("WAR [room cam1] publisher disconnected") && $0.contains("dtlsFailed") })
+        #expect(
+            lines.contains {
+                $0.hasPrefix("WAR [room cam1] session failed role=viewer peer=peer-8 protocol=whep")
+                    && $0.contains("reason=\"iceNeverConnected: udp 192.0.2.9:8189\"")
+                    && $0.contains("webrtcAdditionalHosts")
+            })
+        #expect(lines.contains("ERR certificate not reloaded, the old one stays path=c.pem reason=\"no such file\""))
+    }
+
+    @Test func failuresHaveAdviceAndOrdinaryEndsHaveNone() {
+        for reason in EndReason.allCases where !reason.isFailure { #expect(reason.advice == nil) }
+        for reason in EndReason.allCases where reason.isFailure && reason != .internalError {
+            #expect(reason.advice != nil)
+        }
+    }
+}

@@ -1,0 +1,160 @@
+import Testing
+
+@testable import Server
+
+@Suite struct SettingsLoaderTests {
+    @Test func anOutOfRangeValueNamesFileLineKeyAndRange() {
+        #expect(
+            faults("logLevel: info\nreadTimeout: 0s\n")
+                == "test.yml:2: readTimeout: 0s is out of range; accepted: duration, from 1s to 10m")
+    }
+
+    @Test func anUnknownKeySuggestsTheNearest() {
+        #expect(
+            faults("webrtcAdress: :80") == "test.yml:1: webrtcAdress: unknown setting; did you mean 'webrtcAddress'?")
+        #expect(faults("loglevel: info") == "test.yml:1: loglevel: unknown setting; did you mean 'logLevel'?")
+        #expect(faults("path: {}") == "test.yml:1: path: unknown setting; did you mean 'paths'?")
+        #expect(faults("\n\nzzzzqqqq: 1") == "test.yml:3: zzzzqqqq: unknown setting")
+        #expect(
+            faults("paths:\n  cam1:\n    maxReader: 1")
+                == "test.yml:3: paths.cam1.maxReader: unknown setting; did you mean 'maxReaders'?")
+    }
+
+    @Test func allFaultsAreReportedAtOnce() {
+        let text = faults("readTimeout: x\nnonsense12345: 1\npaths: {'a//b': , '~(': }\n")
+        #expect(text.split(separator: "\n").count == 4)
+        #expect(text.contains("paths.~(: not a regular expression: '(' without ')'"))
+        #expect(text.contains("two in a row"))
+    }
+
+    @Test func settingsOfMediaMTXThatAreMissingWarnAndAreIgnored() throws {
+        let loaded = try load(
+            "rtmp: yes\nhlsVariant: lowLatency\npaths:\n  cam1:\n    record: yes\n    runOnReady: x\n")
+        #expect(
+            loaded.warnings.map(\.description) == [
+                "test.yml:1: rtmp: known MediaMTX setting, not available in this version; ignored",
+                "test.yml:2: hlsVariant: known MediaMTX setting, not available in this version; ignored",
+                "test.yml:5: paths.cam1.record: known MediaMTX setting, not available in this version; ignored",
+                "test.yml:6: paths.cam1.runOnReady: known MediaMTX setting, not available in this version; ignored",
+            ])
+    }
+
+    @Test func theDefaultUsersOfMediaMTXLoad() throws {
+        let loaded = try load(
+            """
+            authMethod: internal
+            authInternalUsers:
+            - user: any
+              pass:
+              ips: []
+              permissions:
+              - action: publish
+                path:
+              - action: read
+                path:
+              - action: playback
+                path:
+            - user: any
+              pass:
+              ips: ['127.0.0.1', '::1']
+              permissions:
+              - action: api
+            authHTTPAddress:
+            authJWTJWKS:
+            """)
+        #expect(loaded.warnings.count == 4)
+    }
+
+    @Test(arguments: [
+        "authMethod: http", "authHTTPAddress: http://x/auth", "authJWTJWKS: https://x/jwks",
+        "authInternalUsers: [{user: admin, pass: secret, permissions: [{action: publish}, {action: read}]}]",
+        "authInternalUsers: [{user: any, ips: [10.0.0.1], permissions: [{action: publish}, {action: read}]}]",
+        "authInternalUsers: [{user: any, permissions: [{action: read}]}]",
+        "pathDefaults: {readUser: x}", "paths: {cam1: {publishPass: x}}",
+    ])
+    func ignoringWhatRestrictsAccessIsRefused(_ yaml: String) {
+        #expect(faults(yaml).contains("restricts access in MediaMTX"))
+    }
+
+    @Test func accessRestrictionsInTheEnvironmentAreRefusedToo() {
+        #expect(faults("", environment: ["MTX_AUTHINTERNALUSERS_0_USER": "admin"]).contains("restricts access"))
+        #expect(faults("", environment: ["MTX_PATHS_CAM1_READUSER": "admin"]).contains("restricts access"))
+    }
+
+    @Test func olderNamesAreReadWithARemark() throws {
+        let loaded = try load(
+            """
+            webrtcDisable: yes
+            webrtcICEUDPMuxAddress: :9000
+            webrtcICEHostNAT1To1IPs: [192.0.2.9]
+            webrtcICEServers: ['stun:s.example:3478', 'turn:u:p:t.example:3478']
+            paths:
+              all:
+                disablePublisherOverride: yes
+            """)
+        #expect(!loaded.settings.webrtc)
+        #expect(loaded.settings.webrtcLocalUDPAddress == ListenAddress(port: 9000))
+        #expect(loaded.settings.webrtcAdditionalHosts == ["192.0.2.9"])
+        #expect(loaded.settings.webrtcICEServers2.map(\.url) == ["stun:s.example:3478", "turn:t.example:3478"])
+        #expect(loaded.settings.webrtcICEServers2.last?.password.revealed == "p")
+        #expect(loaded.settings.room(named: "x")?.overridePublisher == false)
+        #expect(loaded.warnings.count == 5)
+        #expect(
+            loaded.warnings.first?.description
+                == "test.yml:1: webrtcDisable: is the old name of 'webrtc', which means the opposite")
+    }
+
+    @Test func twoNamesOfOneSettingAreAFault() {
+        #expect(
+            faults("webrtc: yes\nwebrtcDisable: yes")
+                == "test.yml:2: webrtcDisable: means the same as 'webrtc', which is also there")
+    }
+
+    @Test func metricsBeyondThisMachineNeedAToken() throws {
+        #expect(faults("metrics: yes\nmetricsAddress: :9998").hasPrefix("test.yml:2: metricsAddress: "))
+        #expect(faults("metricsAddress: :9998") == "")
+        #expect(faults("metrics: yes\nmetricsAddress: :9998\nmetricsToken: t") == "")
+    }
+
+    @Test func withoutAnyAddressToOfferTheConfigurationIsRefused() {
+        #expect(faults("webrtcIPsFromInterfaces: no").contains("webrtcAdditionalHosts"))
+    }
+
+    @Test func encryptionNeedsItsFiles() {
+        #expect(faults("webrtcEncryption: yes\nwebrtcServerKey: ''").contains("needs webrtcServerKey"))
+        #expect(faults("logDestinations: [file]\nlogFile: ''").contains("needs logFile"))
+    }
+
+    @Test func secretsAreNotPrinted() throws {
+        let loaded = try load(
+            "whipToken: hunter2\nwebrtcICEServers2: [{url: 'turn:t', password: hunter2}]\npathDefaults: {readToken: hunter2}"
+        )
+        var dumped = ""
+        dump(loaded, to: &dumped)
+        #expect(!dumped.contains("hunter2"))
+        #expect(!"\(loaded)".contains("hunter2"))
+        #expect(!String(reflecting: loaded).contains("hunter2"))
+        let token = "hunter2 "
+        #expect(!faults("whipToken: '\(token)'").contains("hunter2"))
+    }
+
+    @Test func checkTextSaysWhatIsWrongOrThatAllIsWell() {
+        let good = SettingsLoader.checkText(yaml: Array("srt: no".utf8), name: "a.yml")
+        #expect(good.isValid)
+        #expect(good.text.hasPrefix("warning: a.yml:1: srt: known MediaMTX") && good.text.hasSuffix("a.yml: valid"))
+        let bad = SettingsLoader.checkText(yaml: Array("x9: 1".utf8), name: "a.yml")
+        #expect(!bad.isValid)
+        #expect(bad.text == "error: a.yml:1: x9: unknown setting")
+    }
+
+    @Test func theVersionIsKept() throws {
+        let loaded = try SettingsLoader.load(yaml: nil, version: 7)
+        #expect(loaded.settings.version == 7)
+        #expect(loaded.settings.room(named: "a")?.version == 7)
+    }
+
+    @Test func aMissingFileNamesItselfAndTheReason() {
+        #expect(throws: SettingProblem.self) { try SystemInputs.readFile("/nonexistent/martlet.yml") }
+        #expect(SystemInputs.environment()["PATH"] != nil)
+    }
+}
