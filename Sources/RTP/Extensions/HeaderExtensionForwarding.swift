@@ -1,0 +1,104 @@
+import Wire
+
+/// What one viewer's packets carry in their extension block: the server's own hop-by-hop extensions and those of
+/// the publisher that go end to end, under the viewer's ids.
+///
+/// The order is fixed: transport-wide number, send time, MID, then the forwarded ones. The first two are written as
+/// zeros, because the packet is numbered when it leaves; ``Slots`` says where.
+public struct HeaderExtensionForwarding: Sendable {
+    /// Offsets, from the start of the packet, of values to be filled in when the packet is sent.
+    @frozen public struct Slots: Hashable, Sendable {
+        public var transportSequenceNumber: Int?
+        public var absSendTime: Int?
+
+        public init() {}
+    }
+
+    private let map: HeaderExtensionMap
+    private let mid: [UInt8]
+    private let ownTransportWideCC: UInt8?
+    private let ownAbsSendTime: UInt8?
+    private let ownMID: UInt8?
+    /// Bytes of the server's own elements at most.
+    private let ownSize: Int
+    private let ownNeedTwoByteForm: Bool
+    /// The end-to-end extensions the viewer negotiated, as bits by raw value.
+    private let forwarded: UInt16
+
+    /// - Parameters:
+    ///   - map: the viewer's ids. What is missing in it is not sent.
+    ///   - mid: the viewer's MID of this stream, sent in every packet when the viewer negotiated it; may be empty.
+    public init(viewer map: HeaderExtensionMap, mid: [UInt8]) {
+        self.map = map
+        self.mid = mid
+        ownTransportWideCC = map[.transportWideCC]
+        ownAbsSendTime = map[.absSendTime]
+        ownMID = mid.isEmpty || mid.count > 255 ? nil : map[.mid]
+        var forwarded: UInt16 = 0
+        for kind in HeaderExtension.allCases where map[kind] != nil && !kind.isHopByHop {
+            forwarded |= 1 << kind.rawValue
+        }
+        self.forwarded = forwarded
+        var size = 0
+        var twoByte = false
+        for (id, count) in [(ownTransportWideCC, 2), (ownAbsSendTime, 3), (ownMID, mid.count)] {
+            guard let id else { continue }
+            size += 2 + count
+            twoByte = twoByte || HeaderExtensionWriter.needsTwoByteForm(id: id, count: count)
+        }
+        ownSize = size
+        ownNeedTwoByteForm = twoByte
+    }
+
+    /// Bytes that ``append(_:from:to:)`` writes at most for this packet; 0 when there is nothing to write and
+    /// the header must not announce a block.
+    public func maximumSize(_ index: HeaderExtensionIndex) -> Int {
+        var size = ownSize
+        var remaining = ExtensionSet(bits: index.present & forwarded)
+        while let kind = remaining.popFirst() { size += 2 + (index[kind]?.count ?? 0) }
+        return size == 0 ? 0 : HeaderExtensionWriter.headerSize + size + 3
+    }
+
+    /// Appends the block for the packet `datagram`, whose extensions are in `index`.
+    ///
+    /// `output` must hold what was written of this packet from its first byte on and have room for
+    /// ``maximumSize(_:)``. Must not be called when that is 0.
+    public func append(
+        _ index: HeaderExtensionIndex, from datagram: RawSpan, to output: inout OutputRawSpan
+    ) -> Slots {
+        var twoByte = ownNeedTwoByteForm
+        var remaining = ExtensionSet(bits: index.present & forwarded)
+        while !twoByte, let kind = remaining.popFirst() {
+            guard let value = index[kind], let id = map[kind] else { continue }
+            twoByte = HeaderExtensionWriter.needsTwoByteForm(id: id, count: value.count)
+        }
+        let writer = HeaderExtensionWriter(twoByte: twoByte, to: &output)
+        var slots = Slots()
+        if let ownTransportWideCC, writer.append(id: ownTransportWideCC, UInt16(0), to: &output) {
+            slots.transportSequenceNumber = output.byteCount - 2
+        }
+        if let ownAbsSendTime, writer.append(id: ownAbsSendTime, uint24: 0, to: &output) {
+            slots.absSendTime = output.byteCount - 3
+        }
+        if let ownMID { mid.withBytes { _ = writer.append(id: ownMID, $0, to: &output) } }
+        remaining = ExtensionSet(bits: index.present & forwarded)
+        while let kind = remaining.popFirst() {
+            guard let value = index[kind], let id = map[kind], value.upperBound <= datagram.byteCount else { continue }
+            writer.append(id: id, datagram.extracting(value), to: &output)
+        }
+        writer.finish(&output)
+        return slots
+    }
+}
+
+/// Extensions as bits, to walk a handful of them without allocation.
+struct ExtensionSet {
+    var bits: UInt16
+
+    mutating func popFirst() -> HeaderExtension? {
+        guard bits != 0 else { return nil }
+        let index = UInt8(truncatingIfNeeded: bits.trailingZeroBitCount)
+        bits &= bits - 1
+        return HeaderExtension(rawValue: index)
+    }
+}
