@@ -1,0 +1,58 @@
+import Wire
+
+/// What forwarding and stream descriptions need of an H.265 SPS (H.265, 7.3.2.2.1).
+///
+/// Left out: everything after the conformance window.
+public struct H265SequenceParameterSet: Hashable, Sendable {
+    public var profileIDC: UInt8
+    /// Main tier when false.
+    public var isHighTier: Bool
+    /// Thirty times the level number.
+    public var levelIDC: UInt8
+    public var resolution: VideoResolution
+
+    private static let maximumSide: UInt32 = 16_888
+
+    /// Reads an SPS NAL unit, its two header bytes included; nil when it is truncated or impossible.
+    public init?(parsing nalUnit: RawSpan) {
+        guard nalUnit.byteCount >= 4, H265NALUnitType(header: nalUnit[0]) == .sequenceParameterSet else { return nil }
+        var reader = BitReader(from: 2, skipsEmulationPrevention: true)
+        reader.skip(4, nalUnit)
+        let subLayers = Int(reader.bits(3, nalUnit))
+        guard subLayers <= 6 else { return nil }
+        reader.skip(1, nalUnit)
+
+        // profile_tier_level (7.3.3)
+        reader.skip(2, nalUnit)
+        isHighTier = reader.flag(nalUnit)
+        profileIDC = UInt8(reader.bits(5, nalUnit))
+        reader.skip(32 + 48, nalUnit)
+        levelIDC = UInt8(reader.bits(8, nalUnit))
+        let present = reader.bits(subLayers > 0 ? 16 : 0, nalUnit)
+        for layer in 0..<subLayers {
+            if present >> UInt32(15 - 2 * layer) & 1 == 1 { reader.skip(88, nalUnit) }
+            if present >> UInt32(14 - 2 * layer) & 1 == 1 { reader.skip(8, nalUnit) }
+        }
+
+        guard reader.exponentialGolomb(nalUnit) <= 15 else { return nil }
+        let chromaFormat = reader.exponentialGolomb(nalUnit)
+        guard chromaFormat <= 3 else { return nil }
+        let hasSeparatePlanes = chromaFormat == 3 && reader.flag(nalUnit)
+        let width = reader.exponentialGolomb(nalUnit)
+        let height = reader.exponentialGolomb(nalUnit)
+        guard (1...Self.maximumSide).contains(width), (1...Self.maximumSide).contains(height) else { return nil }
+        var size = VideoResolution(width: Int(width), height: Int(height))
+        if reader.flag(nalUnit) {
+            let unitX = !hasSeparatePlanes && (chromaFormat == 1 || chromaFormat == 2) ? 2 : 1
+            let unitY = !hasSeparatePlanes && chromaFormat == 1 ? 2 : 1
+            let left = reader.exponentialGolomb(nalUnit)
+            let right = reader.exponentialGolomb(nalUnit)
+            let top = reader.exponentialGolomb(nalUnit)
+            let bottom = reader.exponentialGolomb(nalUnit)
+            size.width -= (Int(left) + Int(right)) * unitX
+            size.height -= (Int(top) + Int(bottom)) * unitY
+        }
+        guard !reader.isExhausted, size.width > 0, size.height > 0 else { return nil }
+        resolution = size
+    }
+}
