@@ -1,0 +1,63 @@
+internal import CLinux
+internal import Synchronization
+public import Wire
+
+/// A bound UDP socket: one loop reads it through a ``UDPReceiver``, every loop may send on it through a
+/// ``DatagramSender`` of its own. It closes when the last of them and of its owners is gone.
+///
+/// IPv6 sockets are V6ONLY: dual stack takes two sockets, and no v4-mapped address ever shows.
+public final class UDPSocket: Sendable {
+    public struct Settings: Sendable {
+        /// Asked of the kernel; see ``UDPSocket/receiveBufferSize`` for what it gave.
+        public var receiveBufferSize = 4 << 20
+        public var sendBufferSize = 4 << 20
+        /// Lets the kernel hand over runs of datagrams at once (UDP GRO), where it can.
+        public var usesReceiveOffload = true
+        /// Lets the kernel cut runs of datagrams for one destination (UDP GSO), where it can.
+        public var usesSegmentation = true
+
+        public init() {}
+    }
+
+    let descriptor: Descriptor
+    /// For tests that make the kernel refuse.
+    package var descriptorNumber: CInt { descriptor.number }
+    private let segmentation: Atomic<Bool>
+
+    /// Where the socket is bound; the port is never 0.
+    public let localAddress: SocketAddress
+    /// What the kernel granted, to be logged when it is less than was asked for (`net.core.rmem_max`).
+    public let receiveBufferSize: Int
+    /// What the kernel granted (`net.core.wmem_max`).
+    public let sendBufferSize: Int
+
+    /// - Parameter address: port 0 picks a free one.
+    public init(binding address: SocketAddress, settings: Settings = Settings()) throws(LoopError) {
+        let action = "listen on udp \(address)"
+        let descriptor = try Descriptor.bound(to: address, isStream: false, action)
+        let number = descriptor.number
+        try check(clinux_udp_report_local_address(number, address.isIPv6), action)
+        receiveBufferSize = Int(
+            try check(clinux_set_receive_buffer(number, CInt(clamping: settings.receiveBufferSize)), action))
+        sendBufferSize = Int(
+            try check(clinux_set_send_buffer(number, CInt(clamping: settings.sendBufferSize)), action))
+        if settings.usesReceiveOffload { _ = clinux_udp_enable_gro(number) }
+        segmentation = Atomic(settings.usesSegmentation && clinux_udp_probe_gso(number) == 0)
+        localAddress = try descriptor.localAddress
+        self.descriptor = descriptor
+    }
+
+    /// Whether runs of datagrams are cut by the kernel. Falls to false for good when the network card refuses. Any thread.
+    public var isSegmenting: Bool { segmentation.load(ordering: .relaxed) }
+
+    func stopSegmenting() { segmentation.store(false, ordering: .relaxed) }
+
+    /// Whether a datagram from `local` to `remote` goes out through this socket.
+    func carries(from local: SocketAddress, to remote: SocketAddress) -> Bool {
+        guard remote.isIPv6 == localAddress.isIPv6, local.port == localAddress.port || local.port == 0 else {
+            return false
+        }
+        return localAddress.isUnspecified || local.isUnspecified
+            || (local.low == localAddress.low && local.high == localAddress.high)
+    }
+}
