@@ -18,7 +18,8 @@ static int set_option(int socket, int level, int option, int value) {
 }
 
 int clinux_udp_report_local_address(int socket, bool is_ipv6) {
-    return is_ipv6 ? set_option(socket, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) : set_option(socket, IPPROTO_IP, IP_PKTINFO, 1);
+    return is_ipv6 ? set_option(socket, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+                   : set_option(socket, IPPROTO_IP, IP_PKTINFO, 1);
 }
 int clinux_udp_enable_gro(int socket) { return set_option(socket, IPPROTO_UDP, MARTLET_UDP_GRO, 1); }
 int clinux_udp_probe_gso(int socket) { return set_option(socket, IPPROTO_UDP, MARTLET_UDP_SEGMENT, 0); }
@@ -55,7 +56,8 @@ struct clinux_receive_queue *clinux_receive_queue_create(int capacity, size_t si
     queue->addresses = calloc(count, sizeof *queue->addresses);
     queue->controls = calloc(count, sizeof *queue->controls);
     queue->received = calloc(count, sizeof *queue->received);
-    if (!queue->pool || !queue->messages || !queue->parts || !queue->addresses || !queue->controls || !queue->received) {
+    if (!queue->pool || !queue->messages || !queue->parts || !queue->addresses || !queue->controls
+        || !queue->received) {
         clinux_receive_queue_destroy(queue);
         return NULL;
     }

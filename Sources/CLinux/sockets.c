@@ -135,11 +135,12 @@ ssize_t clinux_receive_stream(int socket, void *bytes, size_t size) {
     return count < 0 ? -errno : count;
 }
 
-ssize_t clinux_send_stream(int socket, const struct iovec *parts, int count) {
-    struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
-    ssize_t sent = sendmsg(socket, &message, MSG_NOSIGNAL);
+ssize_t clinux_send_stream(int socket, const void *bytes, size_t size) {
+    ssize_t sent = send(socket, bytes, size, MSG_NOSIGNAL);
     return sent < 0 ? -errno : sent;
 }
+
+int clinux_finish_sending(int socket) { return shutdown(socket, SHUT_WR) < 0 ? -errno : 0; }
 
 int clinux_interfaces(struct clinux_interface *interfaces, int capacity) {
     struct ifaddrs *all;

@@ -31,7 +31,8 @@ const struct clinux_received *clinux_receive_queue_at(const struct clinux_receiv
 struct clinux_send_queue;
 struct clinux_send_queue *clinux_send_queue_create(int messages);
 void clinux_send_queue_destroy(struct clinux_send_queue *queue);
-/// Sets message `index`. `local` may be NULL; a `segment` above 0 lets the kernel cut the bytes into datagrams of that size.
+/// Sets message `index`. `local` may be NULL; a `segment` above 0 lets the kernel cut the bytes into datagrams of that
+/// size.
 void clinux_send_queue_set(
     struct clinux_send_queue *queue, int index, const struct clinux_address *remote, const struct clinux_address *local,
     const void *bytes, size_t length, uint16_t segment);

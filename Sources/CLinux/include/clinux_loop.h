@@ -14,7 +14,8 @@ static inline void clinux_event_set(struct epoll_event *event, uint32_t events, 
 }
 static inline uint64_t clinux_event_data(const struct epoll_event *event) { return event->data.u64; }
 
-/// Waits with nanosecond timeouts where the kernel has epoll_pwait2, else rounded up to milliseconds; negative waits for ever.
+/// Waits with nanosecond timeouts where the kernel has epoll_pwait2, else rounded up to milliseconds; negative waits for
+/// ever.
 int clinux_epoll_wait(int epoll, struct epoll_event *events, int capacity, int64_t timeout_nanoseconds);
 
 uint64_t clinux_monotonic_nanoseconds(void);

@@ -2,7 +2,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include <sys/uio.h>
 
 #include "clinux_address.h"
 
@@ -25,7 +24,9 @@ int clinux_set_send_buffer(int socket, int size);
 
 ssize_t clinux_receive_stream(int socket, void *bytes, size_t size);
 /// Never raises SIGPIPE.
-ssize_t clinux_send_stream(int socket, const struct iovec *parts, int count);
+ssize_t clinux_send_stream(int socket, const void *bytes, size_t size);
+/// Sends FIN after what was sent.
+int clinux_finish_sending(int socket);
 
 struct clinux_interface {
     char name[16];

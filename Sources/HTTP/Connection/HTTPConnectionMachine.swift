@@ -64,6 +64,7 @@ public struct HTTPConnectionMachine: ~Copyable {
     var current: RequestHead?
     var framing = ResponseSerializer.Framing.complete
     private var isShuttingDown = false
+    private var hasInputEnded = false
 
     private var actions: [Action] = []
     private var backlog: [UInt8] = []
@@ -121,12 +122,13 @@ public struct HTTPConnectionMachine: ~Copyable {
         adjustReading()
     }
 
-    /// The client will send nothing more. It may still be reading, so a request in work may be answered.
+    /// The client will send nothing more. It may still be reading, so what it has sent is answered; only a stream ends.
     public mutating func inputEnded(at now: Instant) {
+        hasInputEnded = true
         switch phase {
-        case .handling: current?.isPersistent = false
-        case .closing, .closed: break
-        case .head, .body, .streaming, .lingering: abort()
+        case .handling, .closing, .closed: break
+        case .head, .body, .lingering: closeAfterFlush()
+        case .streaming: abort()
         }
     }
 
@@ -300,6 +302,7 @@ public struct HTTPConnectionMachine: ~Copyable {
             backlog.removeAll(keepingCapacity: true)
             backlogStart = 0
         }
+        if hasInputEnded, phase == .head || phase == .body { closeAfterFlush() }
         adjustReading()
     }
 

@@ -1,7 +1,7 @@
 internal import CLinux
 internal import Glibc
 
-/// What a watch waits for. A watch that waits for nothing reports nothing, not even errors.
+/// What a watch waits for. Errors and hang-ups come with any of them; a watch that waits for nothing reports nothing.
 public struct DescriptorInterest: OptionSet, Sendable {
     public let rawValue: UInt32
     public init(rawValue: UInt32) { self.rawValue = rawValue }
@@ -10,6 +10,8 @@ public struct DescriptorInterest: OptionSet, Sendable {
     public static let writing = DescriptorInterest(rawValue: 2)
     /// The peer has finished sending.
     public static let endOfInput = DescriptorInterest(rawValue: 4)
+    /// Errors and hang-ups alone.
+    public static let errors = DescriptorInterest(rawValue: 8)
 
     var epoll: UInt32 {
         (contains(.reading) ? EPOLLIN.rawValue : 0) | (contains(.writing) ? EPOLLOUT.rawValue : 0)

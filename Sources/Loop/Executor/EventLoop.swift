@@ -32,6 +32,7 @@ public final class EventLoop: LoopExecutor, @unchecked Sendable {
     var turnStart = Instant(nanoseconds: 0)
     var turnWallClock: WallClock?
     var counters = Statistics()
+    let readBuffer = ReadBuffer()
 
     /// Counts since the loop began.
     public struct Statistics: Hashable, Sendable {

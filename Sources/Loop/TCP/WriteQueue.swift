@@ -1,0 +1,72 @@
+internal import CLinux
+internal import Wire
+
+/// Bytes waiting for a TCP socket. Large arrays are kept as they are, shared with whoever else sends them; small writes
+/// are gathered.
+struct WriteQueue {
+    private struct Chunk {
+        var bytes: [UInt8]
+        /// Whether the queue made the array, and may add to it.
+        var isOwn: Bool
+    }
+
+    /// Below this, copying costs less than a system call of its own.
+    private static let smallSize = 4 << 10
+    /// What gathered writes grow to.
+    private static let gatheredSize = 16 << 10
+
+    private var chunks: [Chunk] = []
+    /// The first chunk that is not sent, and how far it is.
+    private var first = 0
+    private var offset = 0
+    private(set) var byteCount = 0
+
+    var isEmpty: Bool { byteCount == 0 }
+
+    mutating func append(_ bytes: [UInt8]) {
+        guard bytes.count >= Self.smallSize else {
+            bytes.withBytes { append(copying: $0) }
+            return
+        }
+        byteCount += bytes.count
+        chunks.append(Chunk(bytes: bytes, isOwn: false))
+    }
+
+    mutating func append(copying bytes: RawSpan) {
+        guard bytes.byteCount > 0 else { return }
+        byteCount += bytes.byteCount
+        let last = chunks.count - 1
+        if last >= first, chunks[last].isOwn, chunks[last].bytes.count + bytes.byteCount <= Self.gatheredSize {
+            chunks[last].bytes.append(contentsOf: bytes)
+        } else {
+            chunks.append(Chunk(bytes: bytes.array, isOwn: true))
+        }
+    }
+
+    mutating func removeAll() { self = WriteQueue() }
+
+    /// Sends until everything is sent or the socket takes no more.
+    ///
+    /// - Returns: bytes sent, and the errno that ended it, 0 when nothing is left.
+    mutating func send(to descriptor: CInt) -> (sent: Int, error: CInt) {
+        var total = 0
+        while first < chunks.count {
+            let sent = unsafe chunks[first].bytes.withUnsafeBytes { bytes in
+                let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[offset...])
+                return unsafe clinux_send_stream(descriptor, rest.baseAddress, rest.count)
+            }
+            guard sent >= 0 else { return (total, CInt(-sent)) }
+            total += sent
+            byteCount -= sent
+            offset += sent
+            if offset == chunks[first].bytes.count {
+                chunks[first].bytes = []
+                first += 1
+                offset = 0
+            }
+        }
+        chunks.removeAll(keepingCapacity: chunks.count <= 16)
+        first = 0
+        return (total, 0)
+    }
+}

@@ -1,0 +1,204 @@
+import HTTP
+import Loop
+import Wire
+
+/// One client's connection: moves bytes between a socket and the HTTP machine.
+///
+/// Confined to its server's loop. It reports requests and its own end, and is answered by ``respond(_:)``.
+final class HTTPConnection {
+    enum Event {
+        case requested(HTTPRequest)
+        /// The client goes, or has gone: the answer to the request in work is not awaited any more.
+        case abandoned
+        case accessed(HTTPAccess)
+        case closed
+    }
+
+    /// Streams are taken from while less than this waits for the socket.
+    private static let streamLowWatermark = 64 * 1024
+    private static let streamTakeBytes = 32 * 1024
+
+    private let loop: EventLoop
+    private let socket: TCPConnection
+    private let settings: HTTPServerSettings
+    private let onEvent: (Event) -> Void
+    private var machine: HTTPConnectionMachine
+    private var timer: (any LoopTimer)?
+    private var stream: HTTPBodyStream?
+    private var streamSignal: LoopSignal?
+    private var isClosed = false
+
+    private var accessed: (request: HTTPRequest, at: Instant)?
+    private var streamedStatus: Int?
+
+    init(
+        _ accepted: consuming AcceptedSocket, on loop: EventLoop, settings: HTTPServerSettings,
+        router: Router, onEvent: @escaping (Event) -> Void
+    ) {
+        self.loop = loop
+        self.settings = settings
+        self.onEvent = onEvent
+        let remote = accepted.remoteAddress
+        var socketSettings = TCPConnectionSettings()
+        socketSettings.maximumQueuedBytes = settings.maximumQueuedBytes
+        socket = TCPConnection(accepted, on: loop, settings: socketSettings)
+        let responses = settings.responses
+        machine = HTTPConnectionMachine(
+            limits: settings.limits, remoteAddress: remote, isSecure: false, wallClock: loop.wallClock,
+            startedAt: loop.now,
+            policy: HTTPConnectionMachine.Policy(bodyLimit: router.bodyLimit) { error, request in
+                var response = HTTPResponse.problem(error.status, detail: error.detail)
+                responses.apply(to: &response, request: request)
+                onEvent(
+                    .accessed(
+                        HTTPAccess(
+                            method: request?.method, path: request?.path.encoded, status: error.status,
+                            milliseconds: 0, remote: remote)))
+                return response
+            })
+    }
+
+    func start() {
+        timer = loop.makeTimer { [weak self] in self?.deadlineReached() }
+        socket.start(
+            onData: { [self] in socketReceived($0) },
+            onEndOfInput: { [self] in inputEnded() },
+            onDrained: { [self] in pump() },
+            onClosed: { [self] _ in closed() })
+        perform()
+    }
+
+    /// The answer to the request that was reported.
+    func respond(_ response: HTTPResponse) {
+        if let accessed, !isClosed {
+            if case .stream = response.body {
+                streamedStatus = response.status
+            } else {
+                report(accessed, status: response.status)
+            }
+        }
+        machine.respond(response, at: loop.now)
+        perform()
+    }
+
+    /// Closes at once when idle, else after the response in work. Streams end with what is queued in them.
+    func shutDown() {
+        stream?.finish()
+        machine.shutDown(at: loop.now)
+        perform()
+    }
+
+    /// Closes at once.
+    func close() {
+        socket.close()
+    }
+
+    // MARK: Socket
+
+    private func socketReceived(_ bytes: RawSpan) {
+        machine.wallClock = loop.wallClock
+        machine.received(bytes, at: loop.now)
+        perform()
+    }
+
+    private func inputEnded() {
+        onEvent(.abandoned)
+        machine.inputEnded(at: loop.now)
+        perform()
+    }
+
+    private func deadlineReached() {
+        reportOutput()
+        if let deadline = machine.nextDeadline, deadline <= loop.now { machine.deadlineReached(at: loop.now) }
+        perform()
+    }
+
+    private func closed() {
+        guard !isClosed else { return }
+        isClosed = true
+        machine.connectionLost()
+        timer?.cancel()
+        streamSignal?.cancel()
+        stream?.cancel()
+        stream = nil
+        if let accessed { report(accessed, status: streamedStatus) }
+        onEvent(.closed)
+    }
+
+    private func reportOutput() {
+        machine.outputReported(written: socket.statistics.bytesSent, pending: socket.queuedBytes, at: loop.now)
+    }
+
+    private func write(_ bytes: [UInt8]) {
+        if !socket.write(bytes) { socket.close() }
+    }
+
+    // MARK: Machine
+
+    private func perform() {
+        while let action = machine.nextAction() {
+            switch action {
+            case .deliver(let request): deliver(request)
+            case .send(let bytes): write(bytes)
+            case .stream(let stream): attach(stream)
+            case .pauseReading: socket.pauseReading()
+            case .resumeReading: socket.resumeReading()
+            case .finishWriting:
+                socket.finishWriting()
+            case .closeAfterFlush:
+                socket.close(afterFlush: true)
+            case .close: socket.close()
+            }
+        }
+        guard !isClosed else { return }
+        reportOutput()
+        if let deadline = machine.nextDeadline { timer?.schedule(at: deadline) } else { timer?.cancel() }
+    }
+
+    private func deliver(_ request: HTTPRequest) {
+        var request = request
+        ForwardedFields.resolve(&request, isTrusted: settings.isTrustedProxy)
+        accessed = (request, loop.now)
+        onEvent(.requested(request))
+    }
+
+    private func report(_ exchange: (request: HTTPRequest, at: Instant), status: Int?) {
+        accessed = nil
+        streamedStatus = nil
+        onEvent(
+            .accessed(
+                HTTPAccess(
+                    method: exchange.request.method, path: exchange.request.path.encoded, status: status,
+                    milliseconds: loop.now.milliseconds(since: exchange.at), remote: exchange.request.remoteAddress)))
+    }
+
+    // MARK: Streams
+
+    private func attach(_ stream: HTTPBodyStream) {
+        self.stream = stream
+        let signal = loop.makeSignal(name: "HTTP body stream") { [weak self] in self?.pump() }
+        streamSignal = signal
+        stream.attach { signal.raise() }
+        pump()
+    }
+
+    /// Moves what the stream holds to the socket, as far as the socket keeps up.
+    private func pump() {
+        while let stream, !isClosed, socket.queuedBytes < Self.streamLowWatermark {
+            switch stream.next(maximumBytes: Self.streamTakeBytes) {
+            case .bytes(let bytes): machine.streamed(bytes)
+            case .pending:
+                perform()
+                return
+            case .finished:
+                self.stream = nil
+                streamSignal?.cancel()
+                streamSignal = nil
+                if let accessed { report(accessed, status: streamedStatus) }
+                machine.streamFinished(at: loop.now)
+            }
+            perform()
+        }
+        perform()
+    }
+}

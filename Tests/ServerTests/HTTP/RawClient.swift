@@ -1,0 +1,122 @@
+import Loop
+import Wire
+
+/// A TCP client that sends what it is told and waits for what comes, without knowing HTTP any better than a test needs.
+actor RawClient: LoopActor {
+    nonisolated let eventLoop: EventLoop
+    nonisolated var loop: any LoopExecutor { eventLoop }
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.asUnownedSerialExecutor() }
+
+    private var connection: TCPConnection?
+    private var waiters:
+        [(isDone: @Sendable (isolated RawClient) -> Bool, continuation: CheckedContinuation<Void, Never>)] = []
+    private(set) var received: [UInt8] = []
+    private(set) var hasEnded = false
+    private(set) var isClosed = false
+
+    init(on loop: EventLoop) { eventLoop = loop }
+
+    /// Connects and begins to read.
+    static func connected(to address: SocketAddress, on loop: EventLoop) async throws -> RawClient {
+        let client = RawClient(on: loop)
+        try await client.connect(to: address)
+        return client
+    }
+
+    private func connect(to address: SocketAddress) throws {
+        let connection = try TCPConnection.connect(to: address, on: eventLoop)
+        self.connection = connection
+        connection.start(
+            onData: { self.took($0) },
+            onEndOfInput: { self.ended() },
+            onClosed: { _ in self.closed() })
+    }
+
+    private func took(_ bytes: RawSpan) {
+        received.append(contentsOf: bytes)
+        wakeWaiters()
+    }
+
+    private func ended() {
+        hasEnded = true
+        wakeWaiters()
+    }
+
+    private func closed() {
+        hasEnded = true
+        isClosed = true
+        wakeWaiters()
+    }
+
+    private func wakeWaiters() {
+        let waiting = waiters
+        waiters = []
+        for waiter in waiting {
+            if waiter.isDone(self) { waiter.continuation.resume() } else { waiters.append(waiter) }
+        }
+    }
+
+    private func wait(until isDone: @escaping @Sendable (isolated RawClient) -> Bool) async {
+        guard !isDone(self) else { return }
+        await withCheckedContinuation { continuation in
+            waiters.append((isDone, continuation))
+        }
+    }
+
+    func send(_ text: String) { send(Array(text.utf8)) }
+
+    func send(_ bytes: [UInt8]) { _ = connection?.write(bytes) }
+
+    func finishSending() { connection?.finishWriting() }
+
+    /// Goes away without a goodbye.
+    func abort() { connection?.close() }
+
+    func pauseReading() { connection?.pauseReading() }
+
+    /// Waits for one response with Content-Length, or for the end, and takes it.
+    func response() async -> String {
+        await wait { $0.hasEnded || $0.responseLength != nil }
+        let length = responseLength ?? received.count
+        defer { received.removeFirst(length) }
+        return String(decoding: received.prefix(length), as: UTF8.self)
+    }
+
+    func status() async -> Int? {
+        await response().split(separator: " ").dropFirst().first.flatMap { Int($0) }
+    }
+
+    /// Waits until `pattern` has come, and takes everything up to and with it; nil when the end comes first.
+    func text(through pattern: String) async -> String? {
+        await wait { $0.hasEnded || $0.find(pattern) != nil }
+        guard let end = find(pattern) else { return nil }
+        defer { received.removeFirst(end) }
+        return String(decoding: received.prefix(end), as: UTF8.self)
+    }
+
+    /// Waits for the server's end and takes everything.
+    func everything() async -> String {
+        await wait { $0.hasEnded }
+        defer { received = [] }
+        return String(decoding: received, as: UTF8.self)
+    }
+
+    private func find(_ pattern: String) -> Int? {
+        let needle = Array(pattern.utf8)
+        guard received.count >= needle.count else { return nil }
+        for start in 0...received.count - needle.count where received[start...].starts(with: needle) {
+            return start + needle.count
+        }
+        return nil
+    }
+
+    private var responseLength: Int? {
+        guard let headEnd = find("\r\n\r\n") else { return nil }
+        let head = String(decoding: received.prefix(headEnd), as: UTF8.self)
+        for line in head.split(separator: "\r\n") where line.hasPrefix("Content-Length: ") {
+            guard let length = Int(line.dropFirst(16)) else { return nil }
+            return received.count >= headEnd + length ? headEnd + length : nil
+        }
+        return headEnd
+    }
+}
