@@ -1,0 +1,67 @@
+"""watch URL: opens a watch page in Firefox, headless, and reports when picture and sound advance.
+
+Prints {"event": "playing", …the page's own figures}. Ends when its standard input is closed.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+
+from marionette_driver.marionette import Marionette
+
+FIGURES = """
+    const [done] = arguments;
+    const page = window.wrappedJSObject ?? window;
+    page.martlet.stats().then((figures) => done(JSON.stringify(figures)), (error) => done(String(error)));
+"""
+
+
+def report(event, **values):
+    print(json.dumps({"event": event, **values}), flush=True)
+
+
+def main(options):
+    closed = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), closed.set()), daemon=True).start()
+    home = tempfile.mkdtemp(prefix="martlet-firefox-")
+    os.environ.update(HOME=home, MOZ_HEADLESS="1", MOZ_DISABLE_CONTENT_SANDBOX="1")
+    browser = Marionette(
+        bin="/usr/bin/firefox-esr", headless=True, gecko_log=os.path.join(home, "gecko.log"), startup_timeout=60,
+        prefs={
+            "media.autoplay.default": 0,
+            "media.peerconnection.ice.obfuscate_host_addresses": False,
+            "media.gmp-manager.updateEnabled": False,
+            "app.update.enabled": False,
+            "datareporting.policy.dataSubmissionEnabled": False,
+            "network.captive-portal-service.enabled": False,
+            "network.connectivity-service.enabled": False,
+        })
+    try:
+        browser.start_session()
+        browser.timeout.script = 10
+        browser.navigate(options.url)
+        playing = False
+        while not closed.is_set():
+            if not playing:
+                text = browser.execute_async_script(FIGURES)
+                figures = json.loads(text) if text.startswith("{") else {}
+                if figures.get("framesDecoded", 0) >= options.frames and figures.get("audioSamples", 0) > 0:
+                    playing = True
+                    report("playing", **figures)
+                elif figures:
+                    print(text, file=sys.stderr)
+            time.sleep(0.25)
+    finally:
+        browser.quit(in_app=False) if browser.session_id else browser.cleanup()
+    return 0
+
+
+parser = argparse.ArgumentParser()
+parser.add_argument("mode", choices=["watch"])
+parser.add_argument("url")
+parser.add_argument("--frames", type=int, default=20)
+sys.exit(main(parser.parse_args()))

@@ -1,0 +1,143 @@
+"""Registers tests, runs them, prints one line for each, and the totals last."""
+
+import contextlib
+import os
+import pathlib
+import sys
+import tempfile
+import time
+import traceback
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
+ARTIFACTS = REPOSITORY / "artifacts" / "end-to-end"
+IN_CI = os.environ.get("CI") == "true"
+LONG = os.environ.get("MARTLET_LONG_TESTS") == "1"
+
+_tests = []
+
+
+class Skip(Exception):
+    """Something the test needs is not on this machine."""
+
+
+def test(name):
+    """Registers a function that takes an Environment."""
+
+    def register(function):
+        _tests.append((name, function))
+        return function
+
+    return register
+
+
+def check(condition, message):
+    """An assertion that no interpreter flag turns off."""
+    if not condition:
+        raise AssertionError(message)
+
+
+def until(condition, deadline, what, interval=0.05):
+    """Asks again and again until `condition` gives something true, which is returned."""
+    end = time.monotonic() + deadline
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() >= end:
+            raise AssertionError(f"not within {deadline} s: {what}")
+        time.sleep(interval)
+
+
+class Environment:
+    """What tests share: the binary, the network address, the browser, and where results go."""
+
+    def __init__(self):
+        self.passed, self.failed, self.skipped = [], [], []
+        self.address = os.environ.get("MARTLET_TEST_ADDRESS", "127.0.0.1")
+        self.has_namespace = "MARTLET_TEST_ADDRESS" in os.environ
+        self.binary = pathlib.Path(os.environ.get("MARTLET_BINARY", REPOSITORY / ".build" / "release" / "martlet"))
+        self.directory = None
+        self._browser = None
+        self._current = ""
+        self._cases = 0
+
+    def server(self, **arguments):
+        from harness.server import Server
+
+        return Server(self, **arguments)
+
+    @property
+    def browser(self):
+        if self._browser is None:
+            from harness.browser import Browser
+
+            self._browser = Browser()
+        return self._browser
+
+    def require_namespace(self, client):
+        if not self.has_namespace:
+            raise Skip(f"{client} does not connect over loopback, and no network namespace can be made without root")
+
+    @contextlib.contextmanager
+    def case(self, name):
+        """One row of a table: counted by itself, and a failure does not end the other rows."""
+        self._cases += 1
+        with self._counted(f"{self._current}: {name}"):
+            yield
+
+    @contextlib.contextmanager
+    def _counted(self, name):
+        start = time.monotonic()
+        try:
+            yield
+        except Skip as reason:
+            (self.failed if IN_CI else self.skipped).append(name)
+            print(f"{'FAIL' if IN_CI else 'skip'}  {name}: {reason}", flush=True)
+        except Exception as error:
+            self.failed.append(name)
+            print(f"FAIL  {name}: {type(error).__name__}: {error}", flush=True)
+            if not isinstance(error, AssertionError):
+                traceback.print_exc()
+        else:
+            self.passed.append(name)
+            print(f"ok    {name} ({time.monotonic() - start:.1f} s)", flush=True)
+
+    def run(self, name, function):
+        self._current, self._cases = name, 0
+        start = len(self.failed)
+        print(f"      {name}", flush=True)
+        with tempfile.TemporaryDirectory(prefix="martlet-test-") as directory:
+            self.directory = pathlib.Path(directory)
+            try:
+                with self._counted(name):
+                    function(self)
+            finally:
+                self.directory = None
+        if self._cases and len(self.failed) == start and self.passed and self.passed[-1] == name:
+            # A table that went well is the sum of its rows.
+            self.passed.pop()
+
+    def close(self):
+        if self._browser is not None:
+            self._browser.close()
+
+
+def main(arguments):
+    words = [argument for argument in arguments if not argument.startswith("--")]
+    chosen = [(name, function) for name, function in _tests if not words or any(word in name for word in words)]
+    if "--list" in arguments:
+        print("\n".join(name for name, _ in chosen))
+        return 0
+    ARTIFACTS.mkdir(parents=True, exist_ok=True)
+    environment = Environment()
+    if not environment.binary.exists():
+        sys.exit(f"there is no {environment.binary}: swift build -c release --static-swift-stdlib --product martlet")
+    try:
+        for name, function in chosen:
+            environment.run(name, function)
+    finally:
+        environment.close()
+    for name in environment.failed:
+        print(f"failed: {name}")
+    print(f"{len(environment.passed)} passed, {len(environment.failed)} failed, {len(environment.skipped)} skipped")
+    return 1 if environment.failed or not environment.passed else 0
