@@ -4,42 +4,44 @@ import Wire
 actor SessionRegistry {
     private var sessions: [String: WebRTCSession] = [:]
     private var byPeer: [PeerID: String] = [:]
-    /// Places taken for sessions that are being made.
-    private var reserved = 0
+    private var limits: SessionLimits
+    /// Peers that were gone before their session was added.
     private var endedEarly: Set<PeerID> = []
-    private var viewersPerAddress: [SocketAddress: Int] = [:]
+    /// Sessions that are being made.
+    private var pending = 0
 
-    /// Takes a place for a session about to be made; to be followed by ``add(_:)`` or ``abandon(_:from:)``.
+    init(limits: SessionLimits) { self.limits = limits }
+
+    func change(_ settings: ServerSettings) { limits.change(settings) }
+
+    /// Takes a place for a session about to be made; to be followed by ``add(_:)`` or ``abandon(_:)``.
     func admit(
-        _ role: PeerRole, from address: SocketAddress, maximumSessions: Int, maximumViewersPerAddress: Int
-    ) throws(AdmissionProblem) {
-        guard sessions.count + reserved < maximumSessions else { throw .sessions(limit: maximumSessions) }
-        if role == .viewer {
-            let host = address.withPort(0)
-            let count = viewersPerAddress[host] ?? 0
-            guard maximumViewersPerAddress == 0 || count < maximumViewersPerAddress else {
-                throw .viewersPerAddress(limit: maximumViewersPerAddress)
-            }
-            viewersPerAddress[host] = count + 1
-        }
-        reserved += 1
+        _ role: PeerRole, room: RoomSettings, from address: SocketAddress
+    ) throws(SessionLimits.Refusal) -> SessionLimits.Ticket {
+        let ticket = try limits.admit(role, room: room.room, maximumReaders: room.maxReaders, from: address)
+        pending += 1
+        return ticket
     }
 
-    /// Gives a place back that was taken by ``admit(_:from:maximumSessions:maximumViewersPerAddress:)``.
-    func abandon(_ role: PeerRole, from address: SocketAddress) {
-        reserved -= 1
-        if reserved == 0 { endedEarly.removeAll() }
-        if role == .viewer { releaseViewer(address) }
+    /// Gives the place of a session back that was not made after all.
+    func abandon(_ ticket: SessionLimits.Ticket) {
+        limits.release(ticket)
+        finishPending()
     }
 
     func add(_ session: WebRTCSession) {
-        reserved -= 1
-        if endedEarly.remove(session.description.id) != nil {
-            if session.role == .viewer, let address = session.description.remote { releaseViewer(address) }
-            return
+        if endedEarly.remove(session.description.id) == nil {
+            sessions[session.id] = session
+            byPeer[session.description.id] = session.id
+        } else {
+            limits.release(session.ticket)
         }
-        sessions[session.id] = session
-        byPeer[session.description.id] = session.id
+        finishPending()
+    }
+
+    private func finishPending() {
+        pending -= 1
+        if pending == 0 { endedEarly.removeAll() }
     }
 
     func session(_ id: String) -> WebRTCSession? { sessions[id] }
@@ -48,7 +50,7 @@ actor SessionRegistry {
     func remove(_ id: String) -> WebRTCSession? {
         guard let session = sessions.removeValue(forKey: id) else { return nil }
         byPeer[session.description.id] = nil
-        if session.role == .viewer, let address = session.description.remote { releaseViewer(address) }
+        limits.release(session.ticket)
         return session
     }
 
@@ -56,17 +58,15 @@ actor SessionRegistry {
     func forget(_ peer: PeerID) {
         if let id = byPeer[peer] {
             _ = remove(id)
-        } else if reserved > 0 {
+        } else if pending > 0 {
             endedEarly.insert(peer)
         }
     }
 
-    private func releaseViewer(_ address: SocketAddress) {
-        let host = address.withPort(0)
-        guard let count = viewersPerAddress[host] else { return }
-        viewersPerAddress[host] = count > 1 ? count - 1 : nil
-    }
-
     var count: Int { sessions.count }
     var all: [WebRTCSession] { Array(sessions.values) }
+    /// How often each limit kept somebody out.
+    var refusals: [(limit: SessionLimits.Refusal, count: UInt64)] {
+        SessionLimits.Refusal.allCases.map { ($0, limits.refusalCount($0)) }
+    }
 }

@@ -1,3 +1,4 @@
+import ICE
 import Secure
 import Streams
 import WebRTC
@@ -39,10 +40,23 @@ struct WebRTCSession: Sendable {
     let peer: WebRTCPeer
     /// Strong validator of the ICE generation, quotes included.
     let entityTag: String
+    let remoteCredentials: ICECredentials
     /// SHA-256 of the token the session was made with; nil when it was made without one.
     let tokenDigest: [UInt8]?
-    let mids: [String]
+    let ticket: SessionLimits.Ticket
     var roomName: String { peer.room.name }
+
+    /// Whether credentials in a fragment are those the session runs with, rather than a restart's.
+    func isCurrent(_ credentials: (ufrag: String, password: String)) -> Bool {
+        remoteCredentials.ufrag == credentials.ufrag && remoteCredentials.password == credentials.password
+    }
+
+    /// Whether a request that brings this token may act on the session: a session belongs to the token that made it.
+    func isOwned(by digest: [UInt8]?) -> Bool {
+        guard let tokenDigest else { return true }
+        guard let digest else { return false }
+        return tokenDigest.withBytes { own in digest.withBytes { constantTimeEquals(own, $0) } }
+    }
 
     static func newID() -> String { urlSafe(SecureRandom.bytes(16)) }
 

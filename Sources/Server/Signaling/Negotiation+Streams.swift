@@ -26,16 +26,6 @@ extension AvailableTrack {
     }
 }
 
-extension HeaderExtensionMap {
-    init(_ mappings: [ExtensionMapping]) {
-        self.init()
-        for mapping in mappings {
-            guard let kind = HeaderExtension(uri: mapping.uri), let id = UInt8(exactly: mapping.id) else { continue }
-            self[kind] = id
-        }
-    }
-}
-
 extension PublicationLane {
     /// nil for sections that bring no media.
     init?(_ section: NegotiatedSection) {

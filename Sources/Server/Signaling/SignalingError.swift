@@ -43,18 +43,14 @@ enum SignalingError: Error, Hashable, Sendable {
         }
     }
 
-    init(_ problem: AdmissionProblem) {
-        switch problem {
-        case .sessions(let limit):
-            self = .full("the server has its \(limit) sessions (maxSessions)", retryAfterSeconds: 10)
-        case .viewersPerAddress(let limit):
-            self = .full("this address has its \(limit) viewers (maxViewersPerIP)", retryAfterSeconds: 10)
-        }
+    init(_ refusal: SessionLimits.Refusal) {
+        let what =
+            switch refusal {
+            case .maxSessions: "the server has as many sessions as it takes"
+            case .maxRooms: "the server has as many rooms as it takes"
+            case .maxReaders: "the room has as many viewers as it takes"
+            case .maxViewersPerIP: "this address has as many viewers as it may"
+            }
+        self = .full("\(what) (\(refusal.rawValue))", retryAfterSeconds: 10)
     }
-}
-
-/// Which limit keeps a new session out.
-enum AdmissionProblem: Error, Hashable, Sendable {
-    case sessions(limit: Int)
-    case viewersPerAddress(limit: Int)
 }

@@ -8,7 +8,7 @@ import Wire
 /// Every request is first counted against its address, then authorized, and only then looked at (WHIP-12, WHIP-40).
 struct SignalingRoutes: Sendable {
     let service: WebRTCService
-    let authorizer: Authorizer
+    let authorizer: any Authorizing
     let settings: @Sendable () -> ServerSettings
     let limiter: SharedRateLimiter
 
@@ -44,7 +44,7 @@ struct SignalingRoutes: Sendable {
         let signaling = SignalingRequest(
             room: room, offer: request.body, remote: request.remoteAddress,
             isForwarded: request.headers.contains("X-Forwarded-For") || request.headers.contains("Forwarded"),
-            tokenDigest: credentials(of: request).tokenDigest)
+            tokenDigest: tokenDigest(of: request))
         do throws(SignalingError) {
             let answer = try await role == .publisher ? service.publish(signaling) : service.view(signaling)
             return SignalingResponses.created(
@@ -106,7 +106,7 @@ struct SignalingRoutes: Sendable {
         if let refusal = limit(request) { return refusal }
         let roomName = request.parameters["room"] ?? ""
         if let refusal = await refusal(request, role, room: roomName) { return refusal }
-        guard let session = await session(request, role), session.isOwned(by: credentials(of: request).tokenDigest)
+        guard let session = await session(request, role), session.isOwned(by: tokenDigest(of: request))
         else { return unknownSession() }
         return await body(session)
     }
@@ -146,12 +146,15 @@ struct SignalingRoutes: Sendable {
     // MARK: who may
 
     private func limit(_ request: HTTPRequest) -> HTTPResponse? {
-        limiter.allows(request.remoteAddress) ? nil : SignalingResponses.tooManyRequests(1)
+        switch limiter.admit(request.remoteAddress) {
+        case .admitted: nil
+        case .retryAfter(let seconds): SignalingResponses.tooManyRequests(Int(seconds))
+        }
     }
 
     private func refusal(_ request: HTTPRequest, _ role: PeerRole, room: String) async -> HTTPResponse? {
         let outcome = await authorizer.authorize(
-            role == .publisher ? .publish : .read, path: room, protocol: role == .publisher ? .whip : .whep,
+            action: role == .publisher ? .publish : .read, path: room, protocol: role == .publisher ? .whip : .whep,
             credentials: credentials(of: request))
         switch outcome {
         case .allowed: return nil
@@ -161,7 +164,16 @@ struct SignalingRoutes: Sendable {
     }
 
     private func credentials(of request: HTTPRequest) -> Credentials {
-        Credentials(request)
+        Credentials(
+            bearerToken: request.headers["Authorization"].flatMap { Credentials.bearerToken(inAuthorization: $0) },
+            queryToken: request.query["token"], address: request.remoteAddress)
+    }
+
+    /// SHA-256 of the token that counts, to bind a session to whoever made it.
+    private func tokenDigest(of request: HTTPRequest) -> [UInt8]? {
+        let credentials = credentials(of: request)
+        let token = credentials.bearerToken ?? (settings().allowTokenInQuery ? credentials.queryToken : nil)
+        return token.map { Array($0.revealed.utf8).withBytes { Digest.sha256($0) } }
     }
 }
 

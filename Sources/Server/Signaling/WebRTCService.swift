@@ -36,7 +36,7 @@ struct SignalingAnswer: Sendable {
 final class WebRTCService: Sendable {
     let media: MediaPlane
     let directory: RoomDirectory
-    let registry = SessionRegistry()
+    let registry: SessionRegistry
     private let hub: EventHub
     private let logger: Logger
     private let settings: @Sendable () -> ServerSettings
@@ -53,6 +53,7 @@ final class WebRTCService: Sendable {
         self.logger = logger
         self.candidates = Mutex(candidates)
         self.settings = settings
+        registry = SessionRegistry(limits: SessionLimits(settings()))
     }
 
     func use(_ candidates: CandidateSource) { self.candidates.withLock { $0 = candidates } }
@@ -63,23 +64,28 @@ final class WebRTCService: Sendable {
         let offer = try Self.parse(request.offer)
         let draft = try Self.draft(publishing: true)
         let negotiated = try negotiate(offer, .publish, draft, request)
-        let settings = settings()
-        do throws(AdmissionProblem) {
-            try await registry.admit(
-                .publisher, from: request.remote, maximumSessions: settings.maxSessions, maximumViewersPerAddress: 0)
-        } catch {
-            throw SignalingError(error)
-        }
+        let ticket = try await admit(.publisher, request)
         do throws(SignalingError) {
-            return try await openPublisher(negotiated, draft, request, settings)
+            return try await openPublisher(negotiated, draft, request, ticket)
         } catch {
-            await registry.abandon(.publisher, from: request.remote)
+            await registry.abandon(ticket)
             throw error
         }
     }
 
+    private func admit(
+        _ role: PeerRole, _ request: SignalingRequest
+    ) async throws(SignalingError) -> SessionLimits.Ticket {
+        do throws(SessionLimits.Refusal) {
+            return try await registry.admit(role, room: request.room, from: request.remote)
+        } catch {
+            throw SignalingError(error)
+        }
+    }
+
     private func openPublisher(
-        _ negotiated: NegotiatedSession, _ draft: SessionDraft, _ request: SignalingRequest, _ settings: ServerSettings
+        _ negotiated: NegotiatedSession, _ draft: SessionDraft, _ request: SignalingRequest,
+        _ ticket: SessionLimits.Ticket
     ) async throws(SignalingError) -> SignalingAnswer {
         let sections = negotiated.sections.compactMap { IngestSection($0) }
         let lanes = negotiated.sections.compactMap { PublicationLane($0) }
@@ -88,7 +94,7 @@ final class WebRTCService: Sendable {
             let entry: RoomEntry
             do throws(RoomDirectory.DirectoryError) {
                 entry = try await directory.open(
-                    request.room.room, policy: RoomPolicy(request.room), limit: settings.maxRooms)
+                    request.room.room, policy: RoomPolicy(request.room), limit: settings().maxRooms)
             } catch {
                 throw SignalingError(error)
             }
@@ -114,8 +120,8 @@ final class WebRTCService: Sendable {
             }
             let session = WebRTCSession(
                 id: draft.sessionID, role: .publisher, description: description, peer: .publisher(publisher),
-                entityTag: draft.entityTag, tokenDigest: request.tokenDigest,
-                mids: negotiated.sections.map(\.mid))
+                entityTag: draft.entityTag, remoteCredentials: negotiated.remoteCredentials,
+                tokenDigest: request.tokenDigest, ticket: ticket)
             await registry.add(session)
             return SignalingAnswer(session: session, sdp: negotiated.answerText, numericID: entry.numericID)
         }
@@ -133,25 +139,18 @@ final class WebRTCService: Sendable {
         guard !formats.isEmpty else { throw SignalingError(RoomError.nobodyPublishes) }
         let draft = try Self.draft(publishing: false)
         let negotiated = try negotiate(offer, .view(formats.map { AvailableTrack($0) }), draft, request)
-        let settings = settings()
-        do throws(AdmissionProblem) {
-            try await registry.admit(
-                .viewer, from: request.remote, maximumSessions: settings.maxSessions,
-                maximumViewersPerAddress: settings.maxViewersPerIP)
-        } catch {
-            throw SignalingError(error)
-        }
+        let ticket = try await admit(.viewer, request)
         do throws(SignalingError) {
-            return try await openViewer(negotiated, draft, request, entry, formats)
+            return try await openViewer(negotiated, draft, request, entry, formats, ticket)
         } catch {
-            await registry.abandon(.viewer, from: request.remote)
+            await registry.abandon(ticket)
             throw error
         }
     }
 
     private func openViewer(
         _ negotiated: NegotiatedSession, _ draft: SessionDraft, _ request: SignalingRequest, _ entry: RoomEntry,
-        _ formats: [TrackFormat]
+        _ formats: [TrackFormat], _ ticket: SessionLimits.Ticket
     ) async throws(SignalingError) -> SignalingAnswer {
         let (transport, description) = makeTransport(negotiated, draft, request, entry, .whep)
         let downTracks = negotiated.sections.compactMap { section in
@@ -175,7 +174,8 @@ final class WebRTCService: Sendable {
         }
         let session = WebRTCSession(
             id: draft.sessionID, role: .viewer, description: description, peer: .viewer(viewer),
-            entityTag: draft.entityTag, tokenDigest: request.tokenDigest, mids: negotiated.sections.map(\.mid))
+            entityTag: draft.entityTag, remoteCredentials: negotiated.remoteCredentials,
+            tokenDigest: request.tokenDigest, ticket: ticket)
         await registry.add(session)
         return SignalingAnswer(session: session, sdp: negotiated.answerText, numericID: entry.numericID)
     }
@@ -268,14 +268,19 @@ final class WebRTCService: Sendable {
         limits.connectSeconds = 30
         let configuration = TransportConfiguration(
             localCredentials: draft.credentials,
-            remoteCredentials: ICECredentials(
-                ufrag: negotiated.remoteICEUfrag, password: negotiated.remoteICEPassword),
+            remoteCredentials: negotiated.remoteCredentials,
             remoteFingerprints: negotiated.remoteFingerprints.compactMap { CertificateFingerprint($0) },
             role: negotiated.localDTLSRole, identity: media.identity, iceLimits: limits)
         let transport = PeerTransport(
             peerID: peerID, localUfrag: draft.ufragKey, configuration: configuration, loop: entry.loop,
             arena: entry.arena, demultiplexer: media.demultiplexer, startedAt: MonotonicClock.now)
         return (transport, PeerDescription(id: peerID, protocol: `protocol`, remote: request.remote))
+    }
+}
+
+extension NegotiatedSession {
+    var remoteCredentials: ICECredentials {
+        ICECredentials(ufrag: remoteICEUfrag, password: remoteICEPassword)
     }
 }
 

@@ -1,3 +1,4 @@
+import Codecs
 public import RTP
 public import Wire
 
@@ -117,12 +118,14 @@ public final class DownTrack {
     // MARK: reports
 
     /// Sends a sender report with the CNAME, in the time base that audio and video of the publisher share (RTP-70).
-    func sendReport(ntp: UInt64, sourceTimestamp: UInt32, into scratch: inout [UInt8]) {
-        guard sent.packets > 0, let timestamp = rewriter.outputTimestamp(for: sourceTimestamp) else { return }
+    func sendReport(mapping: TimestampMapping, wallClock: WallClock, at now: Instant, into scratch: inout [UInt8]) {
+        guard sent.packets > 0,
+            let made = sent.makeReport(
+                ssrc: format.ssrc, rewriter: rewriter, mapping: mapping, wallClock: wallClock, at: now)
+        else { return }
         reported = true
         scratch.removeAll(keepingCapacity: true)
-        RTCPWriter.append(
-            sent.makeReport(ssrc: format.ssrc, ntp: ntp, timestamp: timestamp), to: &scratch)
+        RTCPWriter.append(made, to: &scratch)
         RTCPWriter.appendSourceDescription(ssrc: format.ssrc, cname: format.canonicalName, to: &scratch)
         _ = scratch.withBytes { sink.enqueueControl($0) }
     }

@@ -1,5 +1,5 @@
 public import RTP
-public import Wire
+import Wire
 
 /// How one viewer wants one track: what it negotiated, and where its numbering starts.
 public struct DownTrackFormat: Sendable {

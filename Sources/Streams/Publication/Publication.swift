@@ -18,19 +18,44 @@ public struct PublicationLane: Sendable {
 
 /// One publisher's generation feeding the room's tracks: its formats and its clocks. A restart is a new publication.
 ///
-/// The clocks of all lanes are kept together so that audio and video of one publisher stay aligned in every report
-/// that viewers get (RTP-70). Lives on the room's loop.
+/// The clocks of all lanes and layers are kept together, so that audio and video of one publisher stay aligned in
+/// every report that viewers get (RTP-70). Lives on the room's loop.
 public actor Publication: LoopActor {
     public nonisolated let generation: UInt32
     public nonisolated let lanes: [PublicationLane]
     public nonisolated let loop: any LoopExecutor
     public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
-    private var clocks = PublisherClocks()
+    private var clock = PublisherClock()
+    /// The clock's lane number of the first layer of each kind.
+    private var firstAudio = 0
+    private var firstVideo = 0
 
-    public init(generation: UInt32, lanes: [PublicationLane], loop: any LoopExecutor) {
+    init(generation: UInt32, lanes: [PublicationLane], loop: any LoopExecutor) {
         self.generation = generation
         self.lanes = lanes
         self.loop = loop
+        for lane in lanes {
+            for layer in 0..<lane.layerCount {
+                let number = clock.addLane(clockRate: lane.format.codec.clockRate)
+                guard layer == 0 else { continue }
+                if lane.format.kind == .video { firstVideo = number } else { firstAudio = number }
+            }
+        }
     }
+
+    private func number(_ kind: MediaKind, _ layer: Int) -> Int { (kind == .video ? firstVideo : firstAudio) + layer }
+
+    /// A packet came: when its media was captured, on the server's clock.
+    func captured(_ timestamp: UInt32, kind: MediaKind, layer: Int, arrival: Instant) -> Instant {
+        clock.received(timestamp: timestamp, lane: number(kind, layer), at: arrival)
+    }
+
+    /// The publisher said what its clocks show.
+    public func receive(_ report: SenderReport, kind: MediaKind, layer: Int, at now: Instant) {
+        _ = clock.senderReportReceived(report, lane: number(kind, layer), at: now)
+    }
+
+    /// The relation of a layer's timestamps to the server's clock; nil before its first packet.
+    func mapping(kind: MediaKind, layer: Int) -> TimestampMapping? { clock.mapping(lane: number(kind, layer)) }
 }

@@ -1,4 +1,3 @@
-public import RTP
 public import Wire
 
 /// One stream path: at most one active publisher, its tracks, and any number of viewers.

@@ -1,4 +1,4 @@
-public import Codecs
+import Codecs
 public import RTP
 public import Wire
 
@@ -173,11 +173,10 @@ public actor Track: LoopActor {
         for downTrack in downTracks { sendReport(of: downTrack) }
     }
 
-    /// Says which moment of the shared clock the newest timestamps of this viewer's stream belong to.
     private func sendReport(of downTrack: DownTrack) {
-        guard let publication, let layer = downTrack.currentLayer else { return }
-        let now = loop.now
-        guard let timestamp = publication.onLoop({ $0.timestamp(at: now, kind: kind, layer: layer) }) else { return }
-        downTrack.sendReport(ntp: loop.wallClock.ntp(at: now), sourceTimestamp: timestamp, into: &report)
+        guard let publication, let layer = downTrack.currentLayer,
+            let mapping = publication.onLoop({ $0.mapping(kind: kind, layer: layer) })
+        else { return }
+        downTrack.sendReport(mapping: mapping, wallClock: loop.wallClock, at: loop.now, into: &report)
     }
 }

@@ -16,6 +16,7 @@ public final class IngestEngine {
     private let localSSRC: UInt32
     private let canonicalName: String
     private var router: StreamRouter
+    private var extensions = HeaderExtensionMap()
     private var streams: [IngestStream] = []
     private var transportWide: TransportWideFeedback?
     private var nextReport: Instant
@@ -35,7 +36,9 @@ public final class IngestEngine {
         self.sections = sections
         self.localSSRC = localSSRC
         self.canonicalName = canonicalName
-        router = StreamRouter(sections.map(\.routing))
+        router = StreamRouter(sections: sections.map(\.routing))
+        // The sections of a bundle give one id one meaning, so one map serves all of them (RFC 8285, section 6).
+        for section in sections { extensions.merge(section.extensions) }
         if sections.contains(where: { $0.feedback.contains(.transportCC) }) {
             transportWide = TransportWideFeedback()
         }
@@ -53,50 +56,47 @@ public final class IngestEngine {
             drops.malformed &+= 1
             return nil
         }
-        noteTransportWideNumber(header, packet, at: now)
-        switch router.route(header, in: packet) {
-        case .stream(let section, let layer):
-            return accept(header, section: section, layer: layer, at: now)
-        case .probe:
-            drops.probes &+= 1
+        let extensions = HeaderExtensionIndex(header, in: packet, map: extensions)
+        if let number = extensions.transportSequenceNumber(in: packet) { transportWide?.received(number, at: now) }
+        switch router.route(header, extensions: extensions, in: packet, at: now) {
+        case .routed(let route, _): return accept(header, route, at: now)
+        case .refused(let refusal):
+            count(refusal)
             return nil
-        case .unknownPayloadType:
-            drops.unknownPayloadType &+= 1
-            return nil
-        case .unknownSource:
+        }
+    }
+
+    private func count(_ refusal: StreamRouter.Refusal) {
+        switch refusal {
+        case .ssrcZero, .paddingOnly: drops.probes &+= 1
+        case .payloadType: drops.unknownPayloadType &+= 1
+        case .unknownMID, .unplaced, .tooManyStreams, .superseded: drops.unknownSource &+= 1
+        }
+    }
+
+    private func accept(_ header: RTPHeader, _ route: StreamRouter.Route, at now: Instant) -> IngestedPacket? {
+        let section = sections[route.section]
+        guard !route.isRepair, route.encoding != nil || section.layerCount == 1 else {
             drops.unknownSource &+= 1
             return nil
         }
-    }
-
-    private func noteTransportWideNumber(_ header: RTPHeader, _ packet: RawSpan, at now: Instant) {
-        guard transportWide != nil, !header.extensionBlock.isEmpty else { return }
-        // The sections of a bundle share ids, so any section's map finds the number.
-        for section in sections where section.extensions[.transportWideCC] != nil {
-            let index = HeaderExtensionIndex(header, in: packet, map: section.extensions)
-            if let number = index.transportSequenceNumber(in: packet) { transportWide?.received(number, at: now) }
-            return
-        }
-    }
-
-    private func accept(_ header: RTPHeader, section: Int, layer: Int, at now: Instant) -> IngestedPacket? {
-        let kind = sections[section].kind
-        let position = stream(header.ssrc, section: section, layer: layer, at: now)
+        let layer = route.encoding ?? 0
+        let position = stream(header.ssrc, section, layer: layer, at: now)
         let outcome = streams[position].statistics.received(
             sequenceNumber: header.sequenceNumber, timestamp: header.timestamp, byteCount: header.payload.count, at: now)
         if outcome == .duplicate {
             drops.duplicates &+= 1
             return nil
         }
-        return IngestedPacket(header: header, kind: kind, layer: layer)
+        return IngestedPacket(header: header, kind: section.kind, layer: layer)
     }
 
-    private func stream(_ ssrc: UInt32, section: Int, layer: Int, at now: Instant) -> Int {
+    private func stream(_ ssrc: UInt32, _ section: IngestSection, layer: Int, at now: Instant) -> Int {
         if let known = streams.firstIndex(where: { $0.ssrc == ssrc }) { return known }
-        let kind = sections[section].kind
+        let kind = section.kind
         // An encoder that restarted under another SSRC takes its predecessor's place (RTP-8).
         streams.removeAll { $0.kind == kind && $0.layer == layer }
-        streams.append(IngestStream(ssrc: ssrc, kind: kind, layer: layer, clockRate: sections[section].clockRate))
+        streams.append(IngestStream(ssrc: ssrc, kind: kind, layer: layer, clockRate: section.clockRate))
         if pendingRequests.remove(PendingRequest(kind: kind, layer: layer)) != nil {
             requestKeyframe(kind, layer: layer, at: now)
         }

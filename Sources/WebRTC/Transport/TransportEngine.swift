@@ -59,7 +59,7 @@ public final class TransportEngine {
             local: configuration.localCredentials, remote: configuration.remoteCredentials,
             authentication: .openSSL, startedAt: now, limits: configuration.iceLimits)
         dtls = DTLSEndpoint(
-            identity: configuration.identity, role: configuration.role,
+            identity: configuration.identity, role: configuration.role == .client ? .client : .server,
             remoteFingerprints: configuration.remoteFingerprints, profiles: SRTPProfile.preferred)
         outputTuples.reserveCapacity(Self.maximumQueuedOutput)
     }
@@ -183,7 +183,7 @@ public final class TransportEngine {
             isConnected = true
             post(.connected(keys.profile))
         } catch {
-            close(.handshakeFailed(.internalError))
+            close(.handshakeFailed(.library("\(error)")))
         }
     }
 

@@ -1,0 +1,51 @@
+public import Codecs
+public import RTP
+public import Wire
+
+/// One accepted media section of a publisher, as far as receiving needs it.
+public struct IngestSection: Sendable {
+    public var kind: MediaKind
+    public var clockRate: UInt32
+    public var routing: StreamRouter.Section
+    public var extensions: HeaderExtensionMap
+    public var feedback: FeedbackMessages
+    public var reducedSizeRTCP: Bool
+
+    /// Simulcast encodings, or 1.
+    public var layerCount: Int { max(1, routing.rids.count) }
+
+    /// nil for sections over which nothing comes.
+    public init?(_ section: NegotiatedSection) {
+        guard section.direction.receives, let codec = section.codec else { return nil }
+        kind = section.kind
+        clockRate = codec.clockRate
+        extensions = HeaderExtensionMap(section.extensions)
+        feedback = section.feedback
+        reducedSizeRTCP = section.reducedSizeRTCP
+        // Layers that are only told apart by their SSRCs get names nobody sends.
+        let legacy = section.legacySimulcastSSRCs
+        routing = StreamRouter.Section(
+            mid: Array(section.mid.utf8), payloadTypes: PayloadTypeSet(section.codecs.map(\.payloadType)),
+            rids: legacy.isEmpty
+                ? section.simulcastLayers.map { Array($0.rid.utf8) } : legacy.map { Array(String($0).utf8) },
+            ssrcs: legacy.isEmpty ? section.remoteSSRCs : legacy)
+    }
+}
+
+extension HeaderExtensionMap {
+    /// The extensions of a negotiated section that are understood.
+    public init(_ mappings: [ExtensionMapping]) {
+        self.init()
+        for mapping in mappings {
+            guard let kind = HeaderExtension(uri: mapping.uri), let id = UInt8(exactly: mapping.id) else { continue }
+            self[kind] = id
+        }
+    }
+
+    /// Adds what `other` has and this map has not.
+    mutating func merge(_ other: HeaderExtensionMap) {
+        for kind in HeaderExtension.allCases where self[kind] == nil {
+            if let id = other[kind] { self[kind] = id }
+        }
+    }
+}
