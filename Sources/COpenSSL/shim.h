@@ -44,7 +44,8 @@ static inline long COpenSSL_SSL_set_mtu(SSL *ssl, long mtu) { return SSL_set_mtu
 static inline long COpenSSL_DTLSv1_get_timeout(SSL *ssl, struct timeval *left) { return DTLSv1_get_timeout(ssl, left); }
 static inline long COpenSSL_DTLSv1_handle_timeout(SSL *ssl) { return DTLSv1_handle_timeout(ssl); }
 
-/// What every context refuses: renegotiation, compression, resumption by ticket.
-static const uint64_t COpenSSL_refusedFeatures = SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET;
+/// What every context refuses: renegotiation and compression.
+static const uint64_t COpenSSL_refusedFeatures = SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION;
+static const uint64_t COpenSSL_NO_TICKET = SSL_OP_NO_TICKET;
 static const uint64_t COpenSSL_NO_QUERY_MTU = SSL_OP_NO_QUERY_MTU;
 static const uint64_t COpenSSL_CIPHER_SERVER_PREFERENCE = SSL_OP_CIPHER_SERVER_PREFERENCE;

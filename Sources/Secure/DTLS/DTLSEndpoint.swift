@@ -163,7 +163,7 @@ public final class DTLSEndpoint {
         if state == .connected { readRecords(at: now) }
     }
 
-    private func conclude(_ outcome: DTLSSession.Outcome, at now: Instant) {
+    private func conclude(_ outcome: SSLConnection.Outcome, at now: Instant) {
         switch outcome {
         case .needsInput: break
         case .done: finishHandshake()

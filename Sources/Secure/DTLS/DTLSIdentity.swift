@@ -48,7 +48,8 @@ public final class DTLSIdentity: @unchecked Sendable {
             && COpenSSL_SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384") == 1
         guard isRestricted else { throw ErrorQueue.failure("DTLS parameters") }
         unsafe SSL_CTX_set_options(
-            context, COpenSSL_refusedFeatures | COpenSSL_NO_QUERY_MTU | COpenSSL_CIPHER_SERVER_PREFERENCE)
+            context,
+            COpenSSL_refusedFeatures | COpenSSL_NO_TICKET | COpenSSL_NO_QUERY_MTU | COpenSSL_CIPHER_SERVER_PREFERENCE)
         _ = unsafe COpenSSL_SSL_CTX_set_session_cache_mode(context, Int(SSL_SESS_CACHE_OFF))
         // Every certificate passes here: the fingerprint decides after the handshake and before any key is used.
         unsafe SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT) { _, _ in 1 }
