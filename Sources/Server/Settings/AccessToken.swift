@@ -33,7 +33,8 @@ extension AccessToken: CustomReflectable, CustomDebugStringConvertible {
 
 extension SettingType<AccessToken?> {
     static let token = SettingType(
-        name: "token", accepted: "up to \(AccessToken.maximumLength) bytes, or sha256:<base64>; empty for none",
+        name: "token",
+        accepted: "up to \(AccessToken.maximumLength) bytes, or sha256: and a digest in base64; empty for none",
         read: { (node) throws(SettingFault) in
             let text = try node.scalar()
             guard !text.isEmpty else { return nil }

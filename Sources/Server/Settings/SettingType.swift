@@ -104,7 +104,7 @@ extension SettingType where Value: RawRepresentable<String> & CaseIterable {
     static func choice(of _: Value.Type = Value.self) -> SettingType {
         let all = Value.allCases.map(\.rawValue)
         return SettingType(
-            name: "one of", accepted: all.joined(separator: " "),
+            name: "word", accepted: "one of " + all.joined(separator: ", "),
             read: { (node) throws(SettingFault) in
                 guard let value = Value(rawValue: try node.scalar()) else {
                     throw SettingFault("\(node.summary) is not one of the choices")
