@@ -1,4 +1,5 @@
 import Codecs
+import Dispatch
 import Synchronization
 import Testing
 import Wire
@@ -111,22 +112,28 @@ import Wire
         #expect(records.last?.id == UInt64(total))
     }
 
-    @Test func aSlowLightSubscriberBoundsWhatWaits() async {
+    @Test func aSlowLightSubscriberBoundsWhatWaits() {
         let hub = EventHub()
-        let entered = Atomic<Bool>(false)
-        let released = Atomic<Bool>(false)
+        let entered = DispatchSemaphore(value: 0)
+        let release = DispatchSemaphore(value: 0)
         let count = Atomic<Int>(0)
-        _ = hub.subscribe { _ in
-            entered.store(true, ordering: .releasing)
-            while !released.load(ordering: .acquiring) {}
+        _ = hub.subscribe { record in
+            if record.id == 1 {
+                entered.signal()
+                release.wait()
+            }
             count.add(1, ordering: .relaxed)
         }
-        let first = Task { hub.publish(.serverStarted) }
-        while !entered.load(ordering: .acquiring) { await Task.yield() }
+        let finished = DispatchSemaphore(value: 0)
+        DispatchQueue(label: "publisher").async {
+            hub.publish(.serverStarted)
+            finished.signal()
+        }
+        entered.wait()
         for _ in 0..<EventHub.maximumUndelivered + 10 { hub.publish(.serverStarted) }
         #expect(hub.dropped == 10)
-        released.store(true, ordering: .releasing)
-        _ = await first.value
+        release.signal()
+        finished.wait()
         #expect(count.load(ordering: .relaxed) == EventHub.maximumUndelivered + 1)
     }
 }
