@@ -73,7 +73,6 @@ import Wire
 
 private actor Counter: LoopActor {
     nonisolated let loop: any LoopExecutor
-    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
     var value = 0
 
     init(_ loop: any LoopExecutor) { self.loop = loop }
