@@ -50,7 +50,7 @@ public final class DownTrack {
     // MARK: packets
 
     /// Forwards one packet, holds it back, or goes over to its layer when that is the wanted one and can start here.
-    func forward(_ entry: borrowing RunEntry, _ packet: RawSpan, targetLayer: Int, statistics: inout TrackStatistics) {
+    func forward(_ entry: RunEntry, _ packet: RawSpan, targetLayer: Int, statistics: inout TrackStatistics) {
         if layer != targetLayer, entry.layer == targetLayer, canStart(at: entry) {
             start(at: entry, packet)
         } else if layer != targetLayer {
@@ -83,12 +83,12 @@ public final class DownTrack {
         }
     }
 
-    private func canStart(at entry: borrowing RunEntry) -> Bool {
+    private func canStart(at entry: RunEntry) -> Bool {
         if entry.header.payload.isEmpty { return false }
         return packetClass == .audio || entry.summary.isKeyframeStart
     }
 
-    private func start(at entry: borrowing RunEntry, _ packet: RawSpan) {
+    private func start(at entry: RunEntry, _ packet: RawSpan) {
         rewriter.switchSource(
             to: StreamRewriter.SourceStart(
                 sequenceNumber: entry.header.sequenceNumber, timestamp: entry.header.timestamp,
@@ -98,7 +98,7 @@ public final class DownTrack {
         wantsKeyframe = false
     }
 
-    private func send(_ entry: borrowing RunEntry, _ packet: RawSpan, _ position: RewrittenPosition) -> Bool {
+    private func send(_ entry: RunEntry, _ packet: RawSpan, _ position: RewrittenPosition) -> Bool {
         let extensionSize = extensions.maximumSize(entry.extensions)
         let payload = packet.extracting(entry.header.payload)
         let maximumSize =

@@ -1,5 +1,6 @@
-public import Codecs
+import Codecs
 public import RTP
+public import SDP
 public import Wire
 
 /// One accepted media section of a publisher, as far as receiving needs it.

@@ -1,6 +1,5 @@
-import Codecs
-import RTP
-import Wire
+public import RTP
+public import Wire
 
 /// One RTP source of a publisher: an SSRC that was found to carry one layer of one media section.
 struct IngestStream {
