@@ -61,7 +61,7 @@ let package = Package(
         module("RTP", ["Wire", "Codecs"]),
         module("SDP", ["Wire"]),
         module("ICE", ["Wire"]),
-        module("Secure", ["Wire", "COpenSSL", "CSRTP"]),
+        module("Secure", ["Wire", "COpenSSL"]),
         module("WebRTC", ["Wire", "ICE", "Secure", "RTP", "SDP", "Codecs"]),
         module("HTTP", ["Wire"]),
 
