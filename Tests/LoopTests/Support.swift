@@ -7,7 +7,6 @@ import Wire
 actor Stage: LoopActor {
     nonisolated let eventLoop: EventLoop
     nonisolated var loop: any LoopExecutor { eventLoop }
-    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.asUnownedSerialExecutor() }
 
     var log: [String] = []
     var count = 0

@@ -32,7 +32,12 @@ public protocol TurnHook: AnyObject {
     func request()
 }
 
-/// An actor that lives on a loop.
+/// An actor that lives on a loop. Its executor follows from ``loop``: conforming actors declare nothing else.
 public protocol LoopActor: Actor {
     nonisolated var loop: any LoopExecutor { get }
+}
+
+extension LoopActor {
+    // The executor outlives its unowned reference, because the actor keeps its loop.
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 }
