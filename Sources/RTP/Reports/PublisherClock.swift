@@ -39,7 +39,7 @@ public struct PublisherClock: Sendable {
     /// Agreeing reports that it takes to move a lane whose reports were wrong before.
     static let confirmations = 3
     /// Rejected reports in a row after which a lane is placed by arrivals again.
-    static let patience = 5
+    static let patience = 10
 
     private struct Lane {
         let clockRate: UInt32
@@ -88,7 +88,9 @@ public struct PublisherClock: Sendable {
     }
 
     /// A sender report of a lane came.
-    public mutating func senderReportReceived(_ report: SenderReport, lane index: Int, at arrival: Instant) -> ReportVerdict {
+    public mutating func senderReportReceived(_ report: SenderReport, lane index: Int, at arrival: Instant)
+        -> ReportVerdict
+    {
         guard report.ntp != 0 else { return .withoutWallClock }
         guard lanes.indices.contains(index), let arrivalOffset = lanes[index].arrivals.offset else {
             return .foreignTimestamp
@@ -145,7 +147,9 @@ public struct PublisherClock: Sendable {
             return .accepted
         }
         let skew = abs(offset &+ commonOffset &- arrivalOffset)
-        guard lanes[index].agreeing >= (skew <= Self.trustedSkew ? needed : max(needed, 2)) else { return .inconsistent }
+        guard lanes[index].agreeing >= (skew <= Self.trustedSkew ? needed : max(needed, 2)) else {
+            return .inconsistent
+        }
         guard skew <= Self.largestSkew else { return .implausible }
         trust(index, offset)
         return .accepted

@@ -82,6 +82,7 @@ public struct StreamRewriter: Sendable {
     private var highestEndsFrame = true
     /// How far timestamps run ahead of real time because a step may not be smaller than a frame.
     private var timestampLead: Int64 = 0
+    /// The least by which a timestamp moves on at a change of source.
     private var frameStep: Int64
 
     /// - Parameters:
@@ -130,7 +131,10 @@ public struct StreamRewriter: Sendable {
         let result = RewrittenPosition(
             extendedSequenceNumber: number + sequenceOffset + missing,
             extendedTimestamp: sourceTimestamps.unwrap(timestamp) + timestampOffset)
-        if isNewest { record(result, marker: marker, captured: captured) }
+        // A late packet may still be ahead of what was sent, when the newer ones were left out.
+        if result.extendedSequenceNumber > highest.extendedSequenceNumber {
+            record(result, marker: marker, captured: captured)
+        }
         return result
     }
 
@@ -213,7 +217,7 @@ public struct StreamRewriter: Sendable {
         timestampOffset = target - source
     }
 
-    /// Notes the frame interval, and moves over when the source's clock has jumped.
+    /// Notes the shortest frame interval, and moves over when the source's clock has jumped.
     private mutating func checkClock(_ timestamp: UInt32, number: Int64, captured: Instant) {
         guard hasSent, let previous = sourceTimestamps.highest else { return }
         let step = sourceTimestamps.extend(timestamp) - previous
@@ -221,7 +225,7 @@ public struct StreamRewriter: Sendable {
         if abs(nanoseconds(step) - elapsed) > Self.largestClockError {
             rebaseTimestamps(at: timestamp, captured: captured)
             floor = number
-        } else if step >= clockRate / 240, step <= clockRate / 5 {
+        } else if step >= clockRate / 240, step < frameStep {
             frameStep = step
         }
     }

@@ -57,6 +57,12 @@ public struct StreamRouter: Sendable {
         public var encoding: Int?
         /// Whether the stream carries retransmissions of the media stream with the same section and encoding.
         public var isRepair: Bool
+
+        public init(section: Int, encoding: Int?, isRepair: Bool) {
+            self.section = section
+            self.encoding = encoding
+            self.isRepair = isRepair
+        }
     }
 
     public enum Change: Hashable, Sendable {
@@ -288,10 +294,12 @@ extension StreamRouter {
         for section in sections.indices {
             let isSimulcast = !sections[section].rids.isEmpty
             if let place = sections[section].ssrcs.firstIndex(of: ssrc) {
-                return Route(section: section, encoding: isSimulcast ? encoding(at: place, section) : nil, isRepair: false)
+                return Route(
+                    section: section, encoding: isSimulcast ? encoding(at: place, section) : nil, isRepair: false)
             }
             if let place = sections[section].repairSSRCs.firstIndex(of: ssrc) {
-                return Route(section: section, encoding: isSimulcast ? encoding(at: place, section) : nil, isRepair: true)
+                return Route(
+                    section: section, encoding: isSimulcast ? encoding(at: place, section) : nil, isRepair: true)
             }
         }
         return nil

@@ -1,0 +1,209 @@
+import RTP
+import TestKit
+import Testing
+import Wire
+
+/// A camera whose lanes have clocks of their own, seen through a network with jitter.
+private struct Camera {
+    var clock = PublisherClock()
+    var random: SplitMix64
+    let lanes: [Int]
+    let rates: [UInt32]
+    let starts: [UInt32]
+    /// What the publisher's NTP clock shows at server time 0, in seconds.
+    var ntpSeconds = 3_900_000_000.0
+    /// How much later than it was captured each lane's media leaves, in milliseconds.
+    let encodingDelays: [Double]
+    var milliseconds = 1000.0
+
+    init(seed: UInt64, rates: [UInt32], encodingDelays: [Double]) {
+        random = SplitMix64(seed: seed)
+        self.rates = rates
+        self.encodingDelays = encodingDelays
+        starts = rates.map { _ in 0xFFFF_0000 }
+        lanes = rates.map { _ in 0 }
+        for rate in rates { _ = clock.addLane(clockRate: rate) }
+    }
+
+    func timestamp(_ lane: Int) -> UInt32 {
+        starts[lane] &+ UInt32(truncatingIfNeeded: Int64((milliseconds * Double(rates[lane]) / 1000).rounded()))
+    }
+
+    func arrival(_ delay: Double) -> Instant { Instant(nanoseconds: UInt64((milliseconds + delay) * 1_000_000)) }
+
+    /// Sends 20 ms of media on every lane; answers when each was captured, as the clock sees it.
+    mutating func step() -> [Instant] {
+        milliseconds += 20
+        return lanes.indices.map { lane in
+            let jitter = Double(random.next() % 20)
+            return clock.received(
+                timestamp: timestamp(lane), lane: lane, at: arrival(30 + encodingDelays[lane] + jitter))
+        }
+    }
+
+    mutating func report(_ lane: Int, errorSeconds: Double = 0) -> PublisherClock.ReportVerdict {
+        let seconds = ntpSeconds + milliseconds / 1000 + errorSeconds
+        let report = SenderReport(
+            ssrc: 1, ntp: UInt64(seconds) << 32 | UInt64((seconds - seconds.rounded(.down)) * 4_294_967_295),
+            timestamp: timestamp(lane), packetCount: 0, octetCount: 0)
+        return clock.senderReportReceived(report, lane: lane, at: arrival(40))
+    }
+
+    /// Milliseconds that lane 1 is shown later than lane 0 by the mappings.
+    func skew() -> Double {
+        guard let first = clock.mapping(lane: 0), let second = clock.mapping(lane: 1) else { return .infinity }
+        let difference = second.instant(of: timestamp(1)).nanoseconds(since: first.instant(of: timestamp(0)))
+        return Double(difference) / 1_000_000
+    }
+}
+
+@Suite struct PublisherClockTests {
+    @Test func mappingGoesBothWaysOverTheWrap() {
+        let mapping = TimestampMapping(timestamp: 0xFFFF_FFF0, instant: .seconds(10), clockRate: 90_000)
+        #expect(mapping.instant(of: 0xFFFF_FFF0 &+ 90_000) == .seconds(11))
+        #expect(mapping.instant(of: 0xFFFF_FFF0 &- 45_000) == .milliseconds(9_500))
+        #expect(mapping.timestamp(at: .seconds(11)) == 0xFFFF_FFF0 &+ 90_000)
+        #expect(mapping.timestamp(at: .milliseconds(9_500)) == 0xFFFF_FFF0 &- 45_000)
+    }
+
+    @Test func arrivalsAloneKeepLanesTogether() {
+        var camera = Camera(seed: 1, rates: [48_000, 90_000], encodingDelays: [0, 0])
+        for _ in 0..<3000 { _ = camera.step() }
+        #expect(abs(camera.skew()) < 5)
+        #expect(!camera.clock.followsReports(lane: 0))
+    }
+
+    @Test func reportsRestoreTheOriginalRelation() {
+        var camera = Camera(seed: 2, rates: [48_000, 90_000], encodingDelays: [0, 120])
+        for _ in 0..<50 { _ = camera.step() }
+        #expect(camera.skew() > 100)
+        #expect(camera.report(0) == .accepted)
+        #expect(camera.report(1) == .accepted)
+        #expect(abs(camera.skew()) < 1)
+    }
+
+    @Test func captureTimesDoNotJitter() {
+        var camera = Camera(seed: 3, rates: [48_000], encodingDelays: [0])
+        for _ in 0..<100 { _ = camera.step() }
+        var previous = camera.step()[0]
+        for _ in 0..<1000 {
+            let next = camera.step()[0]
+            #expect(abs(next.nanoseconds(since: previous) - 20_000_000) < 5_000_000)
+            previous = next
+        }
+    }
+
+    /// PROP-8: wrong reports among good ones do not move the output.
+    @Test func wrongReportsDoNotMoveTheSync() {
+        var camera = Camera(seed: 4, rates: [48_000, 90_000], encodingDelays: [0, 60])
+        for _ in 0..<50 { _ = camera.step() }
+        _ = camera.report(0)
+        _ = camera.report(1)
+        for second in 0..<300 {
+            for _ in 0..<50 { _ = camera.step() }
+            for lane in 0...1 {
+                let isWrong = camera.random.next() % 3 == 0
+                let error = isWrong ? Double(camera.random.next() % 2001) / 1000 - 1 : 0
+                _ = camera.report(lane, errorSeconds: error)
+            }
+            #expect(abs(camera.skew()) < 40, "second \(second)")
+        }
+    }
+
+    @Test func badReportsAreRefused() {
+        var camera = Camera(seed: 5, rates: [48_000, 90_000], encodingDelays: [0, 0])
+        #expect(camera.report(0) == .foreignTimestamp)
+        for _ in 0..<50 { _ = camera.step() }
+        let none = SenderReport(ssrc: 1, ntp: 0, timestamp: camera.timestamp(0), packetCount: 0, octetCount: 0)
+        let foreign = SenderReport(ssrc: 1, ntp: 1 << 32, timestamp: 0x4000_0000, packetCount: 0, octetCount: 0)
+        #expect(camera.clock.senderReportReceived(none, lane: 0, at: camera.arrival(0)) == .withoutWallClock)
+        #expect(camera.clock.senderReportReceived(foreign, lane: 0, at: camera.arrival(0)) == .foreignTimestamp)
+        #expect(camera.clock.senderReportReceived(foreign, lane: 9, at: camera.arrival(0)) == .foreignTimestamp)
+        #expect(camera.report(0) == .accepted)
+        // A second lane whose reports are three seconds off never moves.
+        for _ in 0..<10 {
+            for _ in 0..<50 { _ = camera.step() }
+            #expect(camera.report(1, errorSeconds: 3) != .accepted)
+        }
+        #expect(abs(camera.skew()) < 5)
+        #expect(!camera.clock.followsReports(lane: 1))
+    }
+
+    @Test func reportsAtTheWrongRateFallBackToArrivals() {
+        var camera = Camera(seed: 6, rates: [48_000, 90_000], encodingDelays: [0, 0])
+        for _ in 0..<50 { _ = camera.step() }
+        _ = camera.report(0)
+        _ = camera.report(1)
+        for second in 1...20 {
+            for _ in 0..<50 { _ = camera.step() }
+            _ = camera.report(0)
+            _ = camera.report(1, errorSeconds: Double(second) * 0.11)
+            #expect(abs(camera.skew()) < 40)
+        }
+        #expect(camera.clock.followsReports(lane: 0))
+        #expect(!camera.clock.followsReports(lane: 1))
+    }
+
+    @Test func publisherSettingItsClockKeepsTheSync() {
+        var camera = Camera(seed: 7, rates: [48_000, 90_000], encodingDelays: [0, 120])
+        for _ in 0..<50 { _ = camera.step() }
+        _ = camera.report(0)
+        _ = camera.report(1)
+        camera.ntpSeconds += 3600
+        for _ in 0..<10 {
+            for _ in 0..<50 { _ = camera.step() }
+            _ = camera.report(0)
+            _ = camera.report(1)
+        }
+        #expect(abs(camera.skew()) < 5)
+        #expect(camera.clock.followsReports(lane: 0))
+        #expect(camera.clock.followsReports(lane: 1))
+    }
+
+    @Test func jumpOfTheTimestampsStartsTheLaneAfresh() throws {
+        var clock = PublisherClock()
+        let lane = clock.addLane(clockRate: 90_000)
+        _ = clock.received(timestamp: 1000, lane: lane, at: .seconds(10))
+        #expect(clock.received(timestamp: 0x8000_0000, lane: lane, at: .seconds(11)) == .seconds(11))
+        #expect(clock.received(timestamp: 0x8000_0000 &+ 90_000, lane: lane, at: .milliseconds(12_010)) == .seconds(12))
+        #expect(clock.received(timestamp: 5, lane: 7, at: .seconds(1)) == .seconds(1))
+    }
+
+    @Test func reportsOfTwoRewrittenStreamsAgree() throws {
+        var camera = Camera(seed: 8, rates: [48_000, 90_000], encodingDelays: [0, 90])
+        var rewriters = [0, 1].map {
+            StreamRewriter(
+                firstSequenceNumber: 1, firstTimestamp: UInt32($0) * 0x7FFF_0000, clockRate: camera.rates[$0],
+                framesEndWithMarker: $0 == 1)
+        }
+        var last: [UInt32] = [0, 0]
+        for index in 0..<200 {
+            if index == 60 { _ = camera.report(0) }
+            if index == 70 { _ = camera.report(1) }
+            let captured = camera.step()
+            for lane in 0...1 {
+                let number = UInt16(index)
+                if index == 0 || (lane == 1 && index % 40 == 0) {
+                    rewriters[lane].switchSource(
+                        to: .init(sequenceNumber: number, timestamp: camera.timestamp(lane), captured: captured[lane]))
+                }
+                let position = rewriters[lane].rewrite(
+                    sequenceNumber: number, timestamp: camera.timestamp(lane), marker: true, captured: captured[lane])
+                last[lane] = try #require(position).timestamp
+            }
+        }
+        // Both reports name the timestamp of the same moment, so what was captured together is shown together.
+        let wall = WallClock(ntp: 5 << 32, instant: .seconds(1))
+        let now = camera.arrival(50)
+        var shown: [Double] = []
+        for lane in 0...1 {
+            let mapping = try #require(camera.clock.mapping(lane: lane))
+            let report = try #require(
+                SenderStatistics().makeReport(
+                    ssrc: 1, rewriter: rewriters[lane], mapping: mapping, wallClock: wall, at: now))
+            #expect(report.ntp == wall.ntp(at: now))
+            shown.append(Double(Int32(bitPattern: last[lane] &- report.timestamp)) / Double(camera.rates[lane]))
+        }
+        #expect(abs(shown[0] - shown[1]) < 0.002)
+    }
+}
