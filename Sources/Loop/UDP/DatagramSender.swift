@@ -28,7 +28,9 @@ public final class DatagramSender {
         /// The `errno` behind the latest drop.
         public var latestError: CInt = 0
 
-        static func + (left: Statistics, right: Statistics) -> Statistics {
+        public init() {}
+
+        public static func + (left: Statistics, right: Statistics) -> Statistics {
             var sum = left
             sum.datagrams &+= right.datagrams
             sum.bytes &+= right.bytes

@@ -26,6 +26,9 @@ public enum SRTPProfile: UInt16, Hashable, Sendable, CaseIterable {
         }
     }
 
+    /// The longest tag of any profile: room to leave behind an RTP packet.
+    public static let maximumTagLength = 16
+
     /// Bytes of the tag of an RTCP packet; the index word adds four more.
     public var controlTagLength: Int { isAEAD ? 16 : 10 }
 

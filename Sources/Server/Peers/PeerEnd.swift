@@ -1,3 +1,4 @@
+import Secure
 import Streams
 import WebRTC
 

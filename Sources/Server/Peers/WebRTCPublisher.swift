@@ -80,7 +80,9 @@ actor WebRTCPublisher: LoopActor, TransportOwner, PublisherHandle {
     }
 
     nonisolated func transportClosed(_ reason: TransportCloseReason) {
-        onLoop { $0.finish(PeerEnd(reason), publicationEnd: reason == .closedByPeer ? .stoppedByPublisher : .connectionLost) }
+        onLoop {
+            $0.finish(PeerEnd(reason), publicationEnd: reason == .closedByPeer ? .stoppedByPublisher : .connectionLost)
+        }
     }
 
     // MARK: feedback

@@ -43,7 +43,8 @@ enum SignalingResponses {
     }
 
     /// The answer to a POST that made a session.
-    static func created(_ answer: SignalingAnswer, location: String, status: Int, iceServers: [String]) -> HTTPResponse {
+    static func created(_ answer: SignalingAnswer, location: String, status: Int, iceServers: [String]) -> HTTPResponse
+    {
         var response = HTTPResponse(status: status, contentType: sdpType, Array(answer.sdp.utf8))
         response.headers["Location"] = location
         response.headers["ETag"] = answer.session.entityTag

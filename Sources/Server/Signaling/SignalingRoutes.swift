@@ -16,8 +16,9 @@ struct SignalingRoutes: Sendable {
         for role in [PeerRole.publisher, .viewer] {
             let endpoint = "/{room...}/" + role.word
             let session = endpoint + "/{session}"
-            router.add(.post, endpoint, bodyLimit: SDPLimits.standard.maximumBytes, acceptPost: SignalingResponses.sdpType)
-            { await post($0, role) }
+            router.add(
+                .post, endpoint, bodyLimit: SDPLimits.standard.maximumBytes, acceptPost: SignalingResponses.sdpType
+            ) { await post($0, role) }
             router.add(.options, endpoint) { await options($0, role) }
             router.add(.get, endpoint) { probe($0, role) }
             router.add(.patch, session, bodyLimit: SDPLimits.standard.maximumBytes) { await patch($0, role) }
@@ -81,7 +82,7 @@ struct SignalingRoutes: Sendable {
             } catch {
                 return .problem(error.kind == .tooLarge ? 413 : 400, detail: "the fragment cannot be read: \(error)")
             }
-            if let condition = request.headers["If-Match"], !EntityTag.matches(condition, session.entityTag) {
+            if let condition = request.headers["If-Match"], !EntityTag.matchHolds(condition, for: session.entityTag) {
                 return .problem(412, detail: "If-Match names another ICE generation than the session's")
             }
             if let credentials = fragment.credentials, !session.isCurrent(credentials) {
@@ -148,7 +149,7 @@ struct SignalingRoutes: Sendable {
     private func limit(_ request: HTTPRequest) -> HTTPResponse? {
         switch limiter.admit(request.remoteAddress) {
         case .admitted: nil
-        case .retryAfter(let seconds): SignalingResponses.tooManyRequests(Int(seconds))
+        case .limited(let seconds): SignalingResponses.tooManyRequests(seconds)
         }
     }
 

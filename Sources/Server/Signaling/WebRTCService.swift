@@ -108,7 +108,8 @@ final class WebRTCService: Sendable {
                     state.set()
                     hub.publish(.publisherStarted(room: room, description))
                 },
-                onEnd: { [weak self] end in self?.ended(description, room, .publisher, end, wasConnected: state.isSet) })
+                onEnd: { [weak self] end in self?.ended(description, room, .publisher, end, wasConnected: state.isSet) }
+            )
             await media.demultiplexer.register(transport)
             do throws(RoomError) {
                 try await publisher.start(lanes: lanes)
@@ -218,18 +219,17 @@ final class WebRTCService: Sendable {
 
     private static func parse(_ bytes: [UInt8]) throws(SignalingError) -> WebRTCOffer {
         guard !bytes.isEmpty else { throw .malformed("the request has no body; an SDP offer belongs there") }
+        let description: SessionDescription
         do throws(SDPError) {
-            let description = try SessionDescription(parsing: bytes)
-            do throws(NegotiationError) {
-                return try WebRTCOffer(description)
-            } catch {
-                throw SignalingError(error)
-            }
-        } catch let error as SDPError {
+            description = try SessionDescription(parsing: bytes)
+        } catch {
             if error.kind == .tooLarge { throw .tooLarge(error.description) }
             throw .malformed("the offer cannot be read: \(error)")
-        } catch let error as SignalingError {
-            throw error
+        }
+        do throws(NegotiationError) {
+            return try WebRTCOffer(description)
+        } catch {
+            throw SignalingError(error)
         }
     }
 
@@ -250,7 +250,7 @@ final class WebRTCService: Sendable {
             let negotiated = try offer.negotiate(role, with: parameters)
             for note in negotiated.notes {
                 logger.debug(
-                    "negotiated with a reservation", [.init("room", request.room.room), .init("note", note)])
+                    "negotiated with a reservation", [LogField(.room, request.room.room), LogField(.message, note)])
             }
             return negotiated
         } catch {

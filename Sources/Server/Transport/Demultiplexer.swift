@@ -48,8 +48,8 @@ actor Demultiplexer: LoopActor {
         for mailbox in mailboxes { self.mailboxes[ObjectIdentifier(mailbox.loop)] = mailbox }
         for socket in sockets {
             receivers.append(
-                try UDPReceiver(socket, on: eventLoop) { [weak self] batch in
-                    self?.onLoop { $0.receive(&batch) }
+                try UDPReceiver(socket, on: eventLoop) { batch in
+                    self.receive(&batch)
                 })
         }
     }

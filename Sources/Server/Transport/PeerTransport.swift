@@ -90,11 +90,7 @@ actor PeerTransport: LoopActor, PacketSink {
 
     /// Sends what the engine has to say, acts on what changed and arms the next deadline.
     private func settle() {
-        engine.drainOutput { tuple, bytes in
-            _ = arena.onLoop { arena in
-                arena.append(along: tuple, maximumSize: bytes.byteCount) { $0.append(contentsOf: bytes) }
-            }
-        }
+        engine.drainOutput { tuple, bytes in _ = send(datagram: bytes, along: tuple) }
         while let event = engine.takeEvent() {
             switch event {
             case .tupleAdded(let tuple): demultiplexer.add(tuple, for: self)
@@ -120,7 +116,7 @@ actor PeerTransport: LoopActor, PacketSink {
     // MARK: out
 
     nonisolated func enqueue(
-        _ packetClass: PacketClass, maximumSize: Int, _ write: (inout OutputRawSpan) -> Void
+        _ packetClass: PacketClass, maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> Void
     ) -> Bool {
         onLoop { $0.send(maximumSize: maximumSize, write) }
     }
@@ -129,21 +125,23 @@ actor PeerTransport: LoopActor, PacketSink {
         onLoop { $0.sendControl(packet) }
     }
 
-    private func send(maximumSize: Int, _ write: (inout OutputRawSpan) -> Void) -> Bool {
+    private func send(maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> Void) -> Bool {
         guard engine.isConnected, let tuple = engine.selectedTuple else {
             statistics.packetsUnsendable &+= 1
             return false
         }
-        var byteCount = 0
-        let engine = engine
-        let fitted = arena.onLoop { arena in
-            arena.append(along: tuple, maximumSize: maximumSize + SRTPProfile.maximumTagLength) { output in
+        let byteCount = arena.onLoop(lending: engine) { arena, engine in
+            var byteCount = 0
+            let fitted = arena.append(
+                along: tuple, maximumSize: maximumSize + SRTPProfile.maximumTagLength
+            ) { output in
                 write(&output)
                 if !engine.protect(&output) { output.removeAll() }
                 byteCount = output.byteCount
             }
+            return fitted ? byteCount : 0
         }
-        guard fitted, byteCount > 0 else {
+        guard byteCount > 0 else {
             statistics.packetsOverflowed &+= 1
             return false
         }
@@ -157,10 +155,12 @@ actor PeerTransport: LoopActor, PacketSink {
         control.removeAll(keepingCapacity: true)
         control.append(contentsOf: packet)
         guard engine.protectControl(&control) else { return false }
-        return arena.onLoop { arena in
-            arena.append(along: tuple, maximumSize: control.count) { output in
-                control.withBytes { output.append(contentsOf: $0) }
-            }
+        return control.withBytes { send(datagram: $0, along: tuple) }
+    }
+
+    private nonisolated func send(datagram: RawSpan, along tuple: TransportTuple) -> Bool {
+        arena.onLoop { arena in
+            arena.append(along: tuple, maximumSize: datagram.byteCount) { $0.append(contentsOf: datagram) }
         }
     }
 

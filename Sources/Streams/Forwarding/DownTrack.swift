@@ -62,7 +62,8 @@ public final class DownTrack {
         }
         guard !entry.header.payload.isEmpty else {
             rewriter.drop(
-                sequenceNumber: entry.header.sequenceNumber, timestamp: entry.header.timestamp, captured: entry.captured)
+                sequenceNumber: entry.header.sequenceNumber, timestamp: entry.header.timestamp, captured: entry.captured
+            )
             statistics.packetsHeldBack &+= 1
             return
         }
@@ -106,6 +107,7 @@ public final class DownTrack {
         let patch = pictures.rewrite(payload)
         let marker = entry.header.marker
         let index = entry.extensions
+        let (format, extensions) = (format, extensions)
         return sink.enqueue(packetClass, maximumSize: maximumSize) { output in
             RTPHeader.append(
                 payloadType: format.payloadType, marker: marker, sequenceNumber: position.sequenceNumber,

@@ -12,7 +12,7 @@ struct PictureRewriter {
     }
 
     /// What to write over the copied payload.
-    enum Patch {
+    enum Patch: Sendable {
         case none
         case vp8(VP8PayloadDescriptor, VP8Picture)
         case vp9(VP9PayloadDescriptor, VP9Picture)

@@ -83,7 +83,8 @@ public final class IngestEngine {
         let layer = route.encoding ?? 0
         let position = stream(header.ssrc, section, layer: layer, at: now)
         let outcome = streams[position].statistics.received(
-            sequenceNumber: header.sequenceNumber, timestamp: header.timestamp, byteCount: header.payload.count, at: now)
+            sequenceNumber: header.sequenceNumber, timestamp: header.timestamp, byteCount: header.payload.count, at: now
+        )
         if outcome == .duplicate {
             drops.duplicates &+= 1
             return nil
@@ -217,7 +218,8 @@ public final class IngestEngine {
         }
         if transportWide == nil, !estimated.isEmpty {
             RTCPWriter.appendReceiverEstimatedBitrate(
-                sender: localSSRC, bitsPerSecond: Self.estimatedBitsPerSecond, ssrcs: estimated.map(\.ssrc), to: &output)
+                sender: localSSRC, bitsPerSecond: Self.estimatedBitsPerSecond, ssrcs: estimated.map(\.ssrc), to: &output
+            )
         }
     }
 

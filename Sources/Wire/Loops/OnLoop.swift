@@ -33,3 +33,33 @@ extension LoopActor {
         return try runner.run(self, body)
     }
 }
+
+@usableFromInline @frozen struct IsolatedLender<Isolated: LoopActor, Lent, Result> {
+    @usableFromInline
+    let run: (isolated Isolated, Lent, (isolated Isolated, Lent) -> Result) -> Result
+    @inlinable init() {
+        run = { (actor: isolated Isolated, lent: Lent, body: (isolated Isolated, Lent) -> Result) -> Result in
+            body(actor, lent)
+        }
+    }
+}
+
+@usableFromInline @frozen struct PlainLender<Isolated: LoopActor, Lent, Result> {
+    @usableFromInline
+    let run: (Isolated, Lent, (isolated Isolated, Lent) -> Result) -> Result
+}
+
+extension LoopActor {
+    /// Like ``onLoop(_:)``, and lends the other actor something of the caller's for the length of the call.
+    ///
+    /// What is lent need not be `Sendable`, because both sides run on this one thread; `body` must not keep it.
+    @inlinable @inline(__always)
+    public nonisolated func onLoop<Lent, Result>(
+        lending lent: Lent, _ body: (isolated Self, Lent) -> Result
+    ) -> Result {
+        precondition(loop.isCurrent, "not on the actor's loop")
+        let lender = unsafe unsafeBitCast(
+            IsolatedLender<Self, Lent, Result>(), to: PlainLender<Self, Lent, Result>.self)
+        return lender.run(self, lent, body)
+    }
+}

@@ -10,7 +10,7 @@ public protocol PacketSink: AnyObject, Sendable {
     ///
     /// - Returns: `false` when the packet was dropped (no selected address yet, keys missing, queue full);
     ///   the sink has counted it.
-    func enqueue(_ packetClass: PacketClass, maximumSize: Int, _ write: (inout OutputRawSpan) -> Void) -> Bool
+    func enqueue(_ packetClass: PacketClass, maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> Void) -> Bool
 
     /// Hands over one plaintext compound RTCP packet; the sink encrypts a copy. `false` when it was dropped.
     func enqueueControl(_ packet: RawSpan) -> Bool

@@ -1,0 +1,38 @@
+import Codecs
+import HTTP
+import Streams
+import Wire
+
+/// The rooms that are live, in the shapes SigmaMediaServer's clients read.
+struct RoomList: Sendable {
+    let directory: RoomDirectory
+    let registry: SessionRegistry
+
+    /// `{"rooms":[{"viewer_count":0,"id":123,"name":"cam1","tracks":["H264"],"publisher":"whip"}]}`.
+    func json() async -> [UInt8] {
+        var rooms: [(entry: RoomEntry, snapshot: RoomSnapshot)] = []
+        for entry in await directory.all {
+            let snapshot = await entry.room.snapshot
+            if snapshot.publisher != nil { rooms.append((entry, snapshot)) }
+        }
+        var json = JSONWriter()
+        json.object {
+            $0.member("rooms") {
+                $0.array {
+                    for (entry, snapshot) in rooms {
+                        $0.object {
+                            $0.member("viewer_count", snapshot.viewers.count)
+                            $0.member("id", entry.numericID)
+                            $0.member("name", snapshot.name)
+                            $0.member("tracks") {
+                                $0.array { for format in snapshot.formats { $0.value(format.codec.rawValue) } }
+                            }
+                            $0.member("publisher", PeerProtocol.whip.rawValue)
+                        }
+                    }
+                }
+            }
+        }
+        return json.bytes
+    }
+}

@@ -1,0 +1,48 @@
+import HTTP
+import Streams
+import Wire
+
+/// SigmaMediaServer's routes: `POST /whip` makes a room with a number for a name, `POST /whep?target_id=` watches one
+/// by that number or by its path.
+struct SigmaRoutes: Sendable {
+    let signaling: SignalingRoutes
+    let list: RoomList
+    let feed: RoomsFeed
+
+    func add(to router: inout Router) {
+        router.add(.post, "/whip", acceptPost: SignalingResponses.sdpType) { request in
+            let name = await signaling.service.directory.unusedName()
+            return await signaling.open(request, .publisher, roomName: name, createdStatus: 201)
+        }
+        router.add(.post, "/whep", acceptPost: SignalingResponses.sdpType) { await watch($0) }
+        router.add(.get, "/rooms") { _ in
+            var response = HTTPResponse.json(await list.json())
+            response.headers["Cache-Control"] = "no-store"
+            return response
+        }
+        router.add(.get, "/notifications") { _ in
+            guard let stream = await feed.subscribe() else {
+                return SignalingResponses.retry(
+                    .problem(503, detail: "too many clients listen to the rooms at the moment"), after: 10)
+            }
+            return .eventStream(stream)
+        }
+    }
+
+    private func watch(_ request: HTTPRequest) async -> HTTPResponse {
+        guard let target = request.query["target_id"], !target.isEmpty else {
+            return .problem(400, detail: "target_id is missing: it is the id or the path of the room to watch")
+        }
+        let directory = signaling.service.directory
+        var name = target
+        if await directory.room(named: target) == nil, let number = UInt32(target),
+            let entry = await directory.room(numericID: number)
+        {
+            name = entry.room.name
+        }
+        guard await directory.room(named: name) != nil else {
+            return .problem(404, detail: "there is no such room")
+        }
+        return await signaling.open(request, .viewer, roomName: name, createdStatus: 200)
+    }
+}
