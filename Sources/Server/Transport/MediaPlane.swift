@@ -16,9 +16,8 @@ final class MediaPlane: Sendable {
     private let nextLoop = Atomic<Int>(0)
 
     /// Binds the sockets and starts the threads.
-    ///
-    /// - Parameter addresses: where to listen; all on the same port number, at most one IPv4 and one IPv6 address.
-    init(loopCount: Int, addresses: [SocketAddress]) async throws {
+    init(loopCount: Int, listen: ListenAddress, logger: Logger) async throws {
+        let sockets = try Self.bind(listen, logger)
         var loops: [EventLoop] = []
         for index in 0..<max(1, loopCount) {
             let loop = try EventLoop(name: "media \(index)")
@@ -26,8 +25,6 @@ final class MediaPlane: Sendable {
             loops.append(loop)
         }
         self.loops = loops
-        var sockets: [UDPSocket] = []
-        for address in addresses { sockets.append(try UDPSocket(binding: address)) }
         self.sockets = sockets
         identity = try DTLSIdentity.generate()
         arenas = loops.map { SendArena(on: $0) }
@@ -37,6 +34,31 @@ final class MediaPlane: Sendable {
         for mailbox in mailboxes { await mailbox.open() }
         try await demultiplexer.start(sockets, mailboxes: mailboxes)
     }
+
+    /// One socket per address family, all on one port number.
+    private static func bind(_ listen: ListenAddress, _ logger: Logger) throws(LoopError) -> [UDPSocket] {
+        var sockets: [UDPSocket] = []
+        for address in listen.socketAddresses {
+            let wanted = address.port == 0 ? address.withPort(sockets.first?.localAddress.port ?? 0) : address
+            do throws(LoopError) {
+                let socket = try UDPSocket(binding: wanted)
+                if socket.receiveBufferSize < usefulBufferSize {
+                    logger.warn(
+                        "the kernel gives the media port a small receive buffer; raise net.core.rmem_max",
+                        [LogField(.address, wanted), LogField(.count, socket.receiveBufferSize)])
+                }
+                sockets.append(socket)
+            } catch {
+                // A machine without IPv6 still serves IPv4.
+                guard wanted.isIPv6, !sockets.isEmpty else { throw error }
+                logger.warn("no media over IPv6", [LogField(.reason, error.description)])
+            }
+        }
+        return sockets
+    }
+
+    /// Below this, bursts of many publishers are lost in the kernel.
+    private static let usefulBufferSize = 1 << 20
 
     /// The loop and arena for a new room; rooms are spread in turn.
     func assignLoop() -> (loop: EventLoop, arena: SendArena) {

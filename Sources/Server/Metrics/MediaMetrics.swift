@@ -1,0 +1,167 @@
+import HTTP
+import Loop
+import Streams
+import WebRTC
+import Wire
+
+/// What media, rooms and sessions count, gathered when somebody asks.
+struct MediaMetrics: Sendable {
+    let service: WebRTCService
+    let http: HTTPServer
+    let limiter: SharedRateLimiter
+    let feed: RoomsFeed
+
+    func attach(to registry: MetricsRegistry) {
+        registry.collect { await families() }
+    }
+
+    private func families() async -> [MetricFamily] {
+        var sessions: [SessionSnapshot] = []
+        var totals = Totals()
+        let all = await service.registry.all
+        for session in all {
+            let transport = await session.peer.transport.snapshot
+            totals.add(transport)
+            if case .publisher(let publisher) = session.peer { totals.add(await publisher.drops) }
+            sessions.append(
+                SessionSnapshot(
+                    id: String(session.description.id.value), path: session.roomName,
+                    remoteAddress: (transport.selectedTuple?.remote ?? session.description.remote)?.description ?? "",
+                    role: session.role, inboundBytes: transport.bytesReceived, outboundBytes: transport.bytesSent,
+                    inboundPackets: transport.packetsReceived, outboundPackets: transport.packetsSent))
+        }
+        var paths: [PathSnapshot] = []
+        var heldBack: UInt64 = 0
+        for entry in await service.directory.all {
+            let room = await entry.room.snapshot
+            heldBack &+= room.packetsHeldBack
+            paths.append(
+                PathSnapshot(
+                    name: room.name, isReady: room.publisher != nil, readers: room.viewers.count,
+                    inboundBytes: room.bytesReceived, outboundBytes: room.bytesSent))
+        }
+        var families = MediaMTXMetrics.families(paths: paths, sessions: sessions)
+        families += await demultiplexerFamilies()
+        families += await senderFamilies()
+        families += totals.families(heldBack: heldBack)
+        families.append(contentsOf: await serverFamilies(sessionCount: all.count))
+        return families
+    }
+
+    private func demultiplexerFamilies() async -> [MetricFamily] {
+        let demultiplexer = await service.media.demultiplexer.snapshot
+        return [
+            counter("datagrams_received_total", "Datagrams received on the media port.", demultiplexer.datagrams),
+            counter("datagram_bytes_received_total", "Bytes of those datagrams.", demultiplexer.bytes),
+            MetricFamily(
+                name: Self.prefix + "datagrams_dropped_total",
+                help: "Datagrams that belonged to no session, by cause.", kind: .counter,
+                samples: [
+                    reason("unknown_tuple", demultiplexer.unknownTuple),
+                    reason("unknown_ufrag", demultiplexer.unknownUfrag),
+                    reason("unknown_kind", demultiplexer.unknownKind),
+                    reason("limited_check", demultiplexer.limitedChecks),
+                    reason("mailbox_full", demultiplexer.mailboxOverflow),
+                ]),
+            gauge("ice_tuples", "Address pairs mapped to sessions.", demultiplexer.tuples),
+            gauge("ice_sessions", "Sessions that connectivity checks can reach.", demultiplexer.sessions),
+        ]
+    }
+
+    private func senderFamilies() async -> [MetricFamily] {
+        var sum = DatagramSender.Statistics()
+        for arena in service.media.arenas { sum = sum + (await arena.statistics) }
+        return [
+            counter("datagrams_sent_total", "Datagrams sent from the media port.", sum.datagrams),
+            counter("datagram_bytes_sent_total", "Bytes of those datagrams.", sum.bytes),
+            counter("send_system_calls_total", "System calls it took to send them.", sum.systemCalls),
+            MetricFamily(
+                name: Self.prefix + "datagrams_unsent_total", help: "Datagrams that could not be sent, by cause.",
+                kind: .counter,
+                samples: [
+                    reason("queue_full", sum.droppedQueueFull), reason("unsendable", sum.droppedUnsendable),
+                ]),
+        ]
+    }
+
+    private func serverFamilies(sessionCount: Int) async -> [MetricFamily] {
+        let statistics = await http.statistics
+        return [
+            gauge("sessions", "WHIP and WHEP sessions.", sessionCount),
+            MetricFamily(
+                name: Self.prefix + "sessions_refused_total", help: "Sessions refused, by the limit they met.",
+                kind: .counter,
+                samples: await service.registry.refusals.map { reason($0.limit.rawValue, $0.count) }),
+            gauge("http_connections", "Open HTTP connections.", statistics.connections),
+            counter("http_requests_total", "HTTP requests.", statistics.requests),
+            counter("http_connections_refused_total", "HTTP connections over a bound.", statistics.refused),
+            counter("http_requests_limited_total", "Requests answered with 429.", limiter.limitedCount),
+            gauge("feed_subscribers", "Clients listening to the rooms.", await feed.subscriberCount),
+            gauge(
+                "loop_timers", "Armed timers of the media loops.",
+                service.media.loops.reduce(0) { $0 + $1.armedTimerCount }),
+        ]
+    }
+
+    /// Sums over the sessions that exist.
+    private struct Totals {
+        var transport = TransportDropCounters()
+        var ingest = IngestDropCounters()
+        var unsendable: UInt64 = 0
+        var overflowed: UInt64 = 0
+
+        mutating func add(_ statistics: PeerTransport.Statistics) {
+            transport.unvalidatedTuple += statistics.drops.unvalidatedTuple
+            transport.beforeKeys += statistics.drops.beforeKeys
+            transport.authenticationFailed += statistics.drops.authenticationFailed
+            transport.replayed += statistics.drops.replayed
+            transport.malformed += statistics.drops.malformed
+            transport.tooManySources += statistics.drops.tooManySources
+            unsendable &+= statistics.packetsUnsendable
+            overflowed &+= statistics.packetsOverflowed
+        }
+
+        mutating func add(_ drops: IngestDropCounters) {
+            ingest.malformed &+= drops.malformed
+            ingest.unknownPayloadType &+= drops.unknownPayloadType
+            ingest.unknownSource &+= drops.unknownSource
+            ingest.duplicates &+= drops.duplicates
+            ingest.probes &+= drops.probes
+        }
+
+        func families(heldBack: UInt64) -> [MetricFamily] {
+            [
+                MetricFamily(
+                    name: MediaMetrics.prefix + "session_packets_dropped",
+                    help: "Packets that the sessions of this moment dropped, by cause.", kind: .gauge,
+                    samples: [
+                        reason("unvalidated_tuple", UInt64(transport.unvalidatedTuple)),
+                        reason("before_keys", UInt64(transport.beforeKeys)),
+                        reason("authentication", UInt64(transport.authenticationFailed)),
+                        reason("replayed", UInt64(transport.replayed)),
+                        reason("malformed", UInt64(transport.malformed) &+ ingest.malformed),
+                        reason("too_many_sources", UInt64(transport.tooManySources)),
+                        reason("unknown_payload_type", ingest.unknownPayloadType),
+                        reason("unknown_source", ingest.unknownSource),
+                        reason("duplicate", ingest.duplicates), reason("probe", ingest.probes),
+                        reason("held_back", heldBack), reason("unsendable", unsendable),
+                        reason("send_queue_full", overflowed),
+                    ])
+            ]
+        }
+    }
+
+    private static let prefix = MetricsRegistry.prefix
+
+    private func counter(_ name: String, _ help: String, _ value: UInt64) -> MetricFamily {
+        MetricFamily(name: Self.prefix + name, help: help, kind: .counter, samples: [MetricSample(Double(value))])
+    }
+
+    private func gauge(_ name: String, _ help: String, _ value: Int) -> MetricFamily {
+        MetricFamily(name: Self.prefix + name, help: help, kind: .gauge, samples: [MetricSample(Double(value))])
+    }
+}
+
+private func reason(_ name: String, _ value: UInt64) -> MetricSample {
+    MetricSample(Double(value), labels: [MetricLabel("reason", name)])
+}

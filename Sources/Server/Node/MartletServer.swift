@@ -1,0 +1,212 @@
+public import HTTP
+import Loop
+import Secure
+import Streams
+import Synchronization
+public import Wire
+
+/// The whole server: media threads, rooms, signaling, pages and metrics, from settings.
+///
+///     let server = MartletServer(settings: settings, log: log)
+///     try await server.start()
+///     …
+///     await server.stop()
+public actor MartletServer {
+    public static let version = "0.1.0"
+
+    /// Everything that exists only between start and stop.
+    private struct Running {
+        var control: EventLoop
+        var media: MediaPlane
+        var directory: RoomDirectory
+        var service: WebRTCService
+        var feed: RoomsFeed
+        var http: HTTPServer
+        var metrics: HTTPServer?
+    }
+
+    private let settings: ServerSettings
+    private let programPath: String
+    private let log: Log
+    private let logger: Logger
+    private let hub = EventHub()
+    private let registry = MetricsRegistry()
+    private var running: Running?
+
+    /// Where HTTP is served and media received; empty before ``start()``.
+    public private(set) var httpAddresses: [SocketAddress] = []
+    public private(set) var metricsAddresses: [SocketAddress] = []
+    public private(set) var mediaAddresses: [SocketAddress] = []
+    /// What clients elsewhere are told to send media to.
+    public private(set) var advertisedAddresses: [SocketAddress] = []
+
+    /// - Parameter programPath: how the program was called; the pages may lie beside it.
+    public init(settings: ServerSettings, log: Log, programPath: String = "") {
+        self.settings = settings
+        self.log = log
+        self.programPath = programPath
+        logger = Logger(log)
+    }
+
+    /// What happens to rooms and peers.
+    public nonisolated var events: EventHub { hub }
+
+    public func start() async throws(ServerFault) {
+        guard running == nil else { return }
+        LogSubscriber.attach(logger, to: hub)
+        MetricsSubscriber.attach(registry, to: hub, log: log)
+        do {
+            running = try await assemble()
+        } catch let error as LoopError {
+            throw .socket(error)
+        } catch let error as SecureError {
+            throw .cryptography(error)
+        } catch let error as ServerFault {
+            throw error
+        } catch {
+            return
+        }
+        hub.publish(.serverStarted)
+    }
+
+    private func assemble() async throws -> Running {
+        let control = try EventLoop(name: "control")
+        try control.start()
+        let media = try await MediaPlane(
+            loopCount: settings.mediaLoops == 0 ? ProcessorCount.online : settings.mediaLoops,
+            listen: settings.webrtcLocalUDPAddress, logger: logger)
+        mediaAddresses = media.sockets.map(\.localAddress)
+        let candidates = CandidateSource(
+            sockets: mediaAddresses, interfaces: try NetworkInterface.all(), settings: settings)
+        advertisedAddresses = candidates.all
+
+        let hub = hub
+        let box = FeedBox()
+        let directory = RoomDirectory(on: control, media: media) { name, event in
+            box.feed?.changed()
+            if case .emptied = event { hub.publish(.roomClosed(room: name)) }
+        }
+        let settings = settings
+        let service = WebRTCService(
+            media: media, directory: directory, hub: hub, logger: logger, candidates: candidates,
+            settings: { settings })
+        let list = RoomList(directory: directory, registry: service.registry)
+        let feed = RoomsFeed(on: control, list: list)
+        box.set(feed)
+
+        let authorizer = TokenAuthorizer(settings: settings, sha256: { Digest.sha256($0) })
+        let limiter = SharedRateLimiter(
+            perSecond: settings.httpRequestsPerSecond, burst: settings.httpRequestBurst)
+        let signaling = SignalingRoutes(
+            service: service, authorizer: authorizer, settings: { settings }, limiter: limiter)
+        var router = Router()
+        if settings.webrtc {
+            signaling.add(to: &router)
+            SigmaRoutes(signaling: signaling, list: list, feed: feed).add(to: &router)
+            let folder = PageRoutes.folder(setting: settings.webRoot, programPath: programPath)
+            PageRoutes(files: StaticFiles(folder: folder)).add(to: &router)
+        }
+        let http = HTTPServer(on: control, router: router, settings: httpSettings())
+        httpAddresses = try await listen(http, settings.webrtcAddress)
+        let metrics = try await startMetrics(control, service, authorizer, http, limiter, feed)
+        return Running(
+            control: control, media: media, directory: directory, service: service, feed: feed, http: http,
+            metrics: metrics)
+    }
+
+    private func httpSettings() -> HTTPServerSettings {
+        var http = HTTPServerSettings()
+        http.maximumConnections = settings.httpMaxConnections
+        http.limits.headMilliseconds = settings.readTimeout.wholeMilliseconds
+        http.limits.bodyMilliseconds = settings.readTimeout.wholeMilliseconds
+        http.limits.writeStallMilliseconds = settings.writeTimeout.wholeMilliseconds
+        http.responses = ResponsePolicy(cors: CORSPolicy(allowedOrigins: settings.webrtcAllowOrigins))
+        let proxies = settings.webrtcTrustedProxies
+        http.isTrustedProxy = { address in proxies.contains { $0.contains(address) } }
+        let logger = logger
+        http.onAccess = { access in
+            logger.debug(
+                "http request",
+                [
+                    LogField(.method, access.method?.name ?? "-"), LogField(.path, access.path ?? "-"),
+                    LogField(.status, access.status.map { String($0) } ?? "-"), LogField(.remote, access.remote),
+                    LogField(.duration, "\(access.milliseconds)ms"),
+                ])
+        }
+        return http
+    }
+
+    private func listen(_ server: HTTPServer, _ address: ListenAddress) async throws -> [SocketAddress] {
+        let context =
+            settings.webrtcEncryption
+            ? try await CertificateFiles(certificate: settings.webrtcServerCert, key: settings.webrtcServerKey).load()
+            : nil
+        var bound: [SocketAddress] = []
+        for candidate in address.socketAddresses {
+            // The second family follows the port that the system chose for the first.
+            let wanted = candidate.port == 0 ? candidate.withPort(bound.first?.port ?? 0) : candidate
+            do throws(LoopError) {
+                if let context {
+                    bound.append(try await server.listen(on: wanted, tls: context))
+                } else {
+                    bound.append(try await server.listen(on: wanted))
+                }
+            } catch {
+                // A machine without IPv6 still serves IPv4.
+                guard wanted.isIPv6, !bound.isEmpty else { throw error }
+                logger.warn("not listening on IPv6", [LogField(.reason, error.description)])
+            }
+        }
+        return bound
+    }
+
+    private func startMetrics(
+        _ control: EventLoop, _ service: WebRTCService, _ authorizer: TokenAuthorizer, _ http: HTTPServer,
+        _ limiter: SharedRateLimiter, _ feed: RoomsFeed
+    ) async throws -> HTTPServer? {
+        MediaMetrics(service: service, http: http, limiter: limiter, feed: feed).attach(to: registry)
+        guard settings.metrics else { return nil }
+        var router = Router()
+        MetricsRoutes(registry: registry, authorizer: authorizer).add(to: &router)
+        let server = HTTPServer(on: control, router: router)
+        for address in settings.metricsAddress.socketAddresses {
+            metricsAddresses.append(try await server.listen(on: address))
+        }
+        return server
+    }
+
+    /// Reads the certificate for HTTPS again; connections that exist keep the old one.
+    public func reloadCertificates() async {
+        guard settings.webrtcEncryption, let running else { return }
+        let files = CertificateFiles(certificate: settings.webrtcServerCert, key: settings.webrtcServerKey)
+        do throws(ServerFault) {
+            let context = try await files.load()
+            await running.http.replaceTLS(context)
+            hub.publish(.certificateReloaded(path: files.certificate))
+        } catch {
+            hub.publish(.certificateReloadFailed(path: files.certificate, reason: error.description))
+        }
+    }
+
+    /// Stops in order: no new sessions, everybody is told (BYE, close_notify), then sockets and threads go.
+    public func stop() async {
+        guard let running else { return }
+        self.running = nil
+        hub.publish(.serverStopping)
+        await running.feed.stop()
+        await running.service.endAll(.stopping)
+        await running.directory.stop()
+        await running.http.stop(graceMilliseconds: 1_000)
+        await running.metrics?.stop(graceMilliseconds: 200)
+        await running.media.stop()
+        running.control.stop()
+        log.flush()
+    }
+}
+
+/// The feed, which rooms tell of changes, exists only after the rooms' directory does.
+private final class FeedBox: Sendable {
+    private let box = Mutex<RoomsFeed?>(nil)
+    var feed: RoomsFeed? { box.withLock { $0 } }
+    func set(_ feed: RoomsFeed) { box.withLock { $0 = feed } }
+}
