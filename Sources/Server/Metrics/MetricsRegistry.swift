@@ -7,7 +7,7 @@ internal import Synchronization
 public final class MetricsRegistry: Sendable {
     static let prefix = "martlet_"
     /// Series of one family beyond which further ones are one, so that labels made by clients stay bounded.
-    static let maximumSeries = 10_000
+    static let maximumSeries = 1_000
 
     private enum Metric {
         case counter(Counter)
@@ -20,6 +20,18 @@ public final class MetricsRegistry: Sendable {
         var kind: MetricKind
         var series: [[MetricLabel]: Metric] = [:]
         var order: [[MetricLabel]] = []
+
+        mutating func metric(_ asked: [MetricLabel], make: () -> Metric) -> Metric {
+            var labels = asked
+            if series[labels] == nil, order.count >= MetricsRegistry.maximumSeries {
+                labels = labels.map { MetricLabel($0.name, "other") }
+            }
+            if let present = series[labels] { return present }
+            let metric = make()
+            series[labels] = metric
+            order.append(labels)
+            return metric
+        }
     }
 
     private struct State {
@@ -64,21 +76,15 @@ public final class MetricsRegistry: Sendable {
     ) -> Metric {
         let name = Self.prefix + name
         return state.withLock { state in
-            if state.families[name] == nil {
-                state.families[name] = Family(help: help, kind: kind)
+            guard let present = state.families[name]?.kind else {
                 state.order.append(name)
+                var family = Family(help: help, kind: kind)
+                defer { state.families[name] = family }
+                return family.metric(labels, make: make)
             }
-            guard var family = state.families[name], family.kind == kind else { return make() }
-            var labels = labels
-            if family.series[labels] == nil, family.order.count >= Self.maximumSeries {
-                labels = labels.map { MetricLabel($0.name, "other") }
-            }
-            if let present = family.series[labels] { return present }
-            let metric = make()
-            family.series[labels] = metric
-            family.order.append(labels)
-            state.families[name] = family
-            return metric
+            guard present == kind else { return make() }
+            // Optional chaining changes the family where it is; a copy would make every new series cost all others.
+            return state.families[name]?.metric(labels, make: make) ?? make()
         }
     }
 

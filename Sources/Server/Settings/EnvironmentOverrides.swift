@@ -40,13 +40,17 @@ enum EnvironmentOverrides {
                     replacing: setting.aliases.map(\.name))
             }
         }
-        for (key, host, port) in [
-            ("webrtcAddress", "TCP_ADDRESS", "TCP_PORT"), ("webrtcLocalUDPAddress", "UDP_ADDRESS", "UDP_PORT"),
+        for (key, host, port, defaultPort) in [
+            ("webrtcAddress", "TCP_ADDRESS", "TCP_PORT", "8889"),
+            ("webrtcLocalUDPAddress", "UDP_ADDRESS", "UDP_PORT", "8189"),
         ] {
-            guard let portText = environment[port], !portText.isEmpty else { continue }
             var address = environment[host] ?? ""
+            let portText = environment[port] ?? ""
+            guard !address.isEmpty || !portText.isEmpty else { continue }
             if address.contains(":"), address.first != "[" { address = "[\(address)]" }
-            set(key, SettingNode(content: .scalar("\(address):\(portText)"), origin: origin(port)), in: &entries)
+            let text = "\(address):\(portText.isEmpty ? defaultPort : portText)"
+            let source = origin(portText.isEmpty ? host : port)
+            set(key, SettingNode(content: .scalar(text), origin: source), in: &entries)
         }
         if let directory = environment["CERTS_DIR"], !directory.isEmpty {
             let base = directory.hasSuffix("/") ? directory : directory + "/"
@@ -135,7 +139,7 @@ enum EnvironmentOverrides {
         }
         if let known {
             let entry = SettingEntry(key: known, keyOrigin: node.origin, value: node)
-            report.unknown(entry, shown: known, known: [])
+            report.unknown(entry, prefix: "", known: [])
             return
         }
         let candidates = ServerSettings.declarations.map { prefix + $0.key.uppercased() }

@@ -99,6 +99,11 @@ extension ServerSettings {
         return RoomSettings(room: name, version: version, entry: entry.name, path: entry.settings)
     }
 
+    /// Global settings whose new value a running server does not take: what to say after a reload.
+    public func keysNeedingRestart(for new: ServerSettings) -> [String] {
+        Self.declarations.filter { !$0.isReloadable && $0.text(self) != $0.text(new) }.map(\.key)
+    }
+
     private func entry(for name: String) -> PathEntry? {
         var best: PathEntry?
         for entry in paths {

@@ -85,7 +85,7 @@ extension Setting {
         for entry in entries where !handled.contains(entry.key) {
             let shown = prefix + entry.key.escapedForDisplay(limit: 80)
             guard let (setting, alias) = names[entry.key] else {
-                report.unknown(entry, shown: shown, known: names.keys.sorted() + handled.sorted())
+                report.unknown(entry, prefix: prefix, known: names.keys.sorted() + handled.sorted())
                 continue
             }
             if let other = seen.updateValue(entry.key, forKey: setting.key) {
@@ -115,35 +115,5 @@ extension SettingNode {
         var copy = self
         copy.content = .scalar(try SettingType<Bool>.boolean.read(self) ? "no" : "yes")
         return copy
-    }
-}
-
-/// Collects what is wrong and what is remarkable while the configuration is read.
-struct SettingsReport {
-    static let maximumProblems = 100
-
-    private(set) var faults: [SettingProblem] = []
-    private(set) var remarks: [SettingProblem] = []
-
-    mutating func fault(_ origin: SettingOrigin, _ key: String, _ message: String) {
-        guard faults.count < Self.maximumProblems else { return }
-        faults.append(SettingProblem(origin: origin, key: key, message: message))
-    }
-
-    mutating func remark(_ origin: SettingOrigin, _ key: String, _ message: String) {
-        guard remarks.count < Self.maximumProblems else { return }
-        remarks.append(SettingProblem(origin: origin, key: key, message: message))
-    }
-
-    /// A key that is not declared: a remark when MediaMTX has it, else a fault with a suggestion.
-    mutating func unknown(_ entry: SettingEntry, shown: String, known: [String]) {
-        if let danger = MediaMTXKeys.protection(lostBy: entry) {
-            fault(entry.keyOrigin, shown, danger)
-        } else if MediaMTXKeys.notAvailable.contains(entry.key) {
-            remark(entry.keyOrigin, shown, "known MediaMTX setting, not available in this version; ignored")
-        } else {
-            let nearest = NearestKey.of(entry.key, among: known)
-            fault(entry.keyOrigin, shown, "unknown setting" + (nearest.map { "; did you mean '\($0)'?" } ?? ""))
-        }
     }
 }

@@ -40,6 +40,7 @@ public enum SettingsLoader {
             into: &settings, report: &report)
         readPaths(entries, into: &settings, report: &report)
         check(settings, entries, report: &report)
+        report.finish()
         guard report.faults.isEmpty else { throw SettingsError(report.faults) }
         return LoadedSettings(settings: settings, warnings: report.remarks)
     }

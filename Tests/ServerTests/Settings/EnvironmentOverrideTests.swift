@@ -56,9 +56,9 @@ import Testing
             ])
         #expect(
             loaded.warnings.map(\.description) == [
-                "environment variable MTX_RTMP: rtmp: known MediaMTX setting, not available in this version; ignored",
                 "environment variable MTX_LOGLEVL: not a setting; ignored; did you mean MTX_LOGLEVEL?",
                 "environment variable MARTLET_PORT_80_TCP: not a setting; ignored",
+                "environment variable MTX_RTMP: rtmp: known MediaMTX setting, not available in this version; ignored",
             ])
     }
 
@@ -78,6 +78,13 @@ import Testing
         #expect(settings.webrtcServerCert == "/certs/cert.pem")
         #expect(settings.webrtcServerKey == "/certs/key.pem")
         #expect(loaded.warnings.map(\.origin.source) == ["environment variable STORAGE_DIR"])
+    }
+
+    @Test func anAddressAloneKeepsTheDefaultPort() throws {
+        let loaded = try load(nil, environment: ["TCP_ADDRESS": "127.0.0.1", "UDP_PORT": "9"])
+        #expect(loaded.settings.webrtcAddress.description == "127.0.0.1:8889")
+        #expect(loaded.settings.webrtcLocalUDPAddress.description == ":9")
+        #expect(faults("", environment: ["UDP_ADDRESS": "nowhere"]).hasPrefix("environment variable UDP_ADDRESS: "))
     }
 
     @Test func emptyVariablesOfOtherProgramsCountAsMissing() throws {

@@ -39,6 +39,27 @@ import Testing
             ])
     }
 
+    @Test func everySettingOfMediaMTXLoads() throws {
+        let keys = MediaMTXKeys.notAvailable.sorted()
+        let lines = keys.map { "\($0):\n" }.joined()
+        let inPath = keys.map { "    \($0): ''\n" }.joined()
+        let loaded = try load(lines + "paths:\n  cam1:\n" + inPath)
+        #expect(loaded.warnings.count == 2)
+        for (warning, start) in zip(loaded.warnings, [1, keys.count + 3]) {
+            #expect(warning.origin.line == start)
+            #expect(warning.message.hasPrefix("\(keys.count) known MediaMTX settings"))
+            for (index, key) in keys.enumerated() {
+                #expect(warning.message.contains("\(key) (line \(start + index))"))
+            }
+        }
+    }
+
+    @Test func tooManyFaultsAreCounted() {
+        let text = faults((0..<150).map { "unknownKey\($0): 1\n" }.joined())
+        #expect(text.split(separator: "\n").count == SettingsReport.maximumProblems + 1)
+        #expect(text.hasSuffix("test.yml:100: and 50 more faults"))
+    }
+
     @Test func theDefaultUsersOfMediaMTXLoad() throws {
         let loaded = try load(
             """
@@ -151,6 +172,12 @@ import Testing
         let loaded = try SettingsLoader.load(yaml: nil, version: 7)
         #expect(loaded.settings.version == 7)
         #expect(loaded.settings.room(named: "a")?.version == 7)
+    }
+
+    @Test func aReloadSaysWhatNeedsARestart() throws {
+        let new = try load("logLevel: debug\nwebrtcAddress: :80\nmaxRooms: 3\nmediaLoops: 2").settings
+        #expect(ServerSettings().keysNeedingRestart(for: new) == ["webrtcAddress", "mediaLoops"])
+        #expect(new.keysNeedingRestart(for: new) == [])
     }
 
     @Test func aMissingFileNamesItselfAndTheReason() {
