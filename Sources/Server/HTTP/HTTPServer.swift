@@ -15,7 +15,7 @@ public actor HTTPServer: LoopActor {
         public var connections = 0
         public var accepted: UInt64 = 0
         public var requests: UInt64 = 0
-        /// Connections refused because of either bound.
+        /// Connections refused because of either bound, or because TLS could not be set up.
         public var refused: UInt64 = 0
     }
 
@@ -120,7 +120,10 @@ public actor HTTPServer: LoopActor {
             guard let tlsContext,
                 let secured = try? TLSEndpoint(
                     context: tlsContext, maximumPendingOutput: settings.maximumQueuedBytes)
-            else { return }
+            else {
+                counters.refused += 1
+                return
+            }
             endpoint = secured
         }
         let identifier = nextIdentifier
