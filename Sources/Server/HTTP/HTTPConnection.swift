@@ -1,8 +1,9 @@
 import HTTP
 import Loop
+import Secure
 import Wire
 
-/// One client's connection: moves bytes between a socket and the HTTP machine.
+/// One client's connection: moves bytes between a socket, TLS where there is any, and the HTTP machine.
 ///
 /// Confined to its server's loop. It reports requests and its own end, and is answered by ``respond(_:)``.
 final class HTTPConnection {
@@ -20,6 +21,7 @@ final class HTTPConnection {
 
     private let loop: EventLoop
     private let socket: TCPConnection
+    private let tls: TLSEndpoint?
     private let settings: HTTPServerSettings
     private let onEvent: (Event) -> Void
     private var machine: HTTPConnectionMachine
@@ -32,10 +34,11 @@ final class HTTPConnection {
     private var streamedStatus: Int?
 
     init(
-        _ accepted: consuming AcceptedSocket, on loop: EventLoop, settings: HTTPServerSettings,
+        _ accepted: consuming AcceptedSocket, on loop: EventLoop, tls: TLSEndpoint?, settings: HTTPServerSettings,
         router: Router, onEvent: @escaping (Event) -> Void
     ) {
         self.loop = loop
+        self.tls = tls
         self.settings = settings
         self.onEvent = onEvent
         let remote = accepted.remoteAddress
@@ -44,7 +47,7 @@ final class HTTPConnection {
         socket = TCPConnection(accepted, on: loop, settings: socketSettings)
         let responses = settings.responses
         machine = HTTPConnectionMachine(
-            limits: settings.limits, remoteAddress: remote, isSecure: false, wallClock: loop.wallClock,
+            limits: settings.limits, remoteAddress: remote, isSecure: tls != nil, wallClock: loop.wallClock,
             startedAt: loop.now,
             policy: HTTPConnectionMachine.Policy(bodyLimit: router.bodyLimit) { error, request in
                 var response = HTTPResponse.problem(error.status, detail: error.detail)
@@ -97,8 +100,23 @@ final class HTTPConnection {
 
     private func socketReceived(_ bytes: RawSpan) {
         machine.wallClock = loop.wallClock
-        machine.received(bytes, at: loop.now)
+        guard let tls else {
+            machine.received(bytes, at: loop.now)
+            perform()
+            return
+        }
+        tls.received(bytes)
+        tls.drainPlaintext { machine.received($0, at: loop.now) }
+        sendCiphertext(of: tls)
         perform()
+        switch tls.state {
+        case .halfClosed: inputEnded()
+        case .failed:
+            // What waits to be sent is the alert that tells the client why.
+            onEvent(.abandoned)
+            socket.close(afterFlush: true)
+        case .handshaking, .open, .closed: break
+        }
     }
 
     private func inputEnded() {
@@ -130,7 +148,24 @@ final class HTTPConnection {
     }
 
     private func write(_ bytes: [UInt8]) {
-        if !socket.write(bytes) { socket.close() }
+        guard let tls else {
+            if !socket.write(bytes) { socket.close() }
+            return
+        }
+        if !bytes.withBytes({ tls.write($0) }) { socket.close() }
+        sendCiphertext(of: tls)
+    }
+
+    private func sendCiphertext(of tls: TLSEndpoint) {
+        guard tls.pendingOutput > 0 else { return }
+        tls.drainCiphertext { if !socket.write($0) { socket.close() } }
+    }
+
+    /// Tells the client that the end of the bytes is the end of what was meant.
+    private func closeSecure() {
+        guard let tls else { return }
+        tls.close()
+        sendCiphertext(of: tls)
     }
 
     // MARK: Machine
@@ -144,8 +179,10 @@ final class HTTPConnection {
             case .pauseReading: socket.pauseReading()
             case .resumeReading: socket.resumeReading()
             case .finishWriting:
+                closeSecure()
                 socket.finishWriting()
             case .closeAfterFlush:
+                closeSecure()
                 socket.close(afterFlush: true)
             case .close: socket.close()
             }

@@ -1,10 +1,12 @@
 import HTTP
 public import Loop
+public import Secure
 public import Wire
 
-/// Serves a router over HTTP/1.1 on the addresses it is told to listen on.
+/// Serves a router over HTTP/1.1 and HTTPS on the addresses it is told to listen on.
 ///
-/// The server, its listeners and connections live on one control loop; handlers run as tasks beside it.
+/// The server, its listeners and connections live on one control loop; handlers run as tasks beside it. Certificates may
+/// be replaced at any time: connections made afterwards see the new one.
 public actor HTTPServer: LoopActor {
     /// Connections over the bound that are told so at a time; more are closed without a word.
     private static let maximumRefusals = 64
@@ -13,7 +15,7 @@ public actor HTTPServer: LoopActor {
         public var connections = 0
         public var accepted: UInt64 = 0
         public var requests: UInt64 = 0
-        /// Connections refused because of either bound.
+        /// Connections refused because of either bound, or because TLS could not be set up.
         public var refused: UInt64 = 0
     }
 
@@ -26,10 +28,10 @@ public actor HTTPServer: LoopActor {
 
     public nonisolated let eventLoop: EventLoop
     public nonisolated var loop: any LoopExecutor { eventLoop }
-    public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.asUnownedSerialExecutor() }
 
     private let settings: HTTPServerSettings
     private let router: Router
+    private var tlsContext: TLSServerContext?
     private var listeners: [TCPListener] = []
     private var entries: [UInt64: Entry] = [:]
     private var connectionsByAddress: [SocketAddress: Int] = [:]
@@ -56,8 +58,22 @@ public actor HTTPServer: LoopActor {
     /// - Returns: the address with the port in use, which port 0 leaves to the system.
     @discardableResult
     public func listen(on address: SocketAddress) throws(LoopError) -> SocketAddress {
+        try listen(on: address, isSecure: false)
+    }
+
+    /// Listens for HTTPS. The context also replaces the one of earlier secure listeners.
+    @discardableResult
+    public func listen(on address: SocketAddress, tls context: TLSServerContext) throws(LoopError) -> SocketAddress {
+        tlsContext = context
+        return try listen(on: address, isSecure: true)
+    }
+
+    /// Gives connections made from now on another certificate.
+    public func replaceTLS(_ context: TLSServerContext) { tlsContext = context }
+
+    private func listen(on address: SocketAddress, isSecure: Bool) throws(LoopError) -> SocketAddress {
         let listener = try TCPListener(on: eventLoop, address: address) { accepted in
-            self.accept(accepted)
+            self.accept(accepted, isSecure: isSecure)
         }
         listeners.append(listener)
         return listener.localAddress
@@ -87,7 +103,7 @@ public actor HTTPServer: LoopActor {
 
     // MARK: Connections
 
-    private func accept(_ accepted: consuming AcceptedSocket) {
+    private func accept(_ accepted: consuming AcceptedSocket, isSecure: Bool) {
         let remote = accepted.remoteAddress
         let address = Self.countedAddress(remote)
         let isCounted = !settings.isTrustedProxy(remote)
@@ -96,14 +112,25 @@ public actor HTTPServer: LoopActor {
             !isCounted || connectionsByAddress[address, default: 0] < settings.maximumConnectionsPerAddress
         else {
             counters.refused += 1
-            refuse(accepted)
+            if !isSecure { refuse(accepted) }
             return
+        }
+        var endpoint: TLSEndpoint?
+        if isSecure {
+            guard let tlsContext,
+                let secured = try? TLSEndpoint(
+                    context: tlsContext, maximumPendingOutput: settings.maximumQueuedBytes)
+            else {
+                counters.refused += 1
+                return
+            }
+            endpoint = secured
         }
         let identifier = nextIdentifier
         nextIdentifier += 1
         counters.accepted += 1
         let connection = HTTPConnection(
-            accepted, on: eventLoop, settings: settings, router: router
+            accepted, on: eventLoop, tls: endpoint, settings: settings, router: router
         ) { event in
             self.handle(event, of: identifier)
         }

@@ -5,7 +5,6 @@ import Wire
 actor RawClient: LoopActor {
     nonisolated let eventLoop: EventLoop
     nonisolated var loop: any LoopExecutor { eventLoop }
-    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.asUnownedSerialExecutor() }
 
     private var connection: TCPConnection?
     private var waiters:
