@@ -177,10 +177,7 @@ public struct StreamRouter: Sendable {
             }
         }
         let route = streams[index].route
-        let section = sections[route.section]
-        guard (route.isRepair ? section.repairPayloadTypes : section.payloadTypes).contains(header.payloadType) else {
-            return .refused(.payloadType)
-        }
+        guard accepts(header.payloadType, on: route) else { return .refused(.payloadType) }
         if !streams[index].isCurrent {
             let current = streams.firstIndex { $0.isCurrent && $0.route == route }
             if let current, now.milliseconds(since: streams[current].lastPacket) < limits.supersedeMilliseconds {
@@ -191,6 +188,13 @@ public struct StreamRouter: Sendable {
         }
         streams[index].lastPacket = now
         return .routed(route, change)
+    }
+
+    private func accepts(_ payloadType: UInt8, on route: Route) -> Bool {
+        // Without a copy of the section, whose arrays would be retained for every packet.
+        route.isRepair
+            ? sections[route.section].repairPayloadTypes.contains(payloadType)
+            : sections[route.section].payloadTypes.contains(payloadType)
     }
 
     /// Makes the stream at `index` the only current one of its route.
