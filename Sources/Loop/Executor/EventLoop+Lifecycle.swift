@@ -29,18 +29,11 @@ private func lateThread(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRa
 extension EventLoop {
     /// Starts the thread. A loop starts once; work may be handed to it before.
     public func start() throws(LoopError) {
-        let mayStart = inbox.withLock { inbox in
-            guard inbox.phase == .idle else { return false }
+        // Under the lock, so that whoever stops the loop finds the thread to join.
+        try inbox.withLock { inbox throws(LoopError) in
+            precondition(inbox.phase == .idle, "an event loop starts once")
+            inbox.thread = try unsafe startThread(loopThread)
             inbox.phase = .running
-            return true
-        }
-        precondition(mayStart, "an event loop starts once")
-        do {
-            let thread = try unsafe startThread(loopThread)
-            inbox.withLock { $0.thread = thread }
-        } catch {
-            inbox.withLock { $0.phase = .idle }
-            throw error
         }
     }
 

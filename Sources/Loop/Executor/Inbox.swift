@@ -15,7 +15,7 @@ struct Inbox {
     var phase = Phase.idle
     var work: [LoopWork] = []
     var raised: [LoopSignal] = []
-    /// Set once the thread is known; a thread that stops its own loop may find it missing.
+    /// Set from the start on.
     var thread: pthread_t?
     /// Whether the wake descriptor is written and not yet read.
     var isWakePending = false
