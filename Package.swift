@@ -87,12 +87,13 @@ let package = Package(
 
         // Tests
         .target(name: "TestKit", dependencies: ["Wire"], path: "Tests/TestKit", swiftSettings: strict),
+        .target(name: "CTestClock", path: "Tests/CTestClock"),
         tests("WireTests", []),
         tests("CodecsTests", ["Codecs"]),
         tests("RTPTests", ["RTP", "Codecs"]),
         tests("SDPTests", ["SDP"]),
         tests("ICETests", ["ICE", "Secure"]),
-        tests("SecureTests", ["Secure", "COpenSSL", "CSRTP"]),
+        tests("SecureTests", ["Secure", "COpenSSL", "CSRTP", "CTestClock"]),
         tests("WebRTCTests", ["WebRTC", "SDP", "ICE", "Secure", "RTP", "Codecs"]),
         tests("HTTPTests", ["HTTP"]),
         tests("StreamsTests", ["Streams", "Loop", "RTP", "Codecs"]),

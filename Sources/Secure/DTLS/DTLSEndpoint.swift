@@ -32,6 +32,9 @@ public final class DTLSEndpoint {
     static let maximumRestarts = 3
     /// The longest wait OpenSSL is believed; anything above comes from a clock that was set back.
     static let longestTimeout: UInt64 = 4_000_000_000
+    /// After so many timeouts the network is taken for very lossy and each flight is sent in two copies, of which the
+    /// peer drops the second. At 50 % loss that halves the handshakes that fail.
+    static let timeoutsBeforeSendingTwice = 3
     /// Records of one datagram that are looked at once connected.
     static let recordsPerDatagram = 64
     private static let recordHeader = 13
@@ -51,6 +54,7 @@ public final class DTLSEndpoint {
     private var handshakeDeadline: Instant?
     private var retransmission: Instant?
     private var keys: SRTPKeyMaterial?
+    private var timeouts = 0
     private var sendsTwice = false
 
     /// - Parameters:
@@ -89,7 +93,9 @@ public final class DTLSEndpoint {
             advanceHandshake(at: now)
         case .connected:
             session.feed(datagram)
-            readRecords(at: now)
+            readRecords()
+            // Output is now the final flight again: it was lost, and no timer of ours repeats it.
+            sendsTwice = true
         case .idle, .failed, .closed:
             return
         }
@@ -108,6 +114,8 @@ public final class DTLSEndpoint {
         if now >= handshakeDeadline { return fail(.timedOut) }
         guard let retransmission, now >= retransmission else { return }
         conclude(session.handleTimeout(), at: now)
+        timeouts += 1
+        sendsTwice = timeouts > Self.timeoutsBeforeSendingTwice
         scheduleRetransmission(at: now)
     }
 
@@ -160,7 +168,7 @@ public final class DTLSEndpoint {
         conclude(session.handshake(), at: now)
         scheduleRetransmission(at: now)
         // The datagram that ended the handshake may carry more.
-        if state == .connected { readRecords(at: now) }
+        if state == .connected { readRecords() }
     }
 
     private func conclude(_ outcome: SSLConnection.Outcome, at now: Instant) {
@@ -206,7 +214,7 @@ public final class DTLSEndpoint {
     // MARK: Afterwards
 
     /// Answers a repeated Finished, notices a close, ignores application data and a new ClientHello.
-    private func readRecords(at now: Instant) {
+    private func readRecords() {
         for _ in 0..<Self.recordsPerDatagram {
             guard let session, state == .connected else { return }
             switch session.discardApplicationData() {

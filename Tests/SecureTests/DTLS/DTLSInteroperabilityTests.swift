@@ -7,12 +7,12 @@ import Wire
 
 /// The server against clients that do what our own endpoint would not.
 @Suite struct DTLSInteroperabilityTests {
-    @Test(arguments: [1200, 228])
+    @Test(arguments: [1200, 256])
     func fragmentedHelloInAnyOrderIsUnderstood(_ mtu: Int) throws {
         for arrangement in 0..<5 {
             let client = try client(mtu: mtu, paddedBy: 1206)
             let server = try server()
-            let fragments = client.datagrams()
+            let fragments = SystemClock.at(.seconds(1)) { client.datagrams() }
             #expect(fragments.count > 1)
             var arriving = fragments
             switch arrangement {
@@ -21,7 +21,7 @@ import Wire
             case 3: arriving = fragments.reversed() + fragments
             case 4:
                 // The first half of one transmission, the second half of the next.
-                let retransmitted = renumbered(fragments)
+                let retransmitted = SystemClock.at(.seconds(3)) { client.retransmit() }
                 arriving = Array(fragments[..<(fragments.count / 2)] + retransmitted[(fragments.count / 2)...])
             default: break
             }
@@ -78,7 +78,7 @@ import Wire
         #expect(client.isConnected == connects)
     }
 
-    @Test(arguments: [("X25519", true), ("P-256", true), ("P-384", true), ("P-521", false)])
+    @Test(arguments: [("X25519:P-256", true), ("P-384:P-256", true), ("P-256", true), ("P-521", false)])
     func curvesAreThoseOfBrowsers(_ curve: String, _ connects: Bool) throws {
         let server = try server()
         let client = try client { $0.setGroups(curve) }
@@ -114,9 +114,7 @@ import Wire
         client.converse(with: server)
         unsafe SSL_renegotiate(client.ssl)
         client.converse(with: server)
-        #expect(server.state == .connected)
-        let secure = unsafe SSL_renegotiate_pending(client.ssl)
-        #expect(secure == 1 || !client.isConnected, "never granted")
+        #expect(server.state == .failed(.alert(40)), "the client gives up; OpenSSL's answer was a warning")
     }
 
     @Test func aMegabyteOfApplicationDataChangesNothing() throws {
@@ -185,14 +183,5 @@ import Wire
             identity: try Identities.second, role: .server, remoteFingerprints: [try Identities.first.fingerprint()])
         server.start(at: .seconds(1))
         return server
-    }
-
-    /// The same fragments in records with new numbers, as a retransmission carries them.
-    private func renumbered(_ records: [[UInt8]]) -> [[UInt8]] {
-        records.map { record in
-            var record = record
-            record[10] += UInt8(records.count)
-            return record
-        }
     }
 }

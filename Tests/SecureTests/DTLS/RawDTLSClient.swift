@@ -72,6 +72,13 @@ final class RawDTLSClient {
         return records()
     }
 
+    /// What the client sends again once its timer has run out.
+    func retransmit() -> [[UInt8]] {
+        ERR_clear_error()
+        _ = unsafe COpenSSL_DTLSv1_handle_timeout(ssl)
+        return records()
+    }
+
     /// Gives the client one datagram; before the handshake's end it answers through ``datagrams()``.
     func receive(_ datagram: [UInt8]) {
         unsafe BIO_write(input, datagram, CInt(datagram.count))
