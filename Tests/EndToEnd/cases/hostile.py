@@ -77,9 +77,9 @@ def hostile(name):
 @hostile("bodies of a megabyte")
 def long_bodies(server):
     for number in range(40):
-        kind, headers = [("application/sdp", {}), ("text/plain", {}), ("application/sdp", {"X": "y" * 5000})][number % 3]
+        kind = ("application/sdp", "text/plain")[number % 2]
         try:
-            response = web.post_offer(server.whip(f"big-{number}"), b"v" * MEBIBYTE, "token", kind, headers)
+            response = web.post_offer(server.whip(f"big-{number}"), b"v" * MEBIBYTE, "token", kind)
         except OSError:
             continue  # Closed before the end of the body: as good as 413.
         check(response.status in (413, 415), f"status {response.status}")
