@@ -90,7 +90,8 @@ function listen() {
 function wireGuide() {
     const field = byId("room-name");
     const update = () => {
-        const path = pathOfName(field.value) || "cam1";
+        // A room name is letters, digits and _ . ~ - : between slashes.
+        const path = pathOfName(field.value.trim().replace(/\s+/g, "-").replace(/[^\w.~:/-]/g, "")) || "cam1";
         const whip = `${location.origin}/${path}/whip`;
         byId("publish-link").href = `/${path}/publish`;
         byId("watch-link").href = `/${path}/`;

@@ -4,6 +4,7 @@ import { bitrate, byId, keepToken, roomOfPage, setState, takeToken, wireCopyButt
 import { figure, showRows, StatisticsReader } from "./statistics.js";
 import { sendableCodecs, WHIPPublisher } from "./whip.js";
 
+const CAPTURE_FIELDS = ["camera", "microphone", "size", "sound"];
 const room = roomOfPage();
 const preview = byId("preview");
 const reader = new StatisticsReader();
@@ -172,8 +173,7 @@ byId("settings").addEventListener("submit", (event) => {
 byId("stop").addEventListener("click", stop);
 byId("settings").addEventListener("change", (event) => {
     enableForm();
-    const affectsCapture = event.target.name === "source" || ["camera", "microphone", "size", "sound"].includes(event.target.id);
-    if (affectsCapture) refreshPreview();
+    if (event.target.name === "source" || CAPTURE_FIELDS.includes(event.target.id)) refreshPreview();
 });
 navigator.mediaDevices?.addEventListener("devicechange", () => listDevices());
 

@@ -42,11 +42,13 @@ export class StatisticsReader {
         };
         const perSecond = (value) => (value === null || seconds < 0.2 ? null : value / seconds);
         const bits = (direction, key) => {
-            const parts = ["video", "audio"].map((kind) => change(direction, kind, key)).filter((part) => part !== null);
+            const changes = ["video", "audio"].map((kind) => change(direction, kind, key));
+            const parts = changes.filter((part) => part !== null);
             return parts.length === 0 ? null : perSecond(parts.reduce((sum, part) => sum + part, 0) * 8);
         };
         const lost = change("inbound", "video", "packetsLost") ?? change("inbound", "audio", "packetsLost");
         const received = change("inbound", "video", "packetsReceived") ?? change("inbound", "audio", "packetsReceived");
+        const expected = lost === null || received === null ? 0 : lost + received;
         const buffered = change("inbound", "video", "jitterBufferDelay");
         const emitted = change("inbound", "video", "jitterBufferEmittedCount");
         return {
@@ -54,7 +56,7 @@ export class StatisticsReader {
             sentBits: bits("outbound", "bytesSent"),
             framesDecoded: perSecond(change("inbound", "video", "framesDecoded")),
             framesEncoded: perSecond(change("outbound", "video", "framesEncoded")),
-            lossFraction: lost === null || received === null || lost + received <= 0 ? null : Math.max(0, lost) / (lost + received),
+            lossFraction: expected <= 0 ? null : Math.max(0, lost) / expected,
             jitterBufferMilliseconds: buffered === null || !emitted ? null : (buffered / emitted) * 1000,
         };
     }

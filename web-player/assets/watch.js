@@ -42,7 +42,8 @@ function showControls() {
     byId("mute").setAttribute("aria-pressed", String(!silent));
     byId("play").setAttribute("aria-pressed", String(!video.paused));
     byId("volume").value = video.muted ? 0 : video.volume;
-    byId("unmute").hidden = soundAllowed || !silent || viewer.state !== "live" || viewer.stream.getAudioTracks().length === 0;
+    const hasSound = viewer.state === "live" && viewer.stream.getAudioTracks().length > 0;
+    byId("unmute").hidden = soundAllowed || !silent || !hasSound;
 }
 
 function setMuted(muted) {

@@ -1,5 +1,7 @@
 """The project's own pages in Chromium: publish to watch, for each codec, and what else they promise."""
 
+import json
+
 from harness import web
 from harness.browser import publisher_page, wait_until_playing, watch_page
 from harness.obs import OBSPublisher
@@ -47,13 +49,28 @@ def home(env):
         page.until(lambda: page.state == "live", 5, "the feed is up")
         page.until(lambda: page.evaluate("!document.getElementById('empty').hidden"), 5, "the empty state")
         page.screenshot("home empty")
-        publisher = OBSPublisher(server.whip("home/<b>")).start()
+        publisher = OBSPublisher(server.whip("home/cam.1"), gop_seconds=2).start()
         page.until(lambda: len(page.evaluate("window.martlet.rooms()")) == 1, 5, "the room is listed")
-        check(page.evaluate("document.querySelector('.card strong').textContent") == "home/<b>", "the name is text")
+        check(page.evaluate("document.querySelector('.card strong').textContent") == "home/cam.1", "the card's name")
         page.screenshot("home")
         publisher.leave()
         page.until(lambda: not page.evaluate("window.martlet.rooms()"), 15, "the room is gone")
         page.check_is_quiet()
+
+
+@test("a name from elsewhere stays text on the home page")
+def markup(env):
+    name = "<img src=x onerror=document.body.dataset.broken=1>"
+    rooms = json.dumps({"rooms": [{"viewer_count": 1, "id": 1, "name": name, "tracks": [name], "publisher": name}]})
+    with env.server() as server, env.browser.page("about:blank") as page:
+        event = f"data: {rooms}\n\n"
+        page.page.route("**/notifications", lambda route: route.fulfill(content_type="text/event-stream", body=event))
+        page.page.route("**/rooms", lambda route: route.fulfill(content_type="application/json", body=rooms))
+        page.page.goto(f"{server.origin}/")
+        page.until(lambda: len(page.evaluate("window.martlet.rooms()")) == 1, 5, "the room is shown")
+        check(page.evaluate("document.querySelector('.card strong').textContent") == name, "the name is text")
+        check(page.evaluate("document.querySelectorAll('.card img').length") == 0, "the name became an element")
+        check(not page.evaluate("document.body.dataset.broken"), "the name ran as a script")
 
 
 @test("a viewer who came first gets the picture when somebody publishes, and again after a restart")
@@ -103,4 +120,5 @@ def headers(env):
                 check(response.status in (400, 403, 404), f"status {response.status}")
         with env.case("a name with markup stays text"):
             response = web.request(server.origin, "GET", "/%3Cimg%20src=x%20onerror=alert(1)%3E/")
-            check(b"<img src=x" not in response.body, "the name is in the page as markup")
+            is_page = "html" in (response.header("Content-Type") or "")
+            check(not is_page or b"<img src=x" not in response.body, "the name is in the page as markup")

@@ -1,7 +1,7 @@
 """publish|watch URL: an aiortc client. Publishes a moving pattern and a tone, or decodes what comes.
 
-Prints lines of JSON: {"event": "connected"}, and for a viewer {"event": "playing", "frames": …, "audio": …} once both
-have arrived. Ends, with a DELETE, when its standard input is closed.
+Prints lines of JSON: {"event": "connected"}, and for a viewer {"event": "playing", "frames": …, "audio": …} once
+both have arrived. Ends, with a DELETE, when its standard input is closed.
 """
 
 import argparse
@@ -67,8 +67,9 @@ async def main(options):
         video = connection.addTransceiver(Pattern(), direction="sendonly")
         connection.addTransceiver(AudioStreamTrack(), direction="sendonly")
         if options.codec:
+            wanted = f"video/{options.codec}".lower()
             capable = RTCRtpSender.getCapabilities("video").codecs
-            video.setCodecPreferences([one for one in capable if one.mimeType.lower() == f"video/{options.codec.lower()}"])
+            video.setCodecPreferences([codec for codec in capable if codec.mimeType.lower() == wanted])
     else:
         connection.addTransceiver("video", direction="recvonly")
         connection.addTransceiver("audio", direction="recvonly")
@@ -77,7 +78,8 @@ async def main(options):
     await connection.setLocalDescription(await connection.createOffer())
     async with aiohttp.ClientSession() as http:
         async with http.post(
-            options.url, data=connection.localDescription.sdp, headers={"Content-Type": "application/sdp", **authorization},
+            options.url, data=connection.localDescription.sdp,
+            headers={"Content-Type": "application/sdp", **authorization},
         ) as response:
             body = await response.text()
             if response.status != 201:

@@ -52,7 +52,10 @@ class Client:
             codec = self.options.codec or "H264"
             self.pipeline = Gst.parse_launch(PUBLISH.format(encoder=ENCODERS[codec], codec=codec))
         else:
-            self.pipeline = Gst.parse_launch("webrtcbin name=peer bundle-policy=max-bundle")
+            self.pipeline = Gst.Pipeline()
+            peer = Gst.ElementFactory.make("webrtcbin", "peer")
+            peer.set_property("bundle-policy", GstWebRTC.WebRTCBundlePolicy.MAX_BUNDLE)
+            self.pipeline.add(peer)
         self.peer = self.pipeline.get_by_name("peer")
         self.peer.connect("notify::connection-state", self.state_changed)
         self.peer.connect("notify::ice-gathering-state", self.gathered)
@@ -60,8 +63,8 @@ class Client:
             self.peer.connect("pad-added", self.pad_added)
             caps = [
                 "application/x-rtp,media=audio,encoding-name=OPUS,payload=111,clock-rate=48000",
-                "application/x-rtp,media=video,encoding-name=H264,payload=102,clock-rate=90000,packetization-mode=(string)1,"
-                "profile-level-id=(string)42e01f,rtcp-fb-nack-pli=(boolean)true;"
+                "application/x-rtp,media=video,encoding-name=H264,payload=102,clock-rate=90000,"
+                "packetization-mode=(string)1,profile-level-id=(string)42e01f,rtcp-fb-nack-pli=(boolean)true;"
                 "application/x-rtp,media=video,encoding-name=VP8,payload=96,clock-rate=90000,"
                 "rtcp-fb-nack-pli=(boolean)true;"
                 "application/x-rtp,media=video,encoding-name=VP9,payload=98,clock-rate=90000,"
@@ -101,8 +104,12 @@ class Client:
 
     def offer(self):
         def created(promise, *_):
-            description = promise.get_reply().get_value("offer")
-            self.peer.emit("set-local-description", description, None)
+            # The offer lives in the reply, so the reply is held while it is used.
+            reply = promise.get_reply()
+            if reply is None or not reply.has_field("offer"):
+                GLib.idle_add(self.fail, f"no offer: {reply and reply.to_string()}")
+                return
+            self.peer.emit("set-local-description", reply.get_value("offer"), None)
 
         self.peer.emit("create-offer", None, Gst.Promise.new_with_change_func(created))
         return False

@@ -1,4 +1,7 @@
-"""A scripted OBS Studio: its offer, its packets, and its bad habits (it ignores PLI and answers NACK on the same SSRC)."""
+"""A scripted OBS Studio: its offer, its packets and its habits.
+
+It ignores PLI, answers NACK on the same SSRC, and reports on one simulcast layer only.
+"""
 
 import collections
 import random

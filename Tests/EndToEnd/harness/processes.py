@@ -109,7 +109,8 @@ def ffmpeg_publisher(url, token=None, seconds=600, group=60):
         raise Skip("this FFmpeg has no WHIP muxer")
     command = [
         program, "-hide_banner", "-loglevel", "warning", "-nostats", "-re",
-        "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=30", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000",
+        "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=30",
+        "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000",
         "-t", str(seconds), "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-profile:v", "baseline",
         "-pix_fmt", "yuv420p", "-g", str(group), "-b:v", "800k", "-c:a", "libopus", "-ac", "2", "-b:a", "64k",
         "-f", "whip",
