@@ -34,6 +34,9 @@ public final class EventLoop: LoopExecutor, @unchecked Sendable {
     var counters = Statistics()
     let readBuffer = ReadBuffer()
 
+    /// Timers that are armed. Loop thread only.
+    public var armedTimerCount: Int { timers.count }
+
     /// Counts since the loop began.
     public struct Statistics: Hashable, Sendable {
         public var turns: UInt64 = 0

@@ -86,20 +86,21 @@ struct MediaMetrics: Sendable {
 
     private func serverFamilies(sessionCount: Int) async -> [MetricFamily] {
         let statistics = await http.statistics
+        let refusals = await service.registry.refusals
+        var timers = 0
+        for arena in service.media.arenas { timers += await arena.armedTimerCount }
         return [
             gauge("sessions", "WHIP and WHEP sessions.", sessionCount),
             MetricFamily(
                 name: Self.prefix + "sessions_refused_total", help: "Sessions refused, by the limit they met.",
                 kind: .counter,
-                samples: await service.registry.refusals.map { reason($0.limit.rawValue, $0.count) }),
+                samples: refusals.map { reason($0.limit.rawValue, $0.count) }),
             gauge("http_connections", "Open HTTP connections.", statistics.connections),
             counter("http_requests_total", "HTTP requests.", statistics.requests),
             counter("http_connections_refused_total", "HTTP connections over a bound.", statistics.refused),
             counter("http_requests_limited_total", "Requests answered with 429.", limiter.limitedCount),
             gauge("feed_subscribers", "Clients listening to the rooms.", await feed.subscriberCount),
-            gauge(
-                "loop_timers", "Armed timers of the media loops.",
-                service.media.loops.reduce(0) { $0 + $1.armedTimerCount }),
+            gauge("loop_timers", "Armed timers of the media loops.", timers),
         ]
     }
 

@@ -1,4 +1,4 @@
-public import HTTP
+import HTTP
 import Loop
 import Secure
 import Streams
@@ -94,7 +94,7 @@ public actor MartletServer {
         let feed = RoomsFeed(on: control, list: list)
         box.set(feed)
 
-        let authorizer = TokenAuthorizer(settings: settings, sha256: { Digest.sha256($0) })
+        let authorizer = TokenAuthorizer(settings: settings)
         let limiter = SharedRateLimiter(
             perSecond: settings.httpRequestsPerSecond, burst: settings.httpRequestBurst)
         let signaling = SignalingRoutes(

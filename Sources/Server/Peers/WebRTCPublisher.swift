@@ -11,7 +11,6 @@ actor WebRTCPublisher: LoopActor, TransportOwner, PublisherHandle {
     nonisolated let transport: PeerTransport
     nonisolated let eventLoop: EventLoop
     nonisolated var loop: any LoopExecutor { eventLoop }
-    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.asUnownedSerialExecutor() }
 
     private let ingest: IngestEngine
     private let onConnected: @Sendable () -> Void

@@ -11,7 +11,6 @@ actor WebRTCViewer: LoopActor, TransportOwner, ViewerHandle {
     nonisolated let transport: PeerTransport
     nonisolated let eventLoop: EventLoop
     nonisolated var loop: any LoopExecutor { eventLoop }
-    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.asUnownedSerialExecutor() }
 
     /// What the viewer last reported about one of its streams.
     struct Reception: Sendable {

@@ -17,7 +17,6 @@ struct RoomEntry: Sendable {
 actor RoomDirectory: LoopActor {
     nonisolated let eventLoop: EventLoop
     nonisolated var loop: any LoopExecutor { eventLoop }
-    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.asUnownedSerialExecutor() }
 
     private let media: MediaPlane
     private let observer: @Sendable (String, RoomEvent) -> Void

@@ -12,7 +12,6 @@ actor RoomsFeed: LoopActor {
 
     nonisolated let eventLoop: EventLoop
     nonisolated var loop: any LoopExecutor { eventLoop }
-    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.asUnownedSerialExecutor() }
 
     private let list: RoomList
     private var streams: [UInt64: HTTPBodyStream] = [:]

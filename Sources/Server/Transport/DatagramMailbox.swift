@@ -28,7 +28,6 @@ final class DatagramMailbox: Sendable {
     private actor Reader: LoopActor {
         nonisolated let eventLoop: EventLoop
         nonisolated var loop: any LoopExecutor { eventLoop }
-        nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.asUnownedSerialExecutor() }
         private var box = Box()
 
         init(on loop: EventLoop) { eventLoop = loop }

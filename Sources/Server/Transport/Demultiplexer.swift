@@ -11,7 +11,6 @@ import Wire
 actor Demultiplexer: LoopActor {
     nonisolated let eventLoop: EventLoop
     nonisolated var loop: any LoopExecutor { eventLoop }
-    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.asUnownedSerialExecutor() }
 
     /// Tuples one session may occupy: the 8 its agent keeps and as many that still have to prove themselves.
     static let maximumTuplesPerTransport = 16

@@ -13,7 +13,6 @@ actor PeerTransport: LoopActor, PacketSink {
     nonisolated let localUfrag: UfragKey
     nonisolated let eventLoop: EventLoop
     nonisolated var loop: any LoopExecutor { eventLoop }
-    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.asUnownedSerialExecutor() }
 
     /// What this transport moved and dropped, copied out.
     struct Statistics: Sendable {

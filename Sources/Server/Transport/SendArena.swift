@@ -7,7 +7,6 @@ import Wire
 actor SendArena: LoopActor {
     nonisolated let eventLoop: EventLoop
     nonisolated var loop: any LoopExecutor { eventLoop }
-    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.asUnownedSerialExecutor() }
 
     private var sender: DatagramSender?
 
@@ -23,6 +22,9 @@ actor SendArena: LoopActor {
         guard let sender else { return false }
         return sender.append(to: tuple.remote, from: tuple.local, maximumSize: maximumSize, write)
     }
+
+    /// Armed timers of the arena's loop.
+    var armedTimerCount: Int { eventLoop.armedTimerCount }
 
     var statistics: DatagramSender.Statistics { sender?.statistics ?? DatagramSender.Statistics() }
 }

@@ -25,7 +25,6 @@ public actor Publication: LoopActor {
     public nonisolated let generation: UInt32
     public nonisolated let lanes: [PublicationLane]
     public nonisolated let loop: any LoopExecutor
-    public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
     private var clock = PublisherClock()
     /// The clock's lane number of the first layer of each kind.

@@ -7,7 +7,6 @@ public import Wire
 public actor Room: LoopActor {
     public nonisolated let name: String
     public nonisolated let loop: any LoopExecutor
-    public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
     private var policy: RoomPolicy
     private let observer: @Sendable (RoomEvent) -> Void

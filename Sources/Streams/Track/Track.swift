@@ -10,7 +10,6 @@ public actor Track: LoopActor {
     public nonisolated let id: TrackID
     public nonisolated let kind: MediaKind
     public nonisolated let loop: any LoopExecutor
-    public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
     /// The format of the publication that feeds the track, or of the last one that did.
     public private(set) var format: TrackFormat?
