@@ -76,7 +76,7 @@ let package = Package(
             "Server", ["Wire", "Codecs", "RTP", "SDP", "ICE", "Secure", "WebRTC", "HTTP", "Streams", "Loop", "CYAML"]),
 
         // L5
-        .executableTarget(name: "martlet", dependencies: ["Server"], swiftSettings: strict),
+        .executableTarget(name: "martlet", dependencies: ["Server", "Loop", "Wire"], swiftSettings: strict),
         .executableTarget(
             name: "martlet-bench",
             dependencies: [
