@@ -6,6 +6,7 @@ Prints {"event": "playing", …the page's own figures}. Ends when its standard i
 import argparse
 import json
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -56,7 +57,10 @@ def main(options):
                     print(text, file=sys.stderr)
             time.sleep(0.25)
     finally:
-        browser.quit(in_app=False) if browser.session_id else browser.cleanup()
+        if browser.session_id:
+            browser.quit(in_app=False)
+        browser.cleanup()
+        shutil.rmtree(home, ignore_errors=True)
     return 0
 
 

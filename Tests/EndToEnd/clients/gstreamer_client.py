@@ -83,7 +83,7 @@ class Client:
         bus.connect("message::error", self.failed)
         threading.Thread(target=self.wait_for_the_end, daemon=True).start()
         self.pipeline.set_state(Gst.State.PLAYING)
-        GLib.idle_add(self.offer)
+        GLib.timeout_add(20, self.offer)
         self.loop.run()
         if self.location:
             self.request("DELETE", self.location)
@@ -103,6 +103,11 @@ class Client:
         self.fail(str(message.parse_error()))
 
     def offer(self):
+        # The encoder's profile is part of the offer, so the offer waits until the caps have come through.
+        pads = self.peer.sinkpads
+        if any(pad.get_current_caps() is None for pad in pads):
+            return True
+
         def created(promise, *_):
             # The offer lives in the reply, so the reply is held while it is used.
             reply = promise.get_reply()
