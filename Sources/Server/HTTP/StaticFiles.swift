@@ -81,7 +81,8 @@ public struct StaticFiles: Sendable {
             switch attributes[.type] as? FileAttributeType {
             case .typeDirectory: read(path, prefix: prefix + name + "/", depth: depth + 1)
             case .typeRegular:
-                guard (attributes[.size] as? UInt64 ?? .max) <= UInt64(Self.maximumFileBytes),
+                // Which integer type the size has depends on what else of Foundation is loaded.
+                guard let size = attributes[.size] as? any BinaryInteger, size <= Self.maximumFileBytes,
                     let contents = FileManager.default.contents(atPath: path)
                 else { continue }
                 add(prefix + name, Array(contents))
