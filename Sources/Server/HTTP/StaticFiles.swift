@@ -82,7 +82,7 @@ public struct StaticFiles: Sendable {
             case .typeDirectory: read(path, prefix: prefix + name + "/", depth: depth + 1)
             case .typeRegular:
                 // Which integer type the size has depends on what else of Foundation is loaded.
-                guard let size = attributes[.size] as? any BinaryInteger, size <= Self.maximumFileBytes,
+                guard let size = attributes[.size] as? any BinaryInteger, Int(clamping: size) <= Self.maximumFileBytes,
                     let contents = FileManager.default.contents(atPath: path)
                 else { continue }
                 add(prefix + name, Array(contents))
