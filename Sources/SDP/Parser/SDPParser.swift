@@ -20,7 +20,9 @@ extension SessionDescription {
 }
 
 /// One pass over the text; the section being read is held apart until the next `m=` line.
-struct SDPParser {
+///
+/// Not copyable, because calls of methods that change nothing would copy all of it.
+struct SDPParser: ~Copyable {
     var scanner: LineScanner
     var session = SessionDescription()
     /// Means something only while ``isInMedia``. Not an optional, because asking an optional copies it.
