@@ -16,7 +16,7 @@ import Testing
         let original = try Vectors.offer(name)
         var random = SplitMix64(seed: 3)
         var parsed = 0
-        for _ in 0..<15_000 {
+        for _ in 0..<8_000 {
             let text = Self.mutate(original, &random)
             guard let session = try? SessionDescription(parsing: text) else { continue }
             parsed += 1

@@ -2,7 +2,9 @@ extension ICECandidate {
     /// Reads what follows `a=candidate:`, or the `candidate:` form of browsers; nil when it is not a candidate.
     public init?(_ text: some StringProtocol) {
         let bytes = Array(text.utf8)
-        guard bytes.count <= SDPLimits.standard.maximumLineBytes, bytes.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
+        guard bytes.count <= SDPLimits.standard.maximumLineBytes,
+            bytes.allSatisfy({ $0 >= 0x20 && $0 != 0x7F || $0 == 0x09 })
+        else {
             return nil
         }
         var scanner = LineScanner(line: bytes)
@@ -45,7 +47,6 @@ extension ICECandidate {
 
     private mutating func readTail(_ scanner: inout LineScanner) {
         while !scanner.isAtLineEnd {
-            let start = scanner.position
             let name = scanner.takeToken()
             let value = scanner.takeToken()
             if scanner.equals(name, "raddr"), !value.isEmpty {
@@ -55,8 +56,7 @@ extension ICECandidate {
             } else if scanner.equals(name, "tcptype"), !value.isEmpty {
                 tcpType = scanner.text(value)
             } else {
-                let end = value.isEmpty ? name.upperBound : value.upperBound
-                let pair = scanner.text(start..<end)
+                let pair = value.isEmpty ? scanner.text(name) : "\(scanner.text(name)) \(scanner.text(value))"
                 extensions = extensions.map { "\($0) \(pair)" } ?? pair
             }
         }

@@ -116,7 +116,16 @@ struct LineScanner {
 
     func text(_ range: Range<Int>) -> String { String(decoding: bytes[range], as: UTF8.self) }
 
-    func equals(_ range: Range<Int>, _ text: String) -> Bool { bytes[range].elementsEqual(text.utf8) }
+    func equals(_ range: Range<Int>, _ text: String) -> Bool {
+        let expected = text.utf8
+        guard expected.count == range.count else { return false }
+        var index = range.lowerBound
+        for byte in expected {
+            guard bytes[index] == byte else { return false }
+            index += 1
+        }
+        return true
+    }
 
     /// Compares with `text`, which is in lower case, without regard to the case of ASCII letters.
     func equalsIgnoringCase(_ range: Range<Int>, _ text: String) -> Bool {

@@ -10,8 +10,8 @@ extension SDPParser {
             return
         }
         let attribute = Attribute(scanner.text(name), hasValue ? scanner.text(scanner.rest) : nil)
-        if media != nil {
-            media?.otherAttributes.append(attribute)
+        if isInMedia {
+            media.otherAttributes.append(attribute)
         } else {
             session.otherAttributes.append(attribute)
         }
@@ -20,28 +20,28 @@ extension SDPParser {
     private mutating func parseFlag(_ name: Range<Int>) -> Bool {
         switch name.count {
         case 8:
-            if scanner.equals(name, "rtcp-mux"), media != nil {
-                media?.hasRTCPMux = true
-            } else if scanner.equals(name, "ice-lite"), media == nil {
+            if scanner.equals(name, "rtcp-mux"), isInMedia {
+                media.hasRTCPMux = true
+            } else if scanner.equals(name, "ice-lite"), !isInMedia {
                 session.isICELite = true
             } else {
                 return parseDirection(name)
             }
         case 10:
-            guard scanner.equals(name, "rtcp-rsize"), media != nil else { return false }
-            media?.hasReducedSizeRTCP = true
+            guard scanner.equals(name, "rtcp-rsize"), isInMedia else { return false }
+            media.hasReducedSizeRTCP = true
         case 11:
-            guard scanner.equals(name, "bundle-only"), media != nil else { return false }
-            media?.isBundleOnly = true
+            guard scanner.equals(name, "bundle-only"), isInMedia else { return false }
+            media.isBundleOnly = true
         case 13:
-            guard scanner.equals(name, "rtcp-mux-only"), media != nil else { return false }
-            media?.hasRTCPMuxOnly = true
+            guard scanner.equals(name, "rtcp-mux-only"), isInMedia else { return false }
+            media.hasRTCPMuxOnly = true
         case 17:
-            guard scanner.equals(name, "end-of-candidates"), media != nil else { return false }
-            media?.hasEndOfCandidates = true
+            guard scanner.equals(name, "end-of-candidates"), isInMedia else { return false }
+            media.hasEndOfCandidates = true
         case 18:
             guard scanner.equals(name, "extmap-allow-mixed") else { return false }
-            if media != nil { media?.extmapAllowMixed = true } else { session.extmapAllowMixed = true }
+            if isInMedia { media.extmapAllowMixed = true } else { session.extmapAllowMixed = true }
         default: return false
         }
         return true
@@ -51,7 +51,7 @@ extension SDPParser {
         guard let direction = MediaDirection.allCases.first(where: { scanner.equals(name, $0.rawValue) }) else {
             return false
         }
-        if media != nil { media?.direction = direction } else { session.direction = direction }
+        if isInMedia { media.direction = direction } else { session.direction = direction }
         return true
     }
 
@@ -91,13 +91,7 @@ extension SDPParser {
     // MARK: Transport
 
     private mutating func withTransport(_ change: (inout TransportAttributes) -> Void) {
-        if var section = media {
-            media = nil
-            change(&section.transport)
-            media = section
-        } else {
-            change(&session.transport)
-        }
+        if isInMedia { change(&media.transport) } else { change(&session.transport) }
     }
 
     private mutating func parseICEUfrag() throws(SDPError) -> Bool {
@@ -148,23 +142,23 @@ extension SDPParser {
     }
 
     private mutating func parseCandidate() -> Bool {
-        guard media != nil else { return false }
-        if let candidate = ICECandidate(reading: &scanner) { media?.candidates.append(candidate) }
+        guard isInMedia else { return false }
+        if let candidate = ICECandidate(reading: &scanner) { media.candidates.append(candidate) }
         return true
     }
 
     // MARK: Identification
 
     private mutating func parseMid() throws(SDPError) -> Bool {
-        guard media != nil else { return false }
+        guard isInMedia else { return false }
         let value = scanner.rest
         guard scanner.isToken(value) else { throw scanner.malformed("a=mid holds \(scanner.quoted(value))") }
-        media?.mid = scanner.text(value)
+        media.mid = scanner.text(value)
         return true
     }
 
     private mutating func parseGroup() throws(SDPError) -> Bool {
-        guard media == nil else { return false }
+        guard !isInMedia else { return false }
         let semantics = scanner.takeToken()
         guard scanner.isToken(semantics) else { throw scanner.malformed("a=group names no semantics") }
         var mids: [String] = []
@@ -178,33 +172,33 @@ extension SDPParser {
     }
 
     private mutating func parseStreamIdentifier() -> Bool {
-        guard media != nil else { return false }
+        guard isInMedia else { return false }
         let stream = scanner.takeToken()
         guard !stream.isEmpty else { return true }
         let track = scanner.takeToken()
-        media?.streamIdentifiers.append(
+        media.streamIdentifiers.append(
             StreamIdentifier(stream: scanner.text(stream), track: track.isEmpty ? nil : scanner.text(track)))
         return true
     }
 
     private mutating func parseSource() throws(SDPError) -> Bool {
-        guard media != nil else { return false }
+        guard isInMedia else { return false }
         let ssrc = try takeSSRC()
         let name = scanner.takeToken(until: UInt8(ascii: ":"))
         let hasValue = name.upperBound < scanner.position
         guard !name.isEmpty else { throw scanner.malformed("a=ssrc has no attribute") }
         let value = hasValue ? scanner.text(scanner.rest) : nil
-        media?.sourceAttributes.append(SourceAttribute(ssrc: ssrc, name: scanner.text(name), value: value))
+        media.sourceAttributes.append(SourceAttribute(ssrc: ssrc, name: scanner.text(name), value: value))
         return true
     }
 
     private mutating func parseSourceGroup() throws(SDPError) -> Bool {
-        guard media != nil else { return false }
+        guard isInMedia else { return false }
         let semantics = scanner.takeToken()
         guard scanner.isToken(semantics) else { throw scanner.malformed("a=ssrc-group names no semantics") }
         var ssrcs: [UInt32] = []
         while !scanner.isAtLineEnd { ssrcs.append(try takeSSRC()) }
-        media?.sourceGroups.append(SourceGroup(semantics: scanner.text(semantics), ssrcs: ssrcs))
+        media.sourceGroups.append(SourceGroup(semantics: scanner.text(semantics), ssrcs: ssrcs))
         return true
     }
 

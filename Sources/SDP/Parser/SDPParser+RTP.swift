@@ -1,7 +1,7 @@
 /// Attributes about payload types, header extensions and simulcast.
 extension SDPParser {
     mutating func parseRTPMap() throws(SDPError) -> Bool {
-        guard media != nil else { return false }
+        guard isInMedia else { return false }
         let payloadType = try payloadType(scanner.takeToken())
         let encoding = scanner.takeToken(until: UInt8(ascii: "/"))
         let clock = scanner.takeToken(until: UInt8(ascii: "/"))
@@ -19,18 +19,18 @@ extension SDPParser {
             }
             map.channels = count
         }
-        if let earlier = media?.rtpMaps.first(where: { $0.payloadType == payloadType }) {
+        if let earlier = media.rtpMaps.first(where: { $0.payloadType == payloadType }) {
             guard earlier.isSameFormat(as: map) else {
                 throw scanner.malformed("payload type \(payloadType) is mapped to two codecs")
             }
             return true
         }
-        media?.rtpMaps.append(map)
+        media.rtpMaps.append(map)
         return true
     }
 
     mutating func parseFormatParameters() throws(SDPError) -> Bool {
-        guard media != nil else { return false }
+        guard isInMedia else { return false }
         let token = scanner.takeToken()
         // Formats of other protocols have names; their parameters stay unread.
         guard mediaIsRTP else {
@@ -39,16 +39,16 @@ extension SDPParser {
         }
         let payloadType = try payloadType(token)
         let line = FormatParameterLine(payloadType: payloadType, text: scanner.text(scanner.rest))
-        media?.formatParameters.append(line)
+        media.formatParameters.append(line)
         return true
     }
 
     mutating func parseFeedback() throws(SDPError) -> Bool {
-        guard media != nil else { return false }
+        guard isInMedia else { return false }
         let target = scanner.takeToken()
         let payloadType: UInt8? = scanner.equals(target, "*") ? nil : try payloadType(target)
         let feedback = RTCPFeedback(payloadType: payloadType, feedbackMessage(scanner.rest))
-        media?.feedback.append(feedback)
+        media.feedback.append(feedback)
         return true
     }
 
@@ -85,12 +85,12 @@ extension SDPParser {
         let mapping = ExtensionMapping(
             id: id, direction: direction, uri: scanner.text(uri),
             parameters: scanner.isAtLineEnd ? nil : scanner.text(scanner.rest))
-        let count = media?.extensionMappings.count ?? session.extensionMappings.count
+        let count = isInMedia ? media.extensionMappings.count : session.extensionMappings.count
         guard count < scanner.limits.maximumExtensionMappings else {
             throw limit(scanner.limits.maximumExtensionMappings, "header extensions in one section")
         }
-        if media != nil {
-            media?.extensionMappings.append(mapping)
+        if isInMedia {
+            media.extensionMappings.append(mapping)
         } else {
             session.extensionMappings.append(mapping)
         }
@@ -98,8 +98,8 @@ extension SDPParser {
     }
 
     mutating func parseRestrictionIdentifier() throws(SDPError) -> Bool {
-        guard let count = media?.restrictionIdentifiers.count else { return false }
-        guard count < scanner.limits.maximumRestrictionIdentifiers else {
+        guard isInMedia else { return false }
+        guard media.restrictionIdentifiers.count < scanner.limits.maximumRestrictionIdentifiers else {
             throw limit(scanner.limits.maximumRestrictionIdentifiers, "rid lines in one section")
         }
         let id = scanner.takeToken()
@@ -124,13 +124,13 @@ extension SDPParser {
             }
         }
         if !scanner.isAtLineEnd { identifier.restrictions = scanner.text(scanner.rest) }
-        media?.restrictionIdentifiers.append(identifier)
+        media.restrictionIdentifiers.append(identifier)
         return true
     }
 
     mutating func parseSimulcast() throws(SDPError) -> Bool {
-        guard media != nil else { return false }
-        guard media?.simulcast == nil else { throw scanner.malformed("a second a=simulcast in one section") }
+        guard isInMedia else { return false }
+        guard media.simulcast == nil else { throw scanner.malformed("a second a=simulcast in one section") }
         var simulcast = Simulcast()
         while !scanner.isAtLineEnd {
             let direction = scanner.takeToken()
@@ -143,7 +143,7 @@ extension SDPParser {
                 throw scanner.malformed("a=simulcast says neither send nor recv, or one of them twice")
             }
         }
-        media?.simulcast = simulcast
+        media.simulcast = simulcast
         return true
     }
 

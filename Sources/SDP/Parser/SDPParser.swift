@@ -20,10 +20,14 @@ extension SessionDescription {
 }
 
 /// One pass over the text; the section being read is held apart until the next `m=` line.
-struct SDPParser {
+///
+/// Not copyable, because calls of methods that change nothing would copy all of it.
+struct SDPParser: ~Copyable {
     var scanner: LineScanner
     var session = SessionDescription()
-    var media: MediaDescription?
+    /// Means something only while ``isInMedia``. Not an optional, because asking an optional copies it.
+    var media = MediaDescription(media: "", port: 0, proto: "")
+    var isInMedia = false
     var mediaIsRTP = false
     var attributeCount = 0
 
@@ -51,7 +55,7 @@ struct SDPParser {
                 try requirePlainText()
                 parseOrigin()
             case UInt8(ascii: "s"):
-                if media == nil, !scanner.isAtLineEnd, !scanner.lineHasControlCharacter {
+                if !isInMedia, !scanner.isAtLineEnd, !scanner.lineHasControlCharacter {
                     session.sessionName = scanner.text(scanner.rest)
                 }
             default: break
@@ -87,8 +91,8 @@ struct SDPParser {
     }
 
     private mutating func closeMedia() {
-        if let media { session.media.append(media) }
-        media = nil
+        if isInMedia { session.media.append(media) }
+        isInMedia = false
         attributeCount = 0
     }
 
@@ -130,6 +134,7 @@ struct SDPParser {
             }
         }
         media = section
+        isInMedia = true
     }
 
     private mutating func parsePayloadTypes(into section: inout MediaDescription) throws(SDPError) {
@@ -161,11 +166,11 @@ struct SDPParser {
 
     private mutating func parseConnection() {
         guard let connection = takeConnection() else { return }
-        if media != nil { media?.connection = connection } else { session.connection = connection }
+        if isInMedia { media.connection = connection } else { session.connection = connection }
     }
 
     private mutating func parseOrigin() {
-        guard media == nil else { return }
+        guard !isInMedia else { return }
         let username = scanner.takeToken()
         let id = scanner.takeToken()
         let version = scanner.takeToken()
@@ -180,8 +185,8 @@ struct SDPParser {
         let type = scanner.takeToken(until: UInt8(ascii: ":"))
         guard scanner.isToken(type), let value: UInt64 = scanner.decimal(scanner.rest) else { return }
         let bandwidth = Bandwidth(type: scanner.text(type), value: value)
-        if media != nil {
-            if media?.bandwidths.count ?? 0 < Self.maximumBandwidths { media?.bandwidths.append(bandwidth) }
+        if isInMedia {
+            if media.bandwidths.count < Self.maximumBandwidths { media.bandwidths.append(bandwidth) }
         } else if session.bandwidths.count < Self.maximumBandwidths {
             session.bandwidths.append(bandwidth)
         }
