@@ -38,7 +38,7 @@ struct PacketRun: ~Copyable {
         entries.removeAll(keepingCapacity: true)
     }
 
-    func forEach(_ body: (RunEntry, RawSpan) -> Void) {
+    func lendEach(_ body: (RunEntry, RawSpan) -> Void) {
         for index in entries.indices {
             bytes.withPacket(at: index) { body(entries[index], $0) }
         }

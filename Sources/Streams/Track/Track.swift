@@ -118,7 +118,7 @@ public actor Track: LoopActor {
         let target = currentLayer
         var wantsKeyframe = false
         for downTrack in downTracks {
-            run.forEach { entry, packet in
+            run.lendEach { entry, packet in
                 downTrack.forward(entry, packet, targetLayer: target, statistics: &statistics)
             }
             if downTrack.needsKeyframe { wantsKeyframe = true }
