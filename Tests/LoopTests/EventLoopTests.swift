@@ -111,7 +111,7 @@ import Wire
                 hook.request()
                 stage.keep(endless)
             }
-            while await stage.count < 100 {}
+            await stage.wait { $0.count >= 100 }
             await stage.run { stage in
                 (stage.kept.first as? Endless)?.hook = nil
                 stage.letGo()

@@ -16,6 +16,11 @@ actor Stage: LoopActor {
 
     func run<R: Sendable>(_ body: @Sendable (isolated Stage) throws -> R) rethrows -> R { try body(self) }
 
+    /// Waits for what no handler tells of. The loop has its turns in between.
+    func wait(until condition: @Sendable (isolated Stage) -> Bool) async {
+        while !condition(self) { await Task.yield() }
+    }
+
     func note(_ text: String) { log.append(text) }
     func keep(_ object: AnyObject) { kept.append(object) }
     func letGo() { kept.removeAll() }

@@ -63,14 +63,14 @@ import Wire
                 stage.keep(connection)
             }
             await accepted.value
-            while await stage.log.isEmpty {}
+            await stage.wait { !$0.log.isEmpty }
             // The peer reads again, and what was taken arrives.
             await stage.run { stage in
                 for case let connection as TCPConnection in stage.kept { connection.resumeReading() }
             }
             await drained.value
             let total = await stage.run { Int($0.log[0]) ?? 0 }
-            while await stage.count < total {}
+            await stage.wait { $0.count >= total }
             #expect(await stage.count == total)
             await stage.closeAll()
         }
@@ -245,7 +245,7 @@ import Wire
                 onConnected: { connected.happen() }, onData: { _ in }, onClosed: { stage.note("\($0)") })
         }
         await connected.value
-        while await stage.run({ ($0.kept.first as? TCPListener)?.statistics.accepted }) != 1 {}
+        await stage.wait { ($0.kept.first as? TCPListener)?.statistics.accepted == 1 }
         loop.stop()
         #expect(await stage.log == ["loopStopped", "loopStopped"])
         await stage.letGo()
