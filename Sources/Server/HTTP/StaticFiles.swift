@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 public import HTTP
+internal import Loop
 
 /// The files of a folder, read once and served from memory. A name outside it cannot be asked for: serving is a look-up.
 public struct StaticFiles: Sendable {
@@ -81,11 +82,8 @@ public struct StaticFiles: Sendable {
             switch attributes[.type] as? FileAttributeType {
             case .typeDirectory: read(path, prefix: prefix + name + "/", depth: depth + 1)
             case .typeRegular:
-                // Which integer type the size has depends on what else of Foundation is loaded.
-                guard let size = attributes[.size] as? any BinaryInteger, Int(clamping: size) <= Self.maximumFileBytes,
-                    let contents = FileManager.default.contents(atPath: path)
-                else { continue }
-                add(prefix + name, Array(contents))
+                guard let contents = try? FileReader.readNow(path, maximumSize: Self.maximumFileBytes) else { continue }
+                add(prefix + name, contents)
             default: continue
             }
         }
