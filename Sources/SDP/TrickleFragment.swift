@@ -69,16 +69,17 @@ extension TrickleFragment {
         var section = Section()
         var candidateCount = 0
         while try scanner.nextLine() {
-            guard let type = scanner.takeLineType() else { continue }
             guard !scanner.lineHasControlCharacter else {
                 throw scanner.malformed("the line holds a control character")
             }
+            guard let type = scanner.takeLineType() else { continue }
             if type == UInt8(ascii: "m") {
                 if !section.isEmpty { sections.append(section) }
                 guard sections.count < limits.maximumMediaSections else {
                     throw SDPError(
                         .limitExceeded, line: scanner.lineNumber, "more than \(limits.maximumMediaSections) sections")
                 }
+                guard !scanner.isAtLineEnd else { throw scanner.malformed("m= holds no media") }
                 section = Section(mediaLine: scanner.text(scanner.rest))
             } else if type == UInt8(ascii: "a") {
                 let name = scanner.takeToken(until: UInt8(ascii: ":"))

@@ -2,7 +2,8 @@ public import RTP
 public import Wire
 
 /// The receiving side of one publisher without its transport: finds out what each packet is, counts it, and makes the
-/// RTCP that the publisher gets back: receiver reports, transport-wide feedback or REMB, keyframe requests.
+/// RTCP that the publisher gets back: receiver reports, transport-wide feedback or REMB, requests for lost packets
+/// and for keyframes.
 ///
 /// Packets come in decrypted; what has to go out is drained as plaintext RTCP. Owned by one actor; nothing here
 /// allocates per packet.
@@ -22,6 +23,7 @@ public final class IngestEngine {
     private var nextReport: Instant
     private var output: [UInt8] = []
     private var pendingRequests: Set<PendingRequest> = []
+    private var lost: [UInt16] = []
 
     public private(set) var drops = IngestDropCounters()
     public private(set) var keyframeRequestsSent: UInt64 = 0
@@ -85,7 +87,11 @@ public final class IngestEngine {
         let outcome = streams[position].statistics.received(
             sequenceNumber: header.sequenceNumber, timestamp: header.timestamp, byteCount: header.payload.count, at: now
         )
-        if outcome == .duplicate {
+        switch outcome {
+        case .accepted: streams[position].repair?.received(header.sequenceNumber, at: now)
+        case .restarted: streams[position].repair?.restarted(at: header.sequenceNumber)
+        case .unexpected: break
+        case .duplicate:
             drops.duplicates &+= 1
             return nil
         }
@@ -97,7 +103,10 @@ public final class IngestEngine {
         let kind = section.kind
         // An encoder that restarted under another SSRC takes its predecessor's place (RTP-8).
         streams.removeAll { $0.kind == kind && $0.layer == layer }
-        streams.append(IngestStream(ssrc: ssrc, kind: kind, layer: layer, clockRate: section.clockRate))
+        streams.append(
+            IngestStream(
+                ssrc: ssrc, kind: kind, layer: layer, clockRate: section.clockRate,
+                isRepairable: section.feedback.contains(.nack)))
         if pendingRequests.remove(PendingRequest(kind: kind, layer: layer)) != nil {
             requestKeyframe(kind, layer: layer, at: now)
         }
@@ -184,6 +193,7 @@ public final class IngestEngine {
         if let feedback = transportWide?.nextDeadline { deadline = min(deadline, feedback) }
         for stream in streams {
             if let request = stream.keyframes.nextDeadline { deadline = min(deadline, request) }
+            if let repair = stream.repair?.nextDeadline { deadline = min(deadline, repair) }
         }
         return deadline
     }
@@ -192,6 +202,7 @@ public final class IngestEngine {
         for index in streams.indices where streams[index].keyframes.deadlineReached(at: now) {
             sendKeyframeRequest(index)
         }
+        for index in streams.indices { repairLosses(index, at: now) }
         if let due = transportWide?.nextDeadline, due <= now, let stream = streams.first {
             beginControl()
             transportWide?.append(sender: localSSRC, media: stream.ssrc, to: &output)
@@ -200,6 +211,19 @@ public final class IngestEngine {
             nextReport = now.advanced(byMilliseconds: Self.reportIntervalMilliseconds)
             appendReports(at: now)
         }
+    }
+
+    /// Asks for the packets of a stream that did not come (RTP-40).
+    private func repairLosses(_ index: Int, at now: Instant) {
+        if streams[index].repair?.takeOverwhelmed() == true {
+            requestKeyframe(streams[index].kind, layer: streams[index].layer, at: now)
+        }
+        streams[index].repair?.collectDue(at: now, into: &lost)
+        guard !lost.isEmpty else { return }
+        beginControl()
+        RTCPWriter.appendNegativeAcknowledgement(
+            sender: localSSRC, media: streams[index].ssrc, sequenceNumbers: lost, to: &output)
+        lost.removeAll(keepingCapacity: true)
     }
 
     private func appendReports(at now: Instant) {

@@ -8,12 +8,15 @@ struct IngestStream {
     let layer: Int
     var statistics: ReceiveStatistics
     var keyframes = KeyframeRequester()
+    /// nil when the publisher does not send packets again.
+    var repair: LossRepair?
 
-    init(ssrc: UInt32, kind: MediaKind, layer: Int, clockRate: UInt32) {
+    init(ssrc: UInt32, kind: MediaKind, layer: Int, clockRate: UInt32, isRepairable: Bool) {
         self.ssrc = ssrc
         self.kind = kind
         self.layer = layer
         statistics = ReceiveStatistics(clockRate: clockRate)
+        repair = isRepairable ? LossRepair() : nil
     }
 }
 
