@@ -84,7 +84,11 @@ public actor MartletServer {
         let box = FeedBox()
         let directory = RoomDirectory(on: control, media: media) { name, event in
             box.feed?.changed()
-            if case .emptied = event { hub.publish(.roomClosed(room: name)) }
+            switch event {
+            case .opened: hub.publish(.roomCreated(room: name))
+            case .emptied: hub.publish(.roomClosed(room: name))
+            default: break
+            }
         }
         let settings = settings
         let service = WebRTCService(

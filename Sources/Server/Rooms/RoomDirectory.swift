@@ -59,6 +59,7 @@ actor RoomDirectory: LoopActor {
         nextTrackID += 2
         let entry = RoomEntry(room: room, loop: loop, arena: arena, numericID: unusedNumericID(for: name))
         rooms[name] = entry
+        observer(name, .opened)
         return entry
     }
 
