@@ -72,6 +72,18 @@ final class MediaPlane: Sendable {
         arenas.first { $0.eventLoop === loop } ?? arenas[0]
     }
 
+    var traffic: MediaTraffic {
+        get async {
+            var traffic = MediaTraffic()
+            traffic.received = await demultiplexer.received
+            for arena in arenas {
+                traffic.sent = traffic.sent + (await arena.statistics)
+                traffic.turns &+= await arena.turns
+            }
+            return traffic
+        }
+    }
+
     /// Stops receiving, sends what is queued and joins the threads.
     func stop() async {
         await demultiplexer.stop()
