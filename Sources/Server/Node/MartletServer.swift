@@ -82,7 +82,9 @@ public actor MartletServer {
 
         let hub = hub
         let box = FeedBox()
-        let directory = RoomDirectory(on: control, media: media) { name, event in
+        let directory = RoomDirectory(
+            on: control, media: media, created: { hub.publish(.roomCreated(room: $0)) }
+        ) { name, event in
             box.feed?.changed()
             if case .emptied = event { hub.publish(.roomClosed(room: name)) }
         }
