@@ -97,10 +97,9 @@ public actor MartletServer {
         box.set(feed)
 
         let authorizer = TokenAuthorizer(settings: settings)
-        let limiter = SharedRateLimiter(
-            perSecond: settings.httpRequestsPerSecond, burst: settings.httpRequestBurst)
+        let limits = RequestLimits(settings)
         let signaling = SignalingRoutes(
-            service: service, authorizer: authorizer, settings: { settings }, limiter: limiter)
+            service: service, authorizer: authorizer, settings: { settings }, limits: limits)
         var router = Router()
         if settings.webrtc {
             signaling.add(to: &router)
@@ -110,7 +109,7 @@ public actor MartletServer {
         }
         let http = HTTPServer(on: control, router: router, settings: httpSettings())
         httpAddresses = try await listen(http, settings.webrtcAddress)
-        let metrics = try await startMetrics(control, service, authorizer, http, limiter, feed)
+        let metrics = try await startMetrics(control, service, authorizer, http, limits, feed)
         return Running(
             control: control, media: media, directory: directory, service: service, feed: feed, http: http,
             metrics: metrics)
@@ -164,15 +163,20 @@ public actor MartletServer {
 
     private func startMetrics(
         _ control: EventLoop, _ service: WebRTCService, _ authorizer: TokenAuthorizer, _ http: HTTPServer,
-        _ limiter: SharedRateLimiter, _ feed: RoomsFeed
+        _ limits: RequestLimits, _ feed: RoomsFeed
     ) async throws -> HTTPServer? {
-        MediaMetrics(service: service, http: http, limiter: limiter, feed: feed).attach(to: registry)
+        MediaMetrics(service: service, http: http, limits: limits, feed: feed).attach(to: registry)
         guard settings.metrics else { return nil }
         var router = Router()
-        MetricsRoutes(registry: registry, authorizer: authorizer).add(to: &router)
+        MetricsRoutes(registry: registry, authorizer: authorizer, limits: limits).add(to: &router)
         let server = HTTPServer(on: control, router: router)
         for address in settings.metricsAddress.socketAddresses {
-            metricsAddresses.append(try await server.listen(on: address))
+            do throws(LoopError) {
+                metricsAddresses.append(try await server.listen(on: address))
+            } catch {
+                // Media is worth more than numbers about it.
+                logger.error("metrics are not served", [LogField(.reason, error.description)])
+            }
         }
         return server
     }
