@@ -39,8 +39,7 @@ struct Main {
 
     private static func run(_ file: String?) async {
         let name = file ?? "martlet.yml"
-        let isThere = unsafe access(name, R_OK) == 0
-        let yaml = file != nil || isThere ? read(name) : nil
+        let yaml = file != nil || FileReader.isReadable(name) ? read(name) : nil
         let loaded: LoadedSettings
         do throws(SettingsError) {
             loaded = try SettingsLoader.load(yaml: yaml, name: name, environment: SystemInputs.environment())

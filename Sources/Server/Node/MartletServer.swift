@@ -87,13 +87,11 @@ public actor MartletServer {
 
         let hub = hub
         let box = FeedBox()
-        let directory = RoomDirectory(on: control, media: media) { name, event in
+        let directory = RoomDirectory(
+            on: control, media: media, created: { hub.publish(.roomCreated(room: $0)) }
+        ) { name, event in
             box.feed?.changed()
-            switch event {
-            case .opened: hub.publish(.roomCreated(room: name))
-            case .emptied: hub.publish(.roomClosed(room: name))
-            default: break
-            }
+            if case .emptied = event { hub.publish(.roomClosed(room: name)) }
         }
         let settings = settings
         let service = WebRTCService(
@@ -104,10 +102,9 @@ public actor MartletServer {
         box.set(feed)
 
         let authorizer = TokenAuthorizer(settings: settings)
-        let limiter = SharedRateLimiter(
-            perSecond: settings.httpRequestsPerSecond, burst: settings.httpRequestBurst)
+        let limits = RequestLimits(settings)
         let signaling = SignalingRoutes(
-            service: service, authorizer: authorizer, settings: { settings }, limiter: limiter)
+            service: service, authorizer: authorizer, settings: { settings }, limits: limits)
         var router = Router()
         if settings.webrtc {
             signaling.add(to: &router)
@@ -117,7 +114,7 @@ public actor MartletServer {
         }
         let http = HTTPServer(on: control, router: router, settings: httpSettings())
         httpAddresses = try await listen(http, settings.webrtcAddress)
-        let metrics = try await startMetrics(control, service, authorizer, http, limiter, feed)
+        let metrics = try await startMetrics(control, service, authorizer, http, limits, feed)
         return Running(
             control: control, media: media, directory: directory, service: service, feed: feed, http: http,
             metrics: metrics)
@@ -171,15 +168,20 @@ public actor MartletServer {
 
     private func startMetrics(
         _ control: EventLoop, _ service: WebRTCService, _ authorizer: TokenAuthorizer, _ http: HTTPServer,
-        _ limiter: SharedRateLimiter, _ feed: RoomsFeed
+        _ limits: RequestLimits, _ feed: RoomsFeed
     ) async throws -> HTTPServer? {
-        MediaMetrics(service: service, http: http, limiter: limiter, feed: feed).attach(to: registry)
+        MediaMetrics(service: service, http: http, limits: limits, feed: feed).attach(to: registry)
         guard settings.metrics else { return nil }
         var router = Router()
-        MetricsRoutes(registry: registry, authorizer: authorizer).add(to: &router)
+        MetricsRoutes(registry: registry, authorizer: authorizer, limits: limits).add(to: &router)
         let server = HTTPServer(on: control, router: router)
         for address in settings.metricsAddress.socketAddresses {
-            metricsAddresses.append(try await server.listen(on: address))
+            do throws(LoopError) {
+                metricsAddresses.append(try await server.listen(on: address))
+            } catch {
+                // Media is worth more than numbers about it.
+                logger.error("metrics are not served", [LogField(.reason, error.description)])
+            }
         }
         return server
     }

@@ -2,8 +2,6 @@ public import Wire
 
 /// A change in a room's life, told to the room's observer in order, on the room's loop.
 public enum RoomEvent: Sendable {
-    /// The room exists. Told by whoever made it, before anything else.
-    case opened
     case publisherStarted(PeerID, [TrackFormat])
     case publisherReplaced(old: PeerID, new: PeerID)
     case publisherStopped(PeerID, PublicationEnd)
