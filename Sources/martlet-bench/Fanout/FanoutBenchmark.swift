@@ -15,20 +15,21 @@ struct FanoutBenchmark {
     struct Result: Sendable {
         var viewers: Int
         /// One for each window of two seconds.
-        var windows: [ServerInterval]
+        var windows: [ServerReading]
+        var seconds: Int
         var packetsExpected: UInt64
         var packetsMissing: UInt64
         var packetsIntact: UInt64
         var packetsDamaged: UInt64
 
-        var total: ServerInterval { windows.reduce(ServerInterval()) { $0 + $1 } }
+        var total: ServerReading { windows.reduce(ServerReading()) { $0 + $1 } }
 
         var medianMicroseconds: Double {
             let sorted = windows.map(\.microsecondsPerPacket).sorted()
             return sorted.isEmpty ? 0 : sorted[sorted.count / 2]
         }
 
-        var packetsPerSecond: Double { Double(total.packetsSent) / Double(windows.count * windowSeconds) }
+        var packetsPerSecond: Double { Double(total.packetsSent) / Double(seconds) }
         var allocationsPerPacket: Double { total.perPacket(total.allocations) }
         var sendCallsPerPacket: Double { total.perPacket(total.sendCalls) }
         var systemCallsPerPacket: Double { total.perPacket(total.sendCalls + total.otherCalls) }
@@ -78,20 +79,22 @@ struct FanoutBenchmark {
         // The first reading pays for what readings need once.
         _ = try server.reading()
         let before = await sum(viewers)
-        if tracesAllocations { server.startTrace() }
-        var windows: [ServerInterval] = []
+        var windows: [ServerReading] = []
         var latest = try server.reading()
-        for _ in 0..<max(1, seconds / Self.windowSeconds) {
-            try await Task.sleep(for: .seconds(Self.windowSeconds))
+        // A trace shall not see the readings.
+        let windowSeconds = tracesAllocations ? seconds : Self.windowSeconds
+        if tracesAllocations { server.startTrace() }
+        for index in 0..<max(1, seconds / windowSeconds) {
+            try await Task.sleep(for: .seconds(windowSeconds))
+            if tracesAllocations, index == 0 { server.stopTrace() }
             let reading = try server.reading()
-            windows.append(reading.since(latest))
+            windows.append(reading - latest)
             latest = reading
         }
-        if tracesAllocations { server.stopTrace() }
         let after = await sum(viewers)
         let expected = after.expected - before.expected
         return Result(
-            viewers: viewers.count, windows: windows, packetsExpected: expected,
+            viewers: viewers.count, windows: windows, seconds: windows.count * windowSeconds, packetsExpected: expected,
             packetsMissing: expected - min(expected, after.packets - before.packets),
             packetsIntact: after.intact, packetsDamaged: after.damaged)
     }

@@ -6,9 +6,18 @@ import Wire
 
 /// `martlet-bench serve`: the real server in a process of its own, asked for readings over its standard input.
 ///
-/// It prints its HTTP port first. `read` is answered with a ``ServerReading``; `trace` and `traced` begin and end a
-/// trace of allocations, which goes to standard error. It ends when the input does, so it never outlives its parent.
+/// It prints its HTTP port first, then obeys ``Command`` bytes. It ends when the input does, so it never outlives its
+/// parent.
 enum ServeCommand {
+    enum Command: UInt8 {
+        /// Answered with a ``ServerReading`` as a line.
+        case read = 0x72
+        /// Begins to trace allocations.
+        case trace = 0x74
+        /// Ends the trace, which goes to standard error, and answers with an empty line.
+        case endTrace = 0x65
+    }
+
     static func run() async throws {
         var settings = ServerSettings()
         settings.logDestinations = []
@@ -20,33 +29,33 @@ enum ServeCommand {
         try await server.start()
         guard let address = await server.httpAddresses.first else { throw BenchmarkFault("the server does not listen") }
         Console.print(String(address.port))
-        while let command = readLine() {
+        // What answering has cost so far is no cost of the server's.
+        var ownAllocations: UInt64 = 0
+        var ownNanoseconds: UInt64 = 0
+        while let command = nextCommand() {
+            let allocations = allocation_count()
+            let nanoseconds = process_cpu_nanoseconds()
             switch command {
-            case "read": Console.print(await reading(of: server).line)
-            case "trace": allocation_trace_start()
-            case "traced":
+            case .read:
+                var reading = ServerReading(await server.mediaTraffic)
+                reading.allocations = allocations - ownAllocations
+                reading.processorNanoseconds = nanoseconds - ownNanoseconds
+                Console.print(reading.line)
+            case .trace:
+                allocation_trace_start()
+            case .endTrace:
                 allocation_trace_stop(STDERR_FILENO)
                 Console.print("")
-            default: throw BenchmarkFault("unknown command \(command)")
             }
+            ownAllocations += allocation_count() - allocations
+            ownNanoseconds += process_cpu_nanoseconds() - nanoseconds
         }
         await server.stop()
     }
 
-    private static func reading(of server: MartletServer) async -> ServerReading {
-        var reading = ServerReading()
-        reading.allocationsAtBeginning = allocation_count()
-        reading.processorNanosecondsAtBeginning = process_cpu_nanoseconds()
-        let traffic = await server.mediaTraffic
-        reading.packetsSent = traffic.sent.datagrams
-        reading.sendCalls = traffic.sent.systemCalls
-        reading.segmentedMessages = traffic.sent.segmentedMessages
-        reading.packetsDropped = traffic.sent.droppedQueueFull + traffic.sent.droppedUnsendable
-        reading.receiveCalls = traffic.received.batches
-        reading.packetsReceived = traffic.received.datagrams
-        reading.loopTurns = traffic.turns
-        reading.processorNanosecondsAtEnd = process_cpu_nanoseconds()
-        reading.allocationsAtEnd = allocation_count()
-        return reading
+    private static func nextCommand() -> Command? {
+        var byte: UInt8 = 0
+        guard unsafe read(STDIN_FILENO, &byte, 1) == 1 else { return nil }
+        return Command(rawValue: byte)
     }
 }

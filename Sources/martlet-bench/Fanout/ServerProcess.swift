@@ -55,18 +55,23 @@ final class ServerProcess {
     }
 
     func reading() throws -> ServerReading {
-        Console.write("read\n", to: input)
+        send(.read)
         guard let line = Self.readLine(from: output), let reading = ServerReading(line: line) else {
             throw BenchmarkFault("the server's process gave no reading")
         }
         return reading
     }
 
-    func startTrace() { Console.write("trace\n", to: input) }
+    func startTrace() { send(.trace) }
 
     func stopTrace() {
-        Console.write("traced\n", to: input)
+        send(.endTrace)
         _ = Self.readLine(from: output)
+    }
+
+    private func send(_ command: ServeCommand.Command) {
+        var byte = command.rawValue
+        _ = unsafe write(input, &byte, 1)
     }
 
     private static func readLine(from descriptor: CInt) -> String? {

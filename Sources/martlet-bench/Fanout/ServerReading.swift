@@ -1,26 +1,33 @@
+import Loop
+import Server
+
 /// What the server's process has used and sent up to one moment, as one line of numbers between the processes.
 struct ServerReading: Sendable {
-    /// Taking a reading costs a little itself; differences go from one reading's end to the next one's beginning.
-    var allocationsAtBeginning: UInt64 = 0
-    var allocationsAtEnd: UInt64 = 0
-    var processorNanosecondsAtBeginning: UInt64 = 0
-    var processorNanosecondsAtEnd: UInt64 = 0
+    /// Without what earlier readings cost; likewise ``processorNanoseconds``.
+    var allocations: UInt64 = 0
+    var processorNanoseconds: UInt64 = 0
     var packetsSent: UInt64 = 0
     var sendCalls: UInt64 = 0
     /// Messages that the kernel cut into datagrams.
     var segmentedMessages: UInt64 = 0
     var packetsDropped: UInt64 = 0
-    var receiveCalls: UInt64 = 0
-    var packetsReceived: UInt64 = 0
-    var loopTurns: UInt64 = 0
+    /// Calls that read datagrams or waited for events; a read that finds nothing is not counted.
+    var otherCalls: UInt64 = 0
 
     private static let fields: [any WritableKeyPath<ServerReading, UInt64> & Sendable] = [
-        \.allocationsAtBeginning, \.allocationsAtEnd, \.processorNanosecondsAtBeginning, \.processorNanosecondsAtEnd,
-        \.packetsSent, \.sendCalls, \.segmentedMessages, \.packetsDropped, \.receiveCalls, \.packetsReceived,
-        \.loopTurns,
+        \.allocations, \.processorNanoseconds, \.packetsSent, \.sendCalls, \.segmentedMessages, \.packetsDropped,
+        \.otherCalls,
     ]
 
     init() {}
+
+    init(_ traffic: MediaTraffic) {
+        packetsSent = traffic.sent.datagrams
+        sendCalls = traffic.sent.systemCalls
+        segmentedMessages = traffic.sent.segmentedMessages
+        packetsDropped = traffic.sent.droppedQueueFull + traffic.sent.droppedUnsendable
+        otherCalls = traffic.received.batches + traffic.turns
+    }
 
     init?(line: String) {
         let numbers = line.split(separator: " ").compactMap { UInt64($0) }
@@ -30,42 +37,18 @@ struct ServerReading: Sendable {
 
     var line: String { Self.fields.map { String(self[keyPath: $0]) }.joined(separator: " ") }
 
-    /// What happened between `earlier` and this reading.
-    func since(_ earlier: ServerReading) -> ServerInterval {
-        ServerInterval(
-            allocations: allocationsAtBeginning - earlier.allocationsAtEnd,
-            processorNanoseconds: processorNanosecondsAtBeginning - earlier.processorNanosecondsAtEnd,
-            packetsSent: packetsSent - earlier.packetsSent,
-            sendCalls: sendCalls - earlier.sendCalls,
-            segmentedMessages: segmentedMessages - earlier.segmentedMessages,
-            packetsDropped: packetsDropped - earlier.packetsDropped,
-            // A turn waits once and a batch is read once; the read that finds nothing is not counted.
-            otherCalls: receiveCalls - earlier.receiveCalls + loopTurns - earlier.loopTurns)
+    private func combined(_ other: ServerReading, _ combine: (UInt64, UInt64) -> UInt64) -> ServerReading {
+        var result = ServerReading()
+        for field in Self.fields { result[keyPath: field] = combine(self[keyPath: field], other[keyPath: field]) }
+        return result
     }
-}
 
-/// What the server did between two readings.
-struct ServerInterval: Sendable {
-    var allocations: UInt64 = 0
-    var processorNanoseconds: UInt64 = 0
-    var packetsSent: UInt64 = 0
-    var sendCalls: UInt64 = 0
-    var segmentedMessages: UInt64 = 0
-    var packetsDropped: UInt64 = 0
-    var otherCalls: UInt64 = 0
+    static func + (left: ServerReading, right: ServerReading) -> ServerReading { left.combined(right, &+) }
+
+    /// What happened from `right` to `left`.
+    static func - (left: ServerReading, right: ServerReading) -> ServerReading { left.combined(right, &-) }
 
     func perPacket(_ value: UInt64) -> Double { Double(value) / Double(max(1, packetsSent)) }
 
     var microsecondsPerPacket: Double { perPacket(processorNanoseconds) / 1_000 }
-
-    static func + (left: ServerInterval, right: ServerInterval) -> ServerInterval {
-        ServerInterval(
-            allocations: left.allocations + right.allocations,
-            processorNanoseconds: left.processorNanoseconds + right.processorNanoseconds,
-            packetsSent: left.packetsSent + right.packetsSent,
-            sendCalls: left.sendCalls + right.sendCalls,
-            segmentedMessages: left.segmentedMessages + right.segmentedMessages,
-            packetsDropped: left.packetsDropped + right.packetsDropped,
-            otherCalls: left.otherCalls + right.otherCalls)
-    }
 }
