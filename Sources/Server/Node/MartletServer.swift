@@ -76,8 +76,11 @@ public actor MartletServer {
             loopCount: settings.mediaLoops == 0 ? ProcessorCount.online : settings.mediaLoops,
             listen: settings.webrtcLocalUDPAddress, logger: logger)
         mediaAddresses = media.sockets.map(\.localAddress)
+        let hostNames = HostNames(settings.webrtcAdditionalHosts, logger: logger)
+        await hostNames.start()
+        let (sockets, interfaces, settings) = (mediaAddresses, try NetworkInterface.all(), settings)
         let candidates = CandidateSource(
-            sockets: mediaAddresses, interfaces: try NetworkInterface.all(), settings: settings)
+            sockets: sockets, interfaces: interfaces, settings: settings, hosts: hostNames.addresses)
         advertisedAddresses = candidates.all
 
         let hub = hub
@@ -88,10 +91,13 @@ public actor MartletServer {
             box.feed?.changed()
             if case .emptied = event { hub.publish(.roomClosed(room: name)) }
         }
-        let settings = settings
         let service = WebRTCService(
             media: media, directory: directory, hub: hub, logger: logger, candidates: candidates,
-            settings: { settings })
+            hostNames: hostNames, settings: { settings })
+        hostNames.observe { [weak service] hosts in
+            service?.use(
+                CandidateSource(sockets: sockets, interfaces: interfaces, settings: settings, hosts: hosts))
+        }
         let list = RoomList(directory: directory, registry: service.registry)
         let feed = RoomsFeed(on: control, list: list)
         box.set(feed)
