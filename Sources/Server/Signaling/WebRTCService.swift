@@ -41,17 +41,19 @@ final class WebRTCService: Sendable {
     private let logger: Logger
     private let settings: @Sendable () -> ServerSettings
     private let candidates: Mutex<CandidateSource>
+    private let hostNames: HostNames
     private let nextPeer = Atomic<UInt64>(1)
 
     init(
         media: MediaPlane, directory: RoomDirectory, hub: EventHub, logger: Logger, candidates: CandidateSource,
-        settings: @escaping @Sendable () -> ServerSettings
+        hostNames: HostNames, settings: @escaping @Sendable () -> ServerSettings
     ) {
         self.media = media
         self.directory = directory
         self.hub = hub
         self.logger = logger
         self.candidates = Mutex(candidates)
+        self.hostNames = hostNames
         self.settings = settings
         registry = SessionRegistry(limits: SessionLimits(settings()))
     }
@@ -270,7 +272,8 @@ final class WebRTCService: Sendable {
     }
 
     private func offeredCandidates(_ request: SignalingRequest) -> [ICECandidate] {
-        candidates.withLock { $0.candidates(for: request.remote, isForwarded: request.isForwarded) }
+        hostNames.refresh(at: MonotonicClock.now)
+        return candidates.withLock { $0.candidates(for: request.remote, isForwarded: request.isForwarded) }
     }
 
     /// For people who wonder why a client could not connect.
