@@ -10,11 +10,13 @@ public struct TransportConfiguration: Sendable {
     public var role: DTLSRole
     public var identity: DTLSIdentity
     public var iceLimits: ICELimits
+    public var handshakeSeconds: UInt64
 
     public init(
         localCredentials: ICECredentials, remoteCredentials: ICECredentials,
         remoteFingerprints: [CertificateFingerprint], role: DTLSRole, identity: DTLSIdentity,
-        iceLimits: ICELimits = ICELimits()
+        iceLimits: ICELimits = ICELimits(),
+        handshakeSeconds: UInt64 = DTLSEndpoint.defaultHandshakeLimitSeconds
     ) {
         self.localCredentials = localCredentials
         self.remoteCredentials = remoteCredentials
@@ -22,6 +24,7 @@ public struct TransportConfiguration: Sendable {
         self.role = role
         self.identity = identity
         self.iceLimits = iceLimits
+        self.handshakeSeconds = handshakeSeconds
     }
 }
 
@@ -60,7 +63,8 @@ public final class TransportEngine {
             authentication: .openSSL, startedAt: now, limits: configuration.iceLimits)
         dtls = DTLSEndpoint(
             identity: configuration.identity, role: configuration.role == .client ? .client : .server,
-            remoteFingerprints: configuration.remoteFingerprints, profiles: SRTPProfile.preferred)
+            remoteFingerprints: configuration.remoteFingerprints, profiles: SRTPProfile.preferred,
+            handshakeLimitSeconds: configuration.handshakeSeconds)
         outputTuples.reserveCapacity(Self.maximumQueuedOutput)
     }
 
