@@ -57,6 +57,11 @@ public actor MartletServer {
     /// What happens to rooms and peers.
     public nonisolated var events: EventHub { hub }
 
+    /// What the media port has carried since the start; all zero while the server does not run.
+    public var mediaTraffic: MediaTraffic {
+        get async { await running?.media.traffic ?? MediaTraffic() }
+    }
+
     public func start() async throws(ServerFault) {
         guard running == nil else { return }
         LogSubscriber.attach(logger, to: hub)

@@ -167,6 +167,11 @@ actor Demultiplexer: LoopActor {
         }
     }
 
+    /// What was read, over all sockets.
+    var received: UDPReceiver.Statistics {
+        receivers.reduce(UDPReceiver.Statistics()) { $0 + $1.statistics }
+    }
+
     var snapshot: Statistics {
         var snapshot = statistics
         snapshot.tuples = byTuple.count

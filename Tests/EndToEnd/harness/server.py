@@ -139,7 +139,8 @@ class Server:
         """The gauges that count things a leaving client must give back."""
         values, gauges = self.metrics()
         wanted = re.compile(r"session|tuple|timer|viewer|reader|publisher|peer|room|path|conn")
-        return {name: values.get(name, 0.0) for name in gauges if wanted.search(name) and "bytes" not in name}
+        traffic = re.compile(r"bytes|packets")
+        return {name: values.get(name, 0.0) for name in gauges if wanted.search(name) and not traffic.search(name)}
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))

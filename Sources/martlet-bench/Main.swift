@@ -1,0 +1,31 @@
+import Glibc
+
+@main
+struct Main {
+    static func main() async {
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            switch try CommandLineOptions(Array(CommandLine.arguments.dropFirst())) {
+            case .help: Console.print(CommandLineOptions.usage)
+            case .serve: try await ServeCommand.run()
+            case .fanout(let options): try await fanout(options)
+            }
+        } catch {
+            Console.complain("\(error)")
+            exit(2)
+        }
+    }
+
+    private static func fanout(_ options: CommandLineOptions.Fanout) async throws {
+        var isSound = true
+        if !options.isJSON { Console.print(FanoutReport.head) }
+        for count in options.viewers {
+            let benchmark = FanoutBenchmark(
+                viewerCount: count, seconds: options.seconds, tracesAllocations: options.tracesAllocations)
+            let result = try await benchmark.run()
+            Console.print(options.isJSON ? FanoutReport.json(result) : FanoutReport.line(result))
+            if result.packetsDamaged > 0 || result.packetsIntact == 0 { isSound = false }
+        }
+        if !isSound { throw BenchmarkFault("what a viewer decrypted is not what was published") }
+    }
+}
