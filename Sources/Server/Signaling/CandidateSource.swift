@@ -10,15 +10,19 @@ struct CandidateSource: Sendable {
     /// - Parameters:
     ///   - sockets: where media is received.
     ///   - interfaces: the machine's addresses, asked for once.
-    init(sockets: [SocketAddress], interfaces: [NetworkInterface], settings: ServerSettings) {
+    ///   - hosts: the addresses of the names among `webrtcAdditionalHosts`.
+    init(
+        sockets: [SocketAddress], interfaces: [NetworkInterface], settings: ServerSettings,
+        hosts: HostNames.Addresses = [:]
+    ) {
         var found: [SocketAddress] = []
         var loopback: [SocketAddress] = []
         for host in settings.webrtcAdditionalHosts {
-            for socket in sockets {
-                guard let address = SocketAddress(host: host, port: socket.port), address.isIPv6 == socket.isIPv6 else {
-                    continue
+            let addresses = SocketAddress(host: host, port: 0).map { [$0] } ?? hosts[host] ?? []
+            for address in addresses {
+                for socket in sockets where socket.isIPv6 == address.isIPv6 {
+                    found.append(address.withPort(socket.port))
                 }
-                found.append(address)
             }
         }
         for socket in sockets {
@@ -56,9 +60,13 @@ struct CandidateSource: Sendable {
 
     /// The candidates for a client. One that asked from this machine itself is offered loopback first: it always works.
     func candidates(for client: SocketAddress, isForwarded: Bool) -> [ICECandidate] {
-        guard client.isLoopback, !isForwarded else { return ICECandidate.hostCandidates(for: addresses) }
+        ICECandidate.hostCandidates(for: addresses(for: client, isForwarded: isForwarded))
+    }
+
+    func addresses(for client: SocketAddress, isForwarded: Bool) -> [SocketAddress] {
+        guard client.isLoopback, !isForwarded else { return addresses }
         let local = loopback.filter { $0.isIPv6 == client.isIPv6 }
-        return ICECandidate.hostCandidates(for: local + addresses.filter { !local.contains($0) })
+        return local + addresses.filter { !local.contains($0) }
     }
 
     var all: [SocketAddress] { addresses }

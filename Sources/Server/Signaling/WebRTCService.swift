@@ -41,17 +41,19 @@ final class WebRTCService: Sendable {
     private let logger: Logger
     private let settings: @Sendable () -> ServerSettings
     private let candidates: Mutex<CandidateSource>
+    private let hostNames: HostNames
     private let nextPeer = Atomic<UInt64>(1)
 
     init(
         media: MediaPlane, directory: RoomDirectory, hub: EventHub, logger: Logger, candidates: CandidateSource,
-        settings: @escaping @Sendable () -> ServerSettings
+        hostNames: HostNames, settings: @escaping @Sendable () -> ServerSettings
     ) {
         self.media = media
         self.directory = directory
         self.hub = hub
         self.logger = logger
         self.candidates = Mutex(candidates)
+        self.hostNames = hostNames
         self.settings = settings
         registry = SessionRegistry(limits: SessionLimits(settings()))
     }
@@ -101,6 +103,7 @@ final class WebRTCService: Sendable {
             let (transport, description) = makeTransport(negotiated, draft, request, entry, .whip)
             let room = request.room.room
             let state = ConnectionFlag()
+            let offered = offeredAddresses(request)
             let publisher = WebRTCPublisher(
                 transport: transport, room: entry.room, sections: sections, localSSRC: draft.controlSSRC,
                 canonicalName: draft.canonicalName, startedAt: MonotonicClock.now,
@@ -108,7 +111,10 @@ final class WebRTCService: Sendable {
                     state.set()
                     hub.publish(.publisherStarted(room: room, description))
                 },
-                onEnd: { [weak self] end in self?.ended(description, room, .publisher, end, wasConnected: state.isSet) }
+                onEnd: { [weak self] end in
+                    self?.ended(
+                        description, room, .publisher, end, wasConnected: state.isSet, offered: offered)
+                }
             )
             await media.demultiplexer.register(transport)
             do throws(RoomError) {
@@ -159,13 +165,16 @@ final class WebRTCService: Sendable {
         }
         let room = request.room.room
         let state = ConnectionFlag()
+        let offered = offeredAddresses(request)
         let viewer = WebRTCViewer(
             transport: transport, room: entry.room, formats: downTracks,
             onConnected: { [hub] in
                 state.set()
                 hub.publish(.viewerJoined(room: room, description))
             },
-            onEnd: { [weak self] end in self?.ended(description, room, .viewer, end, wasConnected: state.isSet) })
+            onEnd: { [weak self] end in
+                self?.ended(description, room, .viewer, end, wasConnected: state.isSet, offered: offered)
+            })
         await media.demultiplexer.register(transport)
         do throws(RoomError) {
             try await viewer.start()
@@ -196,10 +205,17 @@ final class WebRTCService: Sendable {
 
     /// Called on the session's loop when its peer is gone, for whatever reason.
     private func ended(
-        _ description: PeerDescription, _ room: String, _ role: PeerRole, _ end: PeerEnd, wasConnected: Bool
+        _ description: PeerDescription, _ room: String, _ role: PeerRole, _ end: PeerEnd, wasConnected: Bool,
+        offered: String
     ) {
-        if !wasConnected, end.reason.isFailure {
-            hub.publish(.sessionFailed(room: room, role, description, end.reason, tried: end.detail))
+        // Of sessions that never connected nobody was told that they began.
+        if !wasConnected {
+            if end.reason.isFailure {
+                hub.publish(
+                    .sessionFailed(
+                        room: room, role, description, end.reason, tried: "\(end.detail); offered was UDP at \(offered)"
+                    ))
+            }
         } else if role == .publisher {
             hub.publish(.publisherStopped(room: room, description, end.reason))
         } else {
@@ -239,9 +255,7 @@ final class WebRTCService: Sendable {
         var parameters = AnswerParameters(
             iceUfrag: draft.credentials.ufrag, icePassword: draft.credentials.password,
             fingerprintSHA256: media.identity.fingerprintSHA256,
-            candidates: candidates.withLock {
-                $0.candidates(for: request.remote, isForwarded: request.isForwarded)
-            }, sessionID: draft.descriptionID)
+            candidates: offeredCandidates(request), sessionID: draft.descriptionID)
         parameters.preferredDTLSRole = settings().webrtcDTLSRole == .active ? .client : .server
         parameters.audioSSRC = draft.audioSSRC
         parameters.videoSSRC = draft.videoSSRC
@@ -258,19 +272,31 @@ final class WebRTCService: Sendable {
         }
     }
 
+    private func offeredCandidates(_ request: SignalingRequest) -> [ICECandidate] {
+        hostNames.refresh(at: MonotonicClock.now)
+        return candidates.withLock { $0.candidates(for: request.remote, isForwarded: request.isForwarded) }
+    }
+
+    /// For people who wonder why a client could not connect.
+    private func offeredAddresses(_ request: SignalingRequest) -> String {
+        candidates.withLock { $0.addresses(for: request.remote, isForwarded: request.isForwarded) }
+            .map(\.description).joined(separator: ", ")
+    }
+
     private func makeTransport(
         _ negotiated: NegotiatedSession, _ draft: SessionDraft, _ request: SignalingRequest, _ entry: RoomEntry,
         _ protocol: PeerProtocol
     ) -> (PeerTransport, PeerDescription) {
         let peerID = PeerID(nextPeer.wrappingAdd(1, ordering: .relaxed).oldValue)
         let settings = settings()
-        var limits = ICELimits(consentSeconds: UInt64(max(0, settings.webrtcICEConsentTimeout.components.seconds)))
-        limits.connectSeconds = 30
+        var limits = ICELimits(consentSeconds: settings.webrtcICEConsentTimeout.wholeSeconds)
+        limits.connectSeconds = settings.webrtcHandshakeTimeout.wholeSeconds
         let configuration = TransportConfiguration(
             localCredentials: draft.credentials,
             remoteCredentials: negotiated.remoteCredentials,
             remoteFingerprints: negotiated.remoteFingerprints.compactMap { CertificateFingerprint($0) },
-            role: negotiated.localDTLSRole, identity: media.identity, iceLimits: limits)
+            role: negotiated.localDTLSRole, identity: media.identity, iceLimits: limits,
+            handshakeSeconds: limits.connectSeconds)
         let transport = PeerTransport(
             peerID: peerID, localUfrag: draft.ufragKey, configuration: configuration, loop: entry.loop,
             arena: entry.arena, demultiplexer: media.demultiplexer, startedAt: MonotonicClock.now)

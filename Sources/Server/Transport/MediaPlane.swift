@@ -20,7 +20,9 @@ final class MediaPlane: Sendable {
         let sockets = try Self.bind(listen, logger)
         var loops: [EventLoop] = []
         for index in 0..<max(1, loopCount) {
-            let loop = try EventLoop(name: "media \(index)")
+            let loop = try EventLoop(name: "media \(index)") { slow in
+                logger.debug("a callback held up a media loop", [LogField(.message, "\(slow)")])
+            }
             try loop.start()
             loops.append(loop)
         }
