@@ -23,6 +23,7 @@ public actor MartletServer {
         var feed: RoomsFeed
         var http: HTTPServer
         var metrics: HTTPServer?
+        var subscriptions: [EventHub.Token]
     }
 
     private let settings: ServerSettings
@@ -30,7 +31,6 @@ public actor MartletServer {
     private let log: Log
     private let logger: Logger
     private let hub = EventHub()
-    private let registry = MetricsRegistry()
     private var running: Running?
 
     /// Where HTTP is served and media received; empty before ``start()``.
@@ -53,8 +53,6 @@ public actor MartletServer {
 
     public func start() async throws(ServerFault) {
         guard running == nil else { return }
-        LogSubscriber.attach(logger, to: hub)
-        MetricsSubscriber.attach(registry, to: hub, log: log)
         do {
             running = try await assemble()
         } catch let error as LoopError {
@@ -64,17 +62,51 @@ public actor MartletServer {
         } catch let error as ServerFault {
             throw error
         } catch {
-            return
+            throw .other("\(error)")
         }
         hub.publish(.serverStarted)
     }
 
+    /// Makes every part, or throws and leaves no thread, socket or subscription behind.
     private func assemble() async throws -> Running {
-        let control = try EventLoop(name: "control")
-        try control.start()
-        let media = try await MediaPlane(
-            loopCount: settings.mediaLoops == 0 ? ProcessorCount.online : settings.mediaLoops,
-            listen: settings.webrtcLocalUDPAddress, logger: logger)
+        let registry = MetricsRegistry()
+        let subscriptions = [
+            LogSubscriber.attach(logger, to: hub), MetricsSubscriber.attach(registry, to: hub, log: log),
+        ]
+        do {
+            let control = try EventLoop(name: "control")
+            try control.start()
+            do {
+                let media = try await MediaPlane(
+                    loopCount: settings.mediaLoops == 0 ? ProcessorCount.online : settings.mediaLoops,
+                    listen: settings.webrtcLocalUDPAddress, logger: logger)
+                do {
+                    return try await assemble(control, media, registry, subscriptions)
+                } catch {
+                    await media.stop()
+                    throw error
+                }
+            } catch {
+                control.stop()
+                throw error
+            }
+        } catch {
+            forget(subscriptions)
+            throw error
+        }
+    }
+
+    private func forget(_ subscriptions: [EventHub.Token]) {
+        for token in subscriptions { hub.cancel(token) }
+        httpAddresses = []
+        metricsAddresses = []
+        mediaAddresses = []
+        advertisedAddresses = []
+    }
+
+    private func assemble(
+        _ control: EventLoop, _ media: MediaPlane, _ registry: MetricsRegistry, _ subscriptions: [EventHub.Token]
+    ) async throws -> Running {
         mediaAddresses = media.sockets.map(\.localAddress)
         let candidates = CandidateSource(
             sockets: mediaAddresses, interfaces: try NetworkInterface.all(), settings: settings)
@@ -107,11 +139,21 @@ public actor MartletServer {
             PageRoutes(files: StaticFiles(folder: folder)).add(to: &router)
         }
         let http = HTTPServer(on: control, router: router, settings: httpSettings())
-        httpAddresses = try await listen(http, settings.webrtcAddress)
-        let metrics = try await startMetrics(control, service, authorizer, http, limiter, feed)
+        MediaMetrics(service: service, http: http, limiter: limiter, feed: feed).attach(to: registry)
+        let metrics = settings.metrics ? metricsServer(control, registry, authorizer) : nil
+        do {
+            httpAddresses = try await listen(http, settings.webrtcAddress)
+            for address in settings.metricsAddress.socketAddresses {
+                if let metrics { metricsAddresses.append(try await metrics.listen(on: address)) }
+            }
+        } catch {
+            await http.stop(graceMilliseconds: 0)
+            await metrics?.stop(graceMilliseconds: 0)
+            throw error
+        }
         return Running(
             control: control, media: media, directory: directory, service: service, feed: feed, http: http,
-            metrics: metrics)
+            metrics: metrics, subscriptions: subscriptions)
     }
 
     private func httpSettings() -> HTTPServerSettings {
@@ -160,19 +202,12 @@ public actor MartletServer {
         return bound
     }
 
-    private func startMetrics(
-        _ control: EventLoop, _ service: WebRTCService, _ authorizer: TokenAuthorizer, _ http: HTTPServer,
-        _ limiter: SharedRateLimiter, _ feed: RoomsFeed
-    ) async throws -> HTTPServer? {
-        MediaMetrics(service: service, http: http, limiter: limiter, feed: feed).attach(to: registry)
-        guard settings.metrics else { return nil }
+    private func metricsServer(
+        _ control: EventLoop, _ registry: MetricsRegistry, _ authorizer: TokenAuthorizer
+    ) -> HTTPServer {
         var router = Router()
         MetricsRoutes(registry: registry, authorizer: authorizer).add(to: &router)
-        let server = HTTPServer(on: control, router: router)
-        for address in settings.metricsAddress.socketAddresses {
-            metricsAddresses.append(try await server.listen(on: address))
-        }
-        return server
+        return HTTPServer(on: control, router: router)
     }
 
     /// Reads the certificate for HTTPS again; connections that exist keep the old one.
@@ -200,6 +235,7 @@ public actor MartletServer {
         await running.metrics?.stop(graceMilliseconds: 200)
         await running.media.stop()
         running.control.stop()
+        forget(running.subscriptions)
         log.flush()
     }
 }

@@ -40,9 +40,7 @@ struct SigmaRoutes: Sendable {
         {
             name = entry.room.name
         }
-        guard await directory.room(named: name) != nil else {
-            return .problem(404, detail: "there is no such room")
-        }
-        return await signaling.open(request, .viewer, roomName: name, createdStatus: 200)
+        return await signaling.open(
+            request, .viewer, roomName: name, createdStatus: 200, idlePolicy: .notFound404)
     }
 }

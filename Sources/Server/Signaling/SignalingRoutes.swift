@@ -35,7 +35,12 @@ struct SignalingRoutes: Sendable {
     }
 
     /// Makes a session of `role` in the room called `roomName`.
-    func open(_ request: HTTPRequest, _ role: PeerRole, roomName: String, createdStatus: Int) async -> HTTPResponse {
+    ///
+    /// - Parameter idlePolicy: what a viewer is told while nobody publishes; nil for the room's own policy.
+    func open(
+        _ request: HTTPRequest, _ role: PeerRole, roomName: String, createdStatus: Int,
+        idlePolicy: WHEPIdlePolicy? = nil
+    ) async -> HTTPResponse {
         if let refusal = limit(request) { return refusal }
         guard let room = settings().room(named: roomName) else { return unknownRoom(roomName) }
         if let refusal = await refusal(request, role, room: roomName) { return refusal }
@@ -52,7 +57,7 @@ struct SignalingRoutes: Sendable {
                 answer, location: location(answer.session, role), status: createdStatus,
                 iceServers: settings().iceServerLinks)
         } catch {
-            if case .conflict = error, role == .viewer, room.whepIdlePolicy == .notFound404 {
+            if case .conflict = error, role == .viewer, idlePolicy ?? room.whepIdlePolicy == .notFound404 {
                 return .problem(404, detail: "there is no such stream at the moment")
             }
             return SignalingResponses.problem(error)

@@ -108,8 +108,9 @@ final class WebRTCService: Sendable {
                     state.set()
                     hub.publish(.publisherStarted(room: room, description))
                 },
-                onEnd: { [weak self] end in self?.ended(description, room, .publisher, end, wasConnected: state.isSet) }
-            )
+                onEnd: { [weak self] end in
+                    self?.ended(description, ticket, room, .publisher, end, wasConnected: state.isSet)
+                })
             await media.demultiplexer.register(transport)
             do throws(RoomError) {
                 try await publisher.start(lanes: lanes)
@@ -165,7 +166,9 @@ final class WebRTCService: Sendable {
                 state.set()
                 hub.publish(.viewerJoined(room: room, description))
             },
-            onEnd: { [weak self] end in self?.ended(description, room, .viewer, end, wasConnected: state.isSet) })
+            onEnd: { [weak self] end in
+                self?.ended(description, ticket, room, .viewer, end, wasConnected: state.isSet)
+            })
         await media.demultiplexer.register(transport)
         do throws(RoomError) {
             try await viewer.start()
@@ -196,7 +199,8 @@ final class WebRTCService: Sendable {
 
     /// Called on the session's loop when its peer is gone, for whatever reason.
     private func ended(
-        _ description: PeerDescription, _ room: String, _ role: PeerRole, _ end: PeerEnd, wasConnected: Bool
+        _ description: PeerDescription, _ ticket: SessionLimits.Ticket, _ room: String, _ role: PeerRole,
+        _ end: PeerEnd, wasConnected: Bool
     ) {
         if !wasConnected, end.reason.isFailure {
             hub.publish(.sessionFailed(room: room, role, description, end.reason, tried: end.detail))
@@ -205,7 +209,7 @@ final class WebRTCService: Sendable {
         } else {
             hub.publish(.viewerLeft(room: room, description, end.reason))
         }
-        Task { await registry.forget(description.id) }
+        Task { await registry.forget(description.id, ticket) }
     }
 
     // MARK: offers
