@@ -132,11 +132,11 @@ public actor MartletServer {
         let hub = hub
         let box = FeedBox()
         let directory = RoomDirectory(
-            on: control, media: media, created: { hub.publish(.roomCreated(room: $0)) }
-        ) { name, event in
-            box.feed?.changed()
-            if case .emptied = event { hub.publish(.roomClosed(room: name)) }
-        }
+            on: control, media: media, created: { hub.publish(.roomCreated(room: $0)) },
+            observer: { name, event in
+                box.feed?.changed()
+                if case .emptied = event { hub.publish(.roomClosed(room: name)) }
+            })
         let service = WebRTCService(
             media: media, directory: directory, hub: hub, logger: logger, candidates: candidates,
             hostNames: hostNames, settings: { current.current })
