@@ -79,6 +79,9 @@ public struct ICELiteAgent: ~Copyable {
     /// Whether DTLS and media from `tuple` may be processed (at most 8 comparisons).
     public func isValidated(_ tuple: TransportTuple) -> Bool { index(of: tuple) != nil }
 
+    /// When an authenticated check or authenticated media last came on `tuple`; nil when it is not validated.
+    public func heard(on tuple: TransportTuple) -> Instant? { index(of: tuple).map { paths[$0].heardAt } }
+
     /// The tuples to map to this session, in no particular order. Allocates; not for the packet path.
     public var validatedTuples: [TransportTuple] { paths.map(\.tuple) }
 

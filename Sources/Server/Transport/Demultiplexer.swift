@@ -29,7 +29,13 @@ actor Demultiplexer: LoopActor {
         var sessions = 0
     }
 
-    private var byTuple: [TransportTuple: PeerTransport] = [:]
+    private struct Mapping {
+        var transport: PeerTransport
+        /// Whether a check that knew the session's password came on the tuple.
+        var isProven: Bool
+    }
+
+    private var byTuple: [TransportTuple: Mapping] = [:]
     private var byUfrag: [UfragKey: PeerTransport] = [:]
     private var tuples: [PeerID: [TransportTuple]] = [:]
     private var mailboxes: [ObjectIdentifier: DatagramMailbox] = [:]
@@ -83,7 +89,7 @@ actor Demultiplexer: LoopActor {
         switch DatagramKind(datagram) {
         case .stun: return destination(ofCheck: datagram, on: tuple, at: now)
         case .dtls, .rtp, .rtcp:
-            guard let transport = byTuple[tuple] else {
+            guard let transport = byTuple[tuple]?.transport else {
                 statistics.unknownTuple &+= 1
                 return nil
             }
@@ -99,21 +105,26 @@ actor Demultiplexer: LoopActor {
             statistics.unknownUfrag &+= 1
             return nil
         }
-        if let known = byTuple[tuple], known === transport { return transport }
+        let mapping = byTuple[tuple]
+        if let mapping, mapping.isProven, mapping.transport === transport { return transport }
         guard limiter.allows(tuple.remote, at: now) else {
             statistics.limitedChecks &+= 1
             return nil
         }
-        if byTuple[tuple] == nil { map(tuple, to: transport) }
+        if mapping == nil { map(tuple, to: transport, isProven: false) }
         return transport
     }
 
-    private func map(_ tuple: TransportTuple, to transport: PeerTransport) {
+    private func map(_ tuple: TransportTuple, to transport: PeerTransport, isProven: Bool) {
         var list = tuples[transport.peerID] ?? []
-        guard list.count < Self.maximumTuplesPerTransport else { return }
+        if list.count >= Self.maximumTuplesPerTransport {
+            // Whoever knows a fragment can fill the list from forged addresses; those that prove nothing make room.
+            guard let victim = list.firstIndex(where: { byTuple[$0]?.isProven != true }) else { return }
+            byTuple[list.remove(at: victim)] = nil
+        }
         list.append(tuple)
         tuples[transport.peerID] = list
-        byTuple[tuple] = transport
+        byTuple[tuple] = Mapping(transport: transport, isProven: isProven)
     }
 
     // MARK: sessions
@@ -124,30 +135,39 @@ actor Demultiplexer: LoopActor {
         tuples[transport.peerID] = []
     }
 
-    /// A tuple proved itself to `transport`, whoever it was mapped to before.
+    /// A tuple proved itself to `transport`. Another session that proved itself on it before keeps it as long as it is
+    /// heard there, so that forged checks of a session of one's own take no tuple away from its user.
     nonisolated func add(_ tuple: TransportTuple, for transport: PeerTransport) {
         perform { $0.adopt(tuple, for: transport) }
     }
 
     private func adopt(_ tuple: TransportTuple, for transport: PeerTransport) {
-        guard tuples[transport.peerID] != nil, byTuple[tuple] !== transport else { return }
-        if let previous = byTuple[tuple] { tuples[previous.peerID]?.removeAll { $0 == tuple } }
-        byTuple[tuple] = nil
-        map(tuple, to: transport)
+        guard tuples[transport.peerID] != nil else { return }
+        if let current = byTuple[tuple] {
+            guard current.transport !== transport else {
+                byTuple[tuple]?.isProven = true
+                return
+            }
+            guard !current.isProven else { return current.transport.contest(tuple, by: transport) }
+            unmap(tuple, of: current.transport)
+        }
+        map(tuple, to: transport, isProven: true)
     }
 
     nonisolated func remove(_ tuple: TransportTuple, of transport: PeerTransport) {
-        perform { demultiplexer in
-            guard demultiplexer.byTuple[tuple] === transport else { return }
-            demultiplexer.byTuple[tuple] = nil
-            demultiplexer.tuples[transport.peerID]?.removeAll { $0 == tuple }
-        }
+        perform { $0.unmap(tuple, of: transport) }
+    }
+
+    private func unmap(_ tuple: TransportTuple, of transport: PeerTransport) {
+        guard byTuple[tuple]?.transport === transport else { return }
+        byTuple[tuple] = nil
+        tuples[transport.peerID]?.removeAll { $0 == tuple }
     }
 
     nonisolated func removeAll(of transport: PeerTransport) {
         perform { demultiplexer in
             for tuple in demultiplexer.tuples.removeValue(forKey: transport.peerID) ?? []
-            where demultiplexer.byTuple[tuple] === transport { demultiplexer.byTuple[tuple] = nil }
+            where demultiplexer.byTuple[tuple]?.transport === transport { demultiplexer.byTuple[tuple] = nil }
             if demultiplexer.byUfrag[transport.localUfrag] === transport {
                 demultiplexer.byUfrag[transport.localUfrag] = nil
             }
