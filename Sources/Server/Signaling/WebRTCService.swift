@@ -213,7 +213,8 @@ final class WebRTCService: Sendable {
             if end.reason.isFailure {
                 hub.publish(
                     .sessionFailed(
-                        room: room, role, description, end.reason, tried: "\(end.detail); offered was UDP at \(offered)"))
+                        room: room, role, description, end.reason, tried: "\(end.detail); offered was UDP at \(offered)"
+                    ))
             }
         } else if role == .publisher {
             hub.publish(.publisherStopped(room: room, description, end.reason))

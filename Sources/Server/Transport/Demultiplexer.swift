@@ -85,7 +85,7 @@ actor Demultiplexer: LoopActor {
         }
     }
 
-    private func destination(of datagram: RawSpan, on tuple: TransportTuple, at now: Instant) -> PeerTransport? {
+    func destination(of datagram: RawSpan, on tuple: TransportTuple, at now: Instant) -> PeerTransport? {
         switch DatagramKind(datagram) {
         case .stun: return destination(ofCheck: datagram, on: tuple, at: now)
         case .dtls, .rtp, .rtcp:

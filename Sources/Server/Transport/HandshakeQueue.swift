@@ -46,9 +46,9 @@ actor HandshakeQueue: LoopActor {
     /// Whether a handshake datagram may be processed now; otherwise it was put aside, and comes back through
     /// ``PeerTransport/receiveQueued(_:on:)``, or was dropped.
     func admits(_ datagram: RawSpan, for transport: PeerTransport, on tuple: TransportTuple) -> Bool {
-        if first == waiting.count, takeStep() { return true }
+        if waitingCount == 0, takeStep() { return true }
         let ofSession = waitingPerSession[transport.peerID] ?? 0
-        guard waiting.count - first < Self.datagramCapacity, ofSession < Self.datagramsPerSession,
+        guard waitingCount < Self.datagramCapacity, ofSession < Self.datagramsPerSession,
             waitingBytes + datagram.byteCount <= Self.byteCapacity
         else {
             statistics.dropped &+= 1
@@ -61,6 +61,9 @@ actor HandshakeQueue: LoopActor {
         wake()
         return false
     }
+
+    /// Datagrams that wait now.
+    var waitingCount: Int { waiting.count - first }
 
     private func takeStep() -> Bool {
         if turn != eventLoop.now {
@@ -89,8 +92,8 @@ actor HandshakeQueue: LoopActor {
             waitingPerSession[entry.transport.peerID] = left > 0 ? left : nil
             entry.datagram.withBytes { entry.transport.receiveQueued($0, on: entry.tuple) }
         }
-        if first == waiting.count {
-            waiting.removeAll(keepingCapacity: waiting.capacity <= Self.datagramCapacity)
+        if waitingCount == 0 {
+            waiting.removeAll(keepingCapacity: true)
             first = 0
         } else {
             if first >= Self.datagramCapacity {
