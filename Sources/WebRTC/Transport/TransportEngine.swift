@@ -148,7 +148,7 @@ public final class TransportEngine {
         if selectionChanged, let selected = ice.selectedTuple { post(.selected(selected)) }
         // As DTLS client the server speaks first, on the first tuple that proved itself (DTLS-23).
         startDTLS(at: now)
-        drainDTLS()
+        drainDTLS(to: ice.handshakeTuple(at: now))
         return .consumed
     }
 
@@ -261,9 +261,11 @@ public final class TransportEngine {
         outputTuples.append(tuple)
     }
 
-    private func drainDTLS(to tuple: TransportTuple? = nil) {
-        guard let target = tuple ?? ice.selectedTuple ?? ice.validatedTuples.first else { return }
-        dtls.drainDatagrams { send($0, to: target) }
+    /// Sends the waiting flight to `tuple`; without one it is dropped, as DTLS repeats it.
+    private func drainDTLS(to tuple: TransportTuple?) {
+        dtls.drainDatagrams { datagram in
+            if let tuple { send(datagram, to: tuple) }
+        }
     }
 
     // MARK: time
@@ -280,7 +282,7 @@ public final class TransportEngine {
         guard closed == nil else { return }
         if let deadline = dtls.nextDeadline, deadline <= now {
             dtls.deadlineReached(at: now)
-            afterDTLS(replyTo: nil)
+            afterDTLS(replyTo: ice.handshakeTuple(at: now))
         }
         guard closed == nil else { return }
         switch ice.deadlineReached(at: now) {
@@ -296,7 +298,7 @@ public final class TransportEngine {
         guard closed == nil else { return }
         if dtlsStarted {
             dtls.close()
-            drainDTLS()
+            drainDTLS(to: ice.selectedTuple)
         }
         close(.closedLocally)
     }
