@@ -118,6 +118,7 @@ public actor Track: LoopActor {
         if layers.count > 1 { chooseLayer() }
         let target = currentLayer
         var wantsKeyframe = false
+        var statistics = TrackStatistics()
         for downTrack in downTracks {
             run.lendEach { entry, packet in
                 downTrack.forward(entry, packet, targetLayer: target, statistics: &statistics)
@@ -125,6 +126,7 @@ public actor Track: LoopActor {
             if downTrack.needsKeyframe { wantsKeyframe = true }
             if downTrack.needsFirstReport { sendReport(of: downTrack) }
         }
+        self.statistics.add(statistics)
         run.removeAll()
         if wantsKeyframe { requestKeyframe() }
     }
@@ -144,9 +146,14 @@ public actor Track: LoopActor {
     // MARK: viewers
 
     /// Adds a viewer's side of the track; it gets packets from the next keyframe on.
-    public func add(_ downTrack: sending DownTrack) {
+    ///
+    /// - Returns: false, and the viewer gets nothing, when the track has another codec than the viewer negotiated,
+    ///   because the publisher changed meanwhile.
+    public func add(_ downTrack: sending DownTrack) -> Bool {
+        if publication != nil, let format, !downTrack.format.track.isInterchangeable(with: format) { return false }
         downTracks.append(downTrack)
         requestKeyframe()
+        return true
     }
 
     /// Takes a viewer's DownTracks away.
