@@ -86,7 +86,9 @@ let package = Package(
             ], swiftSettings: strict),
 
         // Tests
-        .target(name: "TestKit", dependencies: ["Wire"], path: "Tests/TestKit", swiftSettings: strict),
+        .target(
+            name: "TestKit", dependencies: ["Wire", "ICE", "Secure", "RTP"], path: "Tests/TestKit",
+            swiftSettings: strict),
         .target(name: "CTestClock", path: "Tests/CTestClock"),
         tests("WireTests", []),
         tests("CodecsTests", ["Codecs"]),
@@ -94,7 +96,7 @@ let package = Package(
         tests("SDPTests", ["SDP"]),
         tests("ICETests", ["ICE", "Secure"]),
         tests("SecureTests", ["Secure", "COpenSSL", "CSRTP", "CTestClock"]),
-        tests("WebRTCTests", ["WebRTC", "SDP", "ICE", "Secure", "RTP", "Codecs"]),
+        tests("WebRTCTests", ["WebRTC", "SDP", "ICE", "Secure", "RTP", "Codecs", "CTestClock"]),
         tests("HTTPTests", ["HTTP"]),
         tests("StreamsTests", ["Streams", "Loop", "RTP", "Codecs"]),
         tests("LoopTests", ["Loop", "CLinux"]),

@@ -20,9 +20,10 @@ struct PageRoutes: Sendable {
         router.add(.get, "/favicon.ico") { _ in HTTPResponse(status: 204) }
         router.add(.get, "/{room...}/publish", page("publish.html"))
         router.add(.get, "/{room...}") { request in
+            if let response = noRoom(request) { return response }
             // Relative addresses in the page count from the room, so the slash is part of its URL.
-            guard request.path.hasTrailingSlash else {
-                return HTTPResponse(status: 302, headers: ["Location": request.path.encoded + "/"])
+            guard request.path.hasTrailingSlash || RoomName.problem(with: request.path.name) != nil else {
+                return HTTPResponse(status: 302, headers: ["Location": request.path.encoded + "/" + request.rawQuery])
             }
             return page("watch.html", request)
         }
@@ -31,9 +32,16 @@ struct PageRoutes: Sendable {
     private func page(_ name: String) -> HTTPHandler { { request in page(name, request) } }
 
     private func page(_ name: String, _ request: HTTPRequest) -> HTTPResponse {
-        if let problem = RoomName.problem(with: request.parameters["room"] ?? "") {
-            return .problem(404, detail: problem)
-        }
-        return files.response(for: request, file: name)
+        noRoom(request) ?? files.response(for: request, file: name)
     }
+
+    /// The answer where the path cannot be a room's.
+    private func noRoom(_ request: HTTPRequest) -> HTTPResponse? {
+        RoomName.problem(with: request.parameters["room"] ?? "").map { .problem(404, detail: $0) }
+    }
+}
+
+extension HTTPRequest {
+    /// The query as it was sent, question mark included. A target has no control characters, so neither has this.
+    fileprivate var rawQuery: Substring { target.firstIndex(of: "?").map { target[$0...] } ?? "" }
 }

@@ -66,7 +66,9 @@ actor WebRTCViewer: LoopActor, TransportOwner, ViewerHandle {
         guard hasJoined else { return }
         for format in formats {
             let downTrack = DownTrack(viewer: peerID, format: format, sink: transport)
-            room.track(format.track.kind).onLoop { $0.add(downTrack) }
+            guard room.track(format.track.kind).onLoop({ $0.add(downTrack) }) else {
+                return end(ViewerEnd.codecChanged)
+            }
         }
         onConnected()
     }

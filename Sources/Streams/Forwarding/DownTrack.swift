@@ -11,13 +11,18 @@ public final class DownTrack {
     public let format: DownTrackFormat
     private let sink: any PacketSink
     private let packetClass: PacketClass
+    private let payloadType: UInt8
+    private let ssrc: UInt32
 
     private var rewriter: StreamRewriter
     private var pictures: PictureRewriter
     private let extensions: HeaderExtensionForwarding
     /// The layer that is being forwarded; nil until a keyframe of the wanted one arrives.
     private var layer: Int?
+    /// The publisher's SSRC of that layer.
+    private var source: UInt32 = 0
     private var reported = false
+    private var packetsAtReport: UInt64 = 0
 
     public private(set) var sent = SenderStatistics()
     /// Whether the viewer waits for a random access point.
@@ -30,6 +35,8 @@ public final class DownTrack {
         self.viewer = viewer
         self.format = format
         self.sink = sink
+        payloadType = format.payloadType
+        ssrc = format.ssrc
         let isVideo = format.track.kind == .video
         packetClass = isVideo ? .video : .audio
         rewriter = StreamRewriter(
@@ -44,18 +51,16 @@ public final class DownTrack {
         layer = nil
         wantsKeyframe = true
         reported = false
-        rewriter.pause()
     }
 
     // MARK: packets
 
     /// Forwards one packet, holds it back, or goes over to its layer when that is the wanted one and can start here.
     func forward(_ entry: RunEntry, _ packet: RawSpan, targetLayer: Int, statistics: inout TrackStatistics) {
-        if layer != targetLayer, entry.layer == targetLayer, canStart(at: entry) {
-            start(at: entry, packet)
-        } else if layer != targetLayer {
-            wantsKeyframe = true
-        }
+        // An encoder that restarts comes back under another SSRC, with numbers of its own (RTP-8).
+        if entry.layer == layer, entry.header.ssrc != source { layer = nil }
+        if layer != targetLayer, entry.layer == targetLayer, canStart(at: entry) { start(at: entry, packet) }
+        wantsKeyframe = layer != targetLayer
         guard entry.layer == layer else {
             statistics.packetsHeldBack &+= 1
             return
@@ -96,7 +101,7 @@ public final class DownTrack {
                 captured: entry.captured))
         pictures.switchSource(packet.extracting(entry.header.payload))
         layer = entry.layer
-        wantsKeyframe = false
+        source = entry.header.ssrc
     }
 
     private func send(_ entry: RunEntry, _ packet: RawSpan, _ position: RewrittenPosition) -> Bool {
@@ -107,11 +112,12 @@ public final class DownTrack {
         let patch = pictures.rewrite(payload)
         let marker = entry.header.marker
         let index = entry.extensions
-        let (format, extensions) = (format, extensions)
+        // Flat values: a captured format would be counted up and down for every packet.
+        let (payloadType, ssrc, extensions) = (payloadType, ssrc, extensions)
         return sink.enqueue(packetClass, maximumSize: maximumSize) { output in
             RTPHeader.append(
-                payloadType: format.payloadType, marker: marker, sequenceNumber: position.sequenceNumber,
-                timestamp: position.timestamp, ssrc: format.ssrc, hasExtension: extensionSize > 0, to: &output)
+                payloadType: payloadType, marker: marker, sequenceNumber: position.sequenceNumber,
+                timestamp: position.timestamp, ssrc: ssrc, hasExtension: extensionSize > 0, to: &output)
             if extensionSize > 0 { _ = extensions.append(index, from: packet, to: &output) }
             patch.append(payload, to: &output)
         }
@@ -120,12 +126,14 @@ public final class DownTrack {
     // MARK: reports
 
     /// Sends a sender report with the CNAME, in the time base that audio and video of the publisher share (RTP-70).
+    /// Nothing when nothing was sent since the last one: a silent source is no sender (RFC 3550, section 6.4).
     func sendReport(mapping: TimestampMapping, wallClock: WallClock, at now: Instant, into scratch: inout [UInt8]) {
-        guard sent.packets > 0,
+        guard sent.packets > packetsAtReport,
             let made = sent.makeReport(
                 ssrc: format.ssrc, rewriter: rewriter, mapping: mapping, wallClock: wallClock, at: now)
         else { return }
         reported = true
+        packetsAtReport = sent.packets
         scratch.removeAll(keepingCapacity: true)
         RTCPWriter.append(made, to: &scratch)
         RTCPWriter.appendSourceDescription(ssrc: format.ssrc, cname: format.canonicalName, to: &scratch)

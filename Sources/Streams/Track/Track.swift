@@ -96,7 +96,8 @@ public actor Track: LoopActor {
             header.isPaddingOnly
             ? .unknown : PayloadInspector.inspect(packet.extracting(header.payload), codec: format.codec)
         if summary.isKeyframeStart { statistics.keyframes &+= 1 }
-        layers[layer].received(byteCount: packet.byteCount, summary: summary, at: now)
+        // Senders probe the link with padding on layers they have stopped; that keeps none of them alive.
+        if !header.isPaddingOnly { layers[layer].received(byteCount: packet.byteCount, summary: summary, at: now) }
         let entry = RunEntry(
             header: header, layer: layer, summary: summary,
             captured: publication.onLoop {
@@ -117,6 +118,7 @@ public actor Track: LoopActor {
         if layers.count > 1 { chooseLayer() }
         let target = currentLayer
         var wantsKeyframe = false
+        var statistics = TrackStatistics()
         for downTrack in downTracks {
             run.lendEach { entry, packet in
                 downTrack.forward(entry, packet, targetLayer: target, statistics: &statistics)
@@ -124,6 +126,7 @@ public actor Track: LoopActor {
             if downTrack.needsKeyframe { wantsKeyframe = true }
             if downTrack.needsFirstReport { sendReport(of: downTrack) }
         }
+        self.statistics.add(statistics)
         run.removeAll()
         if wantsKeyframe { requestKeyframe() }
     }
@@ -143,9 +146,14 @@ public actor Track: LoopActor {
     // MARK: viewers
 
     /// Adds a viewer's side of the track; it gets packets from the next keyframe on.
-    public func add(_ downTrack: sending DownTrack) {
+    ///
+    /// - Returns: false, and the viewer gets nothing, when the track has another codec than the viewer negotiated,
+    ///   because the publisher changed meanwhile.
+    public func add(_ downTrack: sending DownTrack) -> Bool {
+        if publication != nil, let format, !downTrack.format.track.isInterchangeable(with: format) { return false }
         downTracks.append(downTrack)
         requestKeyframe()
+        return true
     }
 
     /// Takes a viewer's DownTracks away.

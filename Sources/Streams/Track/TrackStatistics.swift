@@ -15,4 +15,16 @@ public struct TrackStatistics: Hashable, Sendable {
     public var keyframeRequests: UInt64 = 0
 
     public init() {}
+
+    mutating func add(_ other: TrackStatistics) {
+        packetsReceived &+= other.packetsReceived
+        bytesReceived &+= other.bytesReceived
+        packetsSent &+= other.packetsSent
+        bytesSent &+= other.bytesSent
+        packetsHeldBack &+= other.packetsHeldBack
+        packetsRefused &+= other.packetsRefused
+        packetsOverflowed &+= other.packetsOverflowed
+        keyframes &+= other.keyframes
+        keyframeRequests &+= other.keyframeRequests
+    }
 }
