@@ -57,7 +57,6 @@ public final class TransportEngine {
     private var nextEvent = 0
     private var closed: TransportCloseReason?
     private var dtlsStarted = false
-    private var wasSelected = false
 
     public private(set) var drops = TransportDropCounters()
     public private(set) var isConnected = false
@@ -255,26 +254,19 @@ public final class TransportEngine {
     /// Encrypts the compound RTCP packet in `packet` in place.
     public func protectControl(_ packet: inout [UInt8]) -> Bool { srtcpOut?.protect(&packet) ?? false }
 
-    private func post(_ event: TransportEvent) {
-        if case .selected = event { wasSelected = true }
-        events.append(event)
-    }
+    private func post(_ event: TransportEvent) { events.append(event) }
 
     private func send(_ bytes: RawSpan, to tuple: TransportTuple) {
         guard outputTuples.count < Self.maximumQueuedOutput, output.append(copying: bytes) else { return }
         outputTuples.append(tuple)
     }
 
-    /// Sends the waiting flight to `tuple`; without one it is dropped, as DTLS repeats it, and so it is without consent,
-    /// because the address may be somebody else's by now (ICE-28).
+    /// Sends the waiting flight to `tuple`; without one it is dropped, as DTLS repeats it.
     private func drainDTLS(to tuple: TransportTuple?) {
-        let target = hasLostConsent ? nil : tuple
         dtls.drainDatagrams { datagram in
-            if let target { send(datagram, to: target) }
+            if let tuple { send(datagram, to: tuple) }
         }
     }
-
-    private var hasLostConsent: Bool { wasSelected && ice.selectedTuple == nil }
 
     // MARK: time
 
