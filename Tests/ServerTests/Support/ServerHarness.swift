@@ -45,14 +45,10 @@ final class ServerHarness: Sendable {
         self.router = router
     }
 
-    /// Runs `body` with a server whose settings are the defaults as `change` left them, without limits of requests.
+    /// Runs `body` with a server.
     static func with<R: Sendable>(
-        loops: Int = 1, _ change: (inout ServerSettings) -> Void = { _ in },
-        _ body: (ServerHarness) async throws -> R
+        loops: Int = 1, _ settings: ServerSettings = .made { _ in }, _ body: (ServerHarness) async throws -> R
     ) async throws -> R {
-        var settings = ServerSettings()
-        settings.httpRequestsPerSecond = 0
-        change(&settings)
         let harness = try await ServerHarness(loops: loops, settings)
         do {
             let result = try await body(harness)
@@ -107,6 +103,14 @@ func eventually(seconds: UInt64 = 10, _ condition: () async -> Bool) async -> Bo
 }
 
 extension ServerSettings {
+    /// The defaults as `change` leaves them, without limits of requests.
+    static func made(_ change: (inout ServerSettings) -> Void) -> ServerSettings {
+        var settings = ServerSettings()
+        settings.httpRequestsPerSecond = 0
+        change(&settings)
+        return settings
+    }
+
     /// Settings of every path at once.
     mutating func everyPath(_ change: (inout PathSettings) -> Void) {
         var path = PathSettings()
