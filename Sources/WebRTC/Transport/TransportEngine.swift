@@ -57,6 +57,7 @@ public final class TransportEngine {
     private var nextEvent = 0
     private var closed: TransportCloseReason?
     private var dtlsStarted = false
+    private var wasSelected = false
 
     public private(set) var drops = TransportDropCounters()
     public private(set) var isConnected = false
@@ -254,19 +255,26 @@ public final class TransportEngine {
     /// Encrypts the compound RTCP packet in `packet` in place.
     public func protectControl(_ packet: inout [UInt8]) -> Bool { srtcpOut?.protect(&packet) ?? false }
 
-    private func post(_ event: TransportEvent) { events.append(event) }
+    private func post(_ event: TransportEvent) {
+        if case .selected = event { wasSelected = true }
+        events.append(event)
+    }
 
     private func send(_ bytes: RawSpan, to tuple: TransportTuple) {
         guard outputTuples.count < Self.maximumQueuedOutput, output.append(copying: bytes) else { return }
         outputTuples.append(tuple)
     }
 
-    /// Sends the waiting flight to `tuple`; without one it is dropped, as DTLS repeats it.
+    /// Sends the waiting flight to `tuple`; without one it is dropped, as DTLS repeats it, and so it is without consent,
+    /// because the address may be somebody else's by now (ICE-28).
     private func drainDTLS(to tuple: TransportTuple?) {
+        let target = hasLostConsent ? nil : tuple
         dtls.drainDatagrams { datagram in
-            if let tuple { send(datagram, to: tuple) }
+            if let target { send(datagram, to: target) }
         }
     }
+
+    private var hasLostConsent: Bool { wasSelected && ice.selectedTuple == nil }
 
     // MARK: time
 
