@@ -31,14 +31,13 @@ final class ServerHarness: Sendable {
         service = WebRTCService(
             media: media, directory: directory, hub: hub, logger: logger,
             candidates: CandidateSource(
-                sockets: media.sockets.map(\.localAddress), interfaces: [], settings: settings),
-            settings: { settings })
-        let list = RoomList(directory: directory, registry: service.registry)
+                sockets: media.sockets.map(\.localAddress), interfaces: [], settings: settings, hosts: [:]),
+            hostNames: HostNames(settings.webrtcAdditionalHosts, logger: logger), settings: { settings })
+        let list = RoomList(directory: directory, registry: service.registry, settings: { settings })
         feed = RoomsFeed(on: control, list: list)
         let signaling = SignalingRoutes(
             service: service, authorizer: TokenAuthorizer(settings: settings), settings: { settings },
-            limiter: SharedRateLimiter(
-                perSecond: settings.httpRequestsPerSecond, burst: settings.httpRequestBurst))
+            limits: RequestLimits(settings))
         var router = Router()
         signaling.add(to: &router)
         SigmaRoutes(signaling: signaling, list: list, feed: feed).add(to: &router)
