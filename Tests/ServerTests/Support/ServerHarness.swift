@@ -32,13 +32,12 @@ final class ServerHarness: Sendable {
             media: media, directory: directory, hub: hub, logger: logger,
             candidates: CandidateSource(
                 sockets: media.sockets.map(\.localAddress), interfaces: [], settings: settings),
-            settings: { settings })
+            hostNames: HostNames(settings.webrtcAdditionalHosts, logger: logger), settings: { settings })
         let list = RoomList(directory: directory, registry: service.registry)
         feed = RoomsFeed(on: control, list: list)
         let signaling = SignalingRoutes(
             service: service, authorizer: TokenAuthorizer(settings: settings), settings: { settings },
-            limiter: SharedRateLimiter(
-                perSecond: settings.httpRequestsPerSecond, burst: settings.httpRequestBurst))
+            limits: RequestLimits(settings))
         var router = Router()
         signaling.add(to: &router)
         SigmaRoutes(signaling: signaling, list: list, feed: feed).add(to: &router)

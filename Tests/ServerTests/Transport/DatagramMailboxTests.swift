@@ -17,7 +17,7 @@ import Wire
                 localCredentials: draft.credentials, remoteCredentials: TestClient.credentials,
                 remoteFingerprints: [], role: .server, identity: media.identity),
             loop: loop, arena: media.arena(of: loop), demultiplexer: media.demultiplexer,
-            startedAt: MonotonicClock.now)
+            handshakes: media.handshakes(of: loop), startedAt: MonotonicClock.now)
     }
 
     static let tuple = TransportTuple(
