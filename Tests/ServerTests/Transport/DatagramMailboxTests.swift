@@ -16,8 +16,8 @@ import Wire
             configuration: TransportConfiguration(
                 localCredentials: draft.credentials, remoteCredentials: TestClient.credentials,
                 remoteFingerprints: [], role: .server, identity: media.identity),
-            loop: loop, arena: media.arena(of: loop), demultiplexer: media.demultiplexer,
-            handshakes: media.handshakes(of: loop), startedAt: MonotonicClock.now)
+            loop: loop, arena: media.arena(of: loop), demultiplexer: media.demultiplexer, handshakes: media.handshakes(of: loop),
+            startedAt: MonotonicClock.now)
     }
 
     static let tuple = TransportTuple(
