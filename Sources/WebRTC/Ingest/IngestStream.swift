@@ -7,12 +7,13 @@ struct IngestStream {
     let kind: MediaKind
     let layer: Int
     var statistics: ReceiveStatistics
-    var keyframes = KeyframeRequester()
+    var keyframes: KeyframeRequester
 
-    init(ssrc: UInt32, kind: MediaKind, layer: Int, clockRate: UInt32) {
+    init(ssrc: UInt32, kind: MediaKind, layer: Int, clockRate: UInt32, keyframes: KeyframeRequester) {
         self.ssrc = ssrc
         self.kind = kind
         self.layer = layer
+        self.keyframes = keyframes
         statistics = ReceiveStatistics(clockRate: clockRate)
     }
 }

@@ -53,6 +53,7 @@ public final class TransportEngine {
     private var nextEvent = 0
     private var closed: TransportCloseReason?
     private var dtlsStarted = false
+    private var wasSelected = false
 
     public private(set) var drops = TransportDropCounters()
     public private(set) var isConnected = false
@@ -223,17 +224,24 @@ public final class TransportEngine {
     /// Encrypts the compound RTCP packet in `packet` in place.
     public func protectControl(_ packet: inout [UInt8]) -> Bool { srtcpOut?.protect(&packet) ?? false }
 
-    private func post(_ event: TransportEvent) { events.append(event) }
+    private func post(_ event: TransportEvent) {
+        if case .selected = event { wasSelected = true }
+        events.append(event)
+    }
 
     private func send(_ bytes: RawSpan, to tuple: TransportTuple) {
         guard outputTuples.count < Self.maximumQueuedOutput, output.append(copying: bytes) else { return }
         outputTuples.append(tuple)
     }
 
+    /// Sends what DTLS has to say: on `tuple`, on the selected one, or on any validated one before the first selection.
+    /// Without consent it waits, because the address may be somebody else's by now (ICE-28).
     private func drainDTLS(to tuple: TransportTuple? = nil) {
-        guard let target = tuple ?? ice.selectedTuple ?? ice.validatedTuples.first else { return }
+        guard !hasLostConsent, let target = tuple ?? ice.selectedTuple ?? ice.validatedTuples.first else { return }
         dtls.drainDatagrams { send($0, to: target) }
     }
+
+    private var hasLostConsent: Bool { wasSelected && ice.selectedTuple == nil }
 
     // MARK: time
 
