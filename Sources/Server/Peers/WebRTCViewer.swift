@@ -96,6 +96,12 @@ actor WebRTCViewer: LoopActor, TransportOwner, ViewerHandle {
             }
         case .pictureLossIndication(_, let media):
             if receptions.contains(where: { $0.ssrc == media && $0.kind == .video }) { requestKeyframe() }
+        case .negativeAcknowledgement(_, let media, let lost):
+            guard let reception = receptions.first(where: { $0.ssrc == media }) else { return }
+            room.track(reception.kind).onLoop {
+                $0.sendAgain(
+                    lost, in: compound, to: peerID, roundTripNanoseconds: reception.roundTripNanoseconds ?? 0, at: now)
+            }
         case .fullIntraRequest(_, let entries):
             for index in 0..<entries.count {
                 guard let entry = entries.entry(at: index, in: compound),
@@ -110,7 +116,7 @@ actor WebRTCViewer: LoopActor, TransportOwner, ViewerHandle {
 
     private func requestKeyframe() {
         keyframeRequests &+= 1
-        room.track(.video).onLoop { $0.requestKeyframe() }
+        room.track(.video).onLoop { $0.pictureLost(by: peerID) }
     }
 
     private func note(_ block: ReportBlock, at now: Instant) {

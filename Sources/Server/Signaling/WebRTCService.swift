@@ -213,7 +213,8 @@ final class WebRTCService: Sendable {
             if end.reason.isFailure {
                 hub.publish(
                     .sessionFailed(
-                        room: room, role, description, end.reason, tried: "\(end.detail); offered was UDP at \(offered)"))
+                        room: room, role, description, end.reason, tried: "\(end.detail); offered was UDP at \(offered)"
+                    ))
             }
         } else if role == .publisher {
             hub.publish(.publisherStopped(room: room, description, end.reason))
@@ -258,6 +259,7 @@ final class WebRTCService: Sendable {
         parameters.preferredDTLSRole = settings().webrtcDTLSRole == .active ? .client : .server
         parameters.audioSSRC = draft.audioSSRC
         parameters.videoSSRC = draft.videoSSRC
+        parameters.videoRetransmissionSSRC = draft.videoRetransmissionSSRC
         parameters.cname = draft.canonicalName
         do throws(NegotiationError) {
             let negotiated = try offer.negotiate(role, with: parameters)

@@ -18,6 +18,10 @@ public final class DownTrack {
     /// The layer that is being forwarded; nil until a keyframe of the wanted one arrives.
     private var layer: Int?
     private var reported = false
+    /// nil when the viewer cannot ask for packets again.
+    private var gate: RetransmissionGate?
+    /// The next sequence number of the stream for retransmissions.
+    private var nextRepair: UInt16 = 0
 
     public private(set) var sent = SenderStatistics()
     /// Whether the viewer waits for a random access point.
@@ -37,6 +41,10 @@ public final class DownTrack {
             clockRate: format.track.codec.clockRate, framesEndWithMarker: isVideo)
         pictures = PictureRewriter(codec: format.track.codec, firstPictureID: format.firstSequenceNumber)
         extensions = HeaderExtensionForwarding(viewer: format.extensions, mid: format.mid)
+        if let repair = format.repair {
+            gate = RetransmissionGate()
+            if case .ownStream(_, _, let first) = repair { nextRepair = first }
+        }
     }
 
     /// Another publication feeds the track: packets pass again from its first keyframe on.
@@ -105,6 +113,13 @@ public final class DownTrack {
         let maximumSize =
             RTPHeader.minimumSize + extensionSize + payload.byteCount
         let patch = pictures.rewrite(payload)
+        if gate != nil, entry.position >= 0 {
+            // Kept even when the transport refuses it: then a later request is answered with the first sending.
+            gate?.sent(
+                SentPacket(position: entry.position, timestamp: position.timestamp, picture: patch.numbers),
+                extendedSequenceNumber: position.extendedSequenceNumber, byteCount: packet.byteCount,
+                startsKeyframe: entry.summary.isKeyframeStart, at: entry.arrival)
+        }
         let marker = entry.header.marker
         let index = entry.extensions
         let (format, extensions) = (format, extensions)
@@ -115,6 +130,68 @@ public final class DownTrack {
             if extensionSize > 0 { _ = extensions.append(index, from: packet, to: &output) }
             patch.append(payload, to: &output)
         }
+    }
+
+    // MARK: repair
+
+    /// What the viewer asked for again and what became of it.
+    var repairs: RepairStatistics { gate?.statistics ?? RepairStatistics() }
+
+    /// The viewer cannot go on without a keyframe.
+    func pictureLost() { gate?.pictureLost() }
+
+    /// The packet to send again for a viewer that misses `sequenceNumber`; nil when there is none or it had it often
+    /// enough.
+    func requested(
+        _ sequenceNumber: UInt16, roundTripNanoseconds: UInt64, at now: Instant
+    ) -> RetransmissionGate.Answer? {
+        gate?.requested(sequenceNumber, roundTripNanoseconds: roundTripNanoseconds, at: now)
+    }
+
+    /// What ``requested(_:roundTripNanoseconds:at:)`` found is no longer in the track's history.
+    func couldNotSendAgain() { gate?.couldNotSend() }
+
+    /// Builds a packet again as it was sent (RTP-46) and sends it in the way the viewer negotiated.
+    ///
+    /// - Parameters:
+    ///   - packet: as it came from the publisher.
+    ///   - map: the publisher's extension ids.
+    func sendAgain(
+        _ answer: RetransmissionGate.Answer, _ packet: RawSpan, publisher map: HeaderExtensionMap, at now: Instant
+    ) {
+        guard let repair = format.repair, let header = try? RTPHeader(parsing: packet) else {
+            gate?.couldNotSend()
+            return
+        }
+        let index = HeaderExtensionIndex(header, in: packet, map: map)
+        let extensionSize = extensions.maximumSize(index)
+        let payload = packet.extracting(header.payload)
+        let patch = pictures.patch(payload, with: answer.packet.picture)
+        let maximumSize =
+            RTPHeader.minimumSize + extensionSize + payload.byteCount + RetransmissionFormat.overhead
+        let original = UInt16(truncatingIfNeeded: answer.number)
+        let (format, extensions, next) = (format, extensions, nextRepair)
+        let wasSent = sink.enqueue(.retransmission, maximumSize: maximumSize) { output in
+            switch repair {
+            case .sameStream:
+                RTPHeader.append(
+                    payloadType: format.payloadType, marker: header.marker, sequenceNumber: original,
+                    timestamp: answer.packet.timestamp, ssrc: format.ssrc, hasExtension: extensionSize > 0, to: &output)
+            case .ownStream(let payloadType, let ssrc, _):
+                RTPHeader.append(
+                    payloadType: payloadType, marker: header.marker, sequenceNumber: next,
+                    timestamp: answer.packet.timestamp, ssrc: ssrc, hasExtension: extensionSize > 0, to: &output)
+            }
+            if extensionSize > 0 { _ = extensions.append(index, from: packet, to: &output) }
+            if repair != .sameStream { output.append(bigEndian: original) }
+            patch.append(payload, to: &output)
+        }
+        guard wasSent else {
+            gate?.couldNotSend()
+            return
+        }
+        if repair == .sameStream { sent.sent(payloadSize: payload.byteCount) } else { nextRepair &+= 1 }
+        gate?.sentAgain(answer.number, byteCount: maximumSize, at: now)
     }
 
     // MARK: reports

@@ -14,6 +14,18 @@ public struct RepairStatistics: Hashable, Sendable {
 
     public init() {}
 
+    /// What has been counted since `earlier`.
+    func since(_ earlier: RepairStatistics) -> RepairStatistics {
+        var difference = self
+        difference.requested &-= earlier.requested
+        difference.answered &-= earlier.answered
+        difference.bytesSent &-= earlier.bytesSent
+        difference.suppressed &-= earlier.suppressed
+        difference.overBudget &-= earlier.overBudget
+        difference.unanswerable &-= earlier.unanswerable
+        return difference
+    }
+
     public static func += (sum: inout RepairStatistics, other: RepairStatistics) {
         sum.requested &+= other.requested
         sum.answered &+= other.answered

@@ -16,6 +16,12 @@ struct RetransmissionGate {
     /// What it may spend at the start, when a whole keyframe can be lost.
     static let initialBudget = 64 << 10
 
+    /// A packet that is to be sent again, with its number.
+    struct Answer: Sendable {
+        var packet: SentPacket
+        var number: Int64
+    }
+
     private var sentPackets = SentPacketMap()
     private var budget = initialBudget
     /// Packets before this number are not sent again.
@@ -45,7 +51,7 @@ struct RetransmissionGate {
     /// or it is not to be sent. What was really sent is to be told to ``sentAgain(_:byteCount:at:)``.
     mutating func requested(
         _ sequenceNumber: UInt16, roundTripNanoseconds: UInt64, at now: Instant
-    ) -> (packet: SentPacket, number: Int64)? {
+    ) -> Answer? {
         statistics.requested &+= 1
         guard let number = sentPackets.extend(sequenceNumber), let packet = sentPackets[number] else {
             statistics.unanswerable &+= 1
@@ -61,7 +67,7 @@ struct RetransmissionGate {
             statistics.overBudget &+= 1
             return nil
         }
-        return (packet, number)
+        return Answer(packet: packet, number: number)
     }
 
     /// A packet that ``requested(_:roundTripNanoseconds:at:)`` returned was sent in `byteCount` bytes.

@@ -2,7 +2,8 @@ public import RTP
 public import Wire
 
 /// The receiving side of one publisher without its transport: finds out what each packet is, counts it, and makes the
-/// RTCP that the publisher gets back: receiver reports, transport-wide feedback or REMB, keyframe requests.
+/// RTCP that the publisher gets back: receiver reports, transport-wide feedback or REMB, requests for lost packets and
+/// for keyframes. Retransmissions, on a stream of their own or on the same one, come out as the packets they repair.
 ///
 /// Packets come in decrypted; what has to go out is drained as plaintext RTCP. Owned by one actor; nothing here
 /// allocates per packet.
@@ -14,6 +15,13 @@ public final class IngestEngine {
     /// Bytes of one outgoing compound packet before encryption, so that it fits a datagram.
     static let maximumCompoundSize = 1_200
 
+    /// A packet further behind than statistics remember could not be told from a duplicate.
+    static let lossLimits: NackGenerator.Limits = {
+        var limits = NackGenerator.Limits()
+        limits.maximumAge = min(limits.maximumAge, StreamRewriter.lateLimit - 1)
+        return limits
+    }()
+
     private let sections: [IngestSection]
     private let localSSRC: UInt32
     private let canonicalName: String
@@ -23,6 +31,11 @@ public final class IngestEngine {
     private var transportWide: TransportWideFeedback?
     private var nextReport: Instant
     private var output: [UInt8] = []
+    /// The original of the latest retransmission.
+    private var restored: [UInt8] = []
+    private var requestedNumbers: [UInt16] = []
+    /// Of sources that have been replaced, and what no source counts.
+    private var formerRepairs = IngestRepairStatistics()
     private var pendingRequests: Set<PendingRequest> = []
 
     public private(set) var drops = IngestDropCounters()
@@ -61,7 +74,7 @@ public final class IngestEngine {
         let extensions = HeaderExtensionIndex(header, in: packet, map: extensions)
         if let number = extensions.transportSequenceNumber(in: packet) { transportWide?.received(number, at: now) }
         switch router.route(header, extensions: extensions, in: packet, at: now) {
-        case .routed(let route, _): return accept(header, route, at: now)
+        case .routed(let route, _): return accept(packet, header, route, at: now)
         case .refused(let refusal):
             count(refusal)
             return nil
@@ -76,13 +89,16 @@ public final class IngestEngine {
         }
     }
 
-    private func accept(_ header: RTPHeader, _ route: StreamRouter.Route, at now: Instant) -> IngestedPacket? {
+    private func accept(
+        _ packet: RawSpan, _ header: RTPHeader, _ route: StreamRouter.Route, at now: Instant
+    ) -> IngestedPacket? {
         let section = sections[route.section]
-        guard !route.isRepair, route.encoding != nil || section.layerCount == 1 else {
+        guard route.encoding != nil || section.layerCount == 1 else {
             drops.unknownSource &+= 1
             return nil
         }
         let layer = route.encoding ?? 0
+        if route.isRepair { return restore(packet, header, section, layer: layer, at: now) }
         let position = stream(header.ssrc, section, layer: layer, at: now)
         let outcome = streams[position].statistics.received(
             sequenceNumber: header.sequenceNumber, timestamp: header.timestamp, byteCount: header.payload.count, at: now
@@ -91,7 +107,48 @@ public final class IngestEngine {
             drops.duplicates &+= 1
             return nil
         }
+        if outcome == .restarted { streams[position].losses?.restart() }
+        // Whether an unexpected packet counts is for the next one to say.
+        if outcome != .unexpected { arrived(header.sequenceNumber, position, at: now) }
         return IngestedPacket(header: header, kind: section.kind, layer: layer)
+    }
+
+    /// Takes a retransmission for the packet it brings back. It does not count as received, so that reports go on to
+    /// tell the publisher what its link loses.
+    private func restore(
+        _ packet: RawSpan, _ header: RTPHeader, _ section: IngestSection, layer: Int, at now: Instant
+    ) -> IngestedPacket? {
+        let kind = section.kind
+        guard let position = streams.firstIndex(where: { $0.kind == kind && $0.layer == layer }),
+            let format = section.retransmissions.first(where: { $0.payloadType == header.payloadType })
+        else {
+            drops.unknownSource &+= 1
+            return nil
+        }
+        restored.removeAll(keepingCapacity: true)
+        let result = RetransmissionFormat.unwrap(
+            packet, header: header, ssrc: streams[position].ssrc, payloadType: format.original, into: &restored)
+        guard result == .packet, let original = restored.withBytes({ try? RTPHeader(parsing: $0) }) else {
+            if result == .probe { drops.probes &+= 1 } else { drops.malformed &+= 1 }
+            return nil
+        }
+        formerRepairs.retransmissions &+= 1
+        guard streams[position].statistics.restored(sequenceNumber: original.sequenceNumber) else {
+            drops.duplicates &+= 1
+            return nil
+        }
+        arrived(original.sequenceNumber, position, at: now)
+        return IngestedPacket(header: original, kind: kind, layer: layer, isRestored: true)
+    }
+
+    /// Lends the packet that ``received(_:at:)`` has just restored from a retransmission.
+    public func withRestoredPacket<R>(_ body: (RawSpan) -> R) -> R { restored.withBytes(body) }
+
+    private func arrived(_ sequenceNumber: UInt16, _ position: Int, at now: Instant) {
+        streams[position].latestSequenceNumber = sequenceNumber
+        guard streams[position].losses?.received(sequenceNumber, at: now) == true else { return }
+        streams[position].isLeftToKeyframe = true
+        requestKeyframe(streams[position].kind, layer: streams[position].layer, at: now)
     }
 
     private func stream(_ ssrc: UInt32, _ section: IngestSection, layer: Int, at now: Instant) -> Int {
@@ -101,10 +158,14 @@ public final class IngestEngine {
         var keyframes = KeyframeRequester()
         if let predecessor = streams.firstIndex(where: { $0.kind == kind && $0.layer == layer }) {
             // Whoever waited for a keyframe of the old source waits for one of the new.
-            keyframes = streams.remove(at: predecessor).keyframes
+            keyframes = streams[predecessor].keyframes
+            if let losses = streams[predecessor].losses { formerRepairs.add(losses.statistics) }
+            streams.remove(at: predecessor)
         }
         streams.append(
-            IngestStream(ssrc: ssrc, kind: kind, layer: layer, clockRate: section.clockRate, keyframes: keyframes))
+            IngestStream(
+                ssrc: ssrc, kind: kind, layer: layer, clockRate: section.clockRate, keyframes: keyframes,
+                losses: section.feedback.contains(.nack) ? NackGenerator(limits: Self.lossLimits) : nil))
         if pendingRequests.remove(PendingRequest(kind: kind, layer: layer)) != nil {
             requestKeyframe(kind, layer: layer, at: now)
         }
@@ -169,6 +230,11 @@ public final class IngestEngine {
     public func keyframeReceived(_ kind: MediaKind, layer: Int) {
         guard let index = streams.firstIndex(where: { $0.kind == kind && $0.layer == layer }) else { return }
         streams[index].keyframes.keyframeReceived()
+        if streams[index].isLeftToKeyframe {
+            streams[index].isLeftToKeyframe = false
+            let first = streams[index].latestSequenceNumber
+            streams[index].losses?.forget(before: first)
+        }
     }
 
     private func sendKeyframeRequest(_ index: Int) {
@@ -195,6 +261,7 @@ public final class IngestEngine {
         if let feedback = transportWide?.nextDeadline { deadline = min(deadline, feedback) }
         for stream in streams {
             if let request = stream.keyframes.nextDeadline { deadline = min(deadline, request) }
+            if let request = stream.losses?.nextDeadline { deadline = min(deadline, request) }
         }
         return deadline
     }
@@ -203,6 +270,7 @@ public final class IngestEngine {
         for index in streams.indices where streams[index].keyframes.deadlineReached(at: now) {
             sendKeyframeRequest(index)
         }
+        for index in streams.indices { requestLostPackets(index, at: now) }
         if let due = transportWide?.nextDeadline, due <= now {
             beginControl()
             // Probes come before any stream; feedback on them names none.
@@ -212,6 +280,16 @@ public final class IngestEngine {
             nextReport = now.advanced(byMilliseconds: Self.reportIntervalMilliseconds)
             appendReports(at: now)
         }
+    }
+
+    private func requestLostPackets(_ index: Int, at now: Instant) {
+        guard let due = streams[index].losses?.nextDeadline, due <= now else { return }
+        requestedNumbers.removeAll(keepingCapacity: true)
+        streams[index].losses?.deadlineReached(at: now, into: &requestedNumbers)
+        guard !requestedNumbers.isEmpty else { return }
+        beginControl()
+        RTCPWriter.appendNegativeAcknowledgement(
+            sender: localSSRC, media: streams[index].ssrc, sequenceNumbers: requestedNumbers, to: &output)
     }
 
     private func appendReports(at now: Instant) {
@@ -277,6 +355,15 @@ public final class IngestEngine {
     public func appendGoodbye(to output: inout [UInt8]) {
         RTCPWriter.appendReceiverReport(ssrc: localSSRC, blocks: [], to: &output)
         RTCPWriter.appendGoodbye(ssrc: localSSRC, to: &output)
+    }
+
+    /// What became of the packets the publisher was asked to send again.
+    public var repairs: IngestRepairStatistics {
+        var repairs = formerRepairs
+        for stream in streams {
+            if let losses = stream.losses { repairs.add(losses.statistics) }
+        }
+        return repairs
     }
 
     /// The publisher's streams as they are received, for statistics.
