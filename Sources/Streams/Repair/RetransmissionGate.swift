@@ -7,8 +7,9 @@ import Wire
 /// (RTP-45), and all of them together take at most a share of the stream's rate (RTP-47).
 struct RetransmissionGate {
     static let maximumTries: UInt8 = 3
-    /// Repairs of a packet are at least this far apart, and further on longer round trips.
-    static let minimumPauseMilliseconds: UInt32 = 100
+    /// Repairs of a packet are at least this far apart, and further on longer round trips. Clients that do not know their
+    /// round trip ask again after 100 ms; the network may bring two of their requests closer together than that.
+    static let minimumPauseMilliseconds: UInt32 = 80
     /// Repairs take at most one byte for this many of the stream.
     static let streamBytesPerRepairByte = 2
     /// What a stream that has been whole for a while may spend at once.

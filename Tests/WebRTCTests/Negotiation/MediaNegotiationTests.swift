@@ -195,7 +195,7 @@ import Wire
         arguments: [
             (
                 ["a=rtcp-fb:96 nack", "a=rtcp-fb:96 nack pli", "a=rtcp-fb:96 ccm fir"],
-                FeedbackMessages([.nackPLI, .ccmFIR])
+                FeedbackMessages([.nack, .nackPLI, .ccmFIR])
             ),
             (["a=rtcp-fb:* nack pli"], [.nackPLI]),
             (["a=rtcp-fb:97 nack pli"], []),
@@ -218,11 +218,11 @@ import Wire
 
     @Test func whatTheTableGainsIsAnswered() throws {
         var capabilities = NegotiationCapabilities.current
-        capabilities.feedback.append(.init(.nack, [.video]))
-        let offer = try withVideo("a=rtcp-fb:96 nack").parsed()
+        capabilities.feedback.append(.init(.receiverReferenceTime, [.video]))
+        let offer = try withVideo("a=rtcp-fb:96 rrtr").parsed()
         let session = try offer.negotiate(.publish, with: .example, capabilities: capabilities)
-        #expect(session.sections[1].feedback == .nack)
-        #expect(session.answerText.contains("a=rtcp-fb:96 nack\r\n"))
+        #expect(session.sections[1].feedback == .receiverReferenceTime)
+        #expect(session.answerText.contains("a=rtcp-fb:96 rrtr\r\n"))
     }
 
     // MARK: Simulcast (SDP-27, SDP-28, WHIP-Q6)
