@@ -8,6 +8,8 @@ enum CommandLineOptions {
     }
 
     case fanout(Fanout)
+    case micro(isJSON: Bool)
+    case checkLimits
     case serve
     case help
 
@@ -16,6 +18,8 @@ enum CommandLineOptions {
         switch rest.popFirst() {
         case nil, "--help", "-h": self = .help
         case "serve": self = .serve
+        case "micro": self = .micro(isJSON: rest.popFirst("--json"))
+        case "--check-limits": self = .checkLimits
         case "fanout": self = .fanout(try Self.fanout(&rest))
         case let word?: throw BenchmarkFault("unknown command '\(word)'; martlet-bench --help lists them")
         }
@@ -48,11 +52,24 @@ enum CommandLineOptions {
         What Martlet costs: processor time, heap allocations and system calls of its packet path.
 
         usage: martlet-bench fanout [--viewers 1,10,100] [--seconds 10] [--json] [--trace-allocations]
+               martlet-bench micro [--json]
+               martlet-bench --check-limits
 
           fanout              one publisher and so many viewers over loopback, the server in a process of its own:
                               processor time and allocations for each packet sent
           --seconds N         how long to measure each number of viewers
           --json              one JSON object a line instead of a table
           --trace-allocations tell on standard error where the server allocated while it was measured
+          micro               the parts of the packet path, each by itself
+          --check-limits      allocations against their limits; fails when one is over
         """
+}
+
+extension ArraySlice where Element: Equatable {
+    /// Takes the first element away if it is `element`.
+    fileprivate mutating func popFirst(_ element: Element) -> Bool {
+        guard first == element else { return false }
+        removeFirst()
+        return true
+    }
 }

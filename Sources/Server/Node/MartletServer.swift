@@ -111,7 +111,8 @@ public actor MartletServer {
             guard let self, let service else { return }
             Task { await self.updateCandidates(service, hosts) }
         }
-        let list = RoomList(directory: directory, registry: service.registry)
+        let list = RoomList(
+            directory: directory, registry: service.registry, settings: { current.current })
         let feed = RoomsFeed(on: control, list: list)
         box.set(feed)
 

@@ -87,7 +87,8 @@ extension ServerSettings {
             aliases: ["webrtcICEServers"], "STUN and TURN servers that clients are told to use."),
         Setting(
             "webrtcHandshakeTimeout", \.webrtcHandshakeTimeout, .duration(.seconds(1)...(.seconds(120))), in: .webrtc,
-            reloadable: true, "How long a session may take until the first connectivity check, and again for the handshake."),
+            reloadable: true,
+            "How long a session may take until the first connectivity check, and again for the handshake."),
         Setting(
             "webrtcDTLSRole", \.webrtcDTLSRole, .choice(), in: .webrtc, reloadable: true,
             "Side of the DTLS handshake the server takes when the client leaves it the choice."),

@@ -32,7 +32,7 @@ final class SignalingRoutes: Sendable {
             router.add(
                 .post, endpoint, bodyLimit: SDPLimits.standard.maximumBytes, acceptPost: SignalingResponses.sdpType
             ) { await self.post($0, role) }
-            router.add(.options, endpoint) { await self.options($0, role) }
+            router.add(.options, endpoint) { await self.options($0, role, roomName: $0.parameters["room"] ?? "") }
             router.add(.get, endpoint) { self.probe($0, role) }
             router.add(.patch, session, bodyLimit: SDPLimits.standard.maximumBytes) { await self.patch($0, role) }
             router.add(.delete, session) { await self.delete($0, role) }
@@ -49,7 +49,6 @@ final class SignalingRoutes: Sendable {
 
     /// Makes a session of `role` in the room called `roomName`.
     func open(_ request: HTTPRequest, _ role: PeerRole, roomName: String, createdStatus: Int) async -> HTTPResponse {
-        if let refusal = limit(request) { return refusal }
         if let refusal = await refusal(request, role, room: roomName) { return refusal }
         guard let room = settings().room(named: roomName) else { return unknownRoom(roomName) }
         guard request.hasContentType(SignalingResponses.sdpType) else {
@@ -144,7 +143,6 @@ final class SignalingRoutes: Sendable {
     private func onSession(
         _ request: HTTPRequest, _ role: PeerRole, _ body: (WebRTCSession) async -> HTTPResponse
     ) async -> HTTPResponse {
-        if let refusal = limit(request) { return refusal }
         let roomName = request.parameters["room"] ?? ""
         if let refusal = await refusal(request, role, room: roomName) { return refusal }
         guard let session = await session(request, role), session.isOwned(by: tokenDigest(of: request))
@@ -163,25 +161,26 @@ final class SignalingRoutes: Sendable {
 
     // MARK: OPTIONS, GET, HEAD
 
-    private func options(_ request: HTTPRequest, _ role: PeerRole) async -> HTTPResponse {
+    func options(_ request: HTTPRequest, _ role: PeerRole, roomName: String) async -> HTTPResponse {
         var response = HTTPResponse(status: 200)
         response.headers["Accept-Post"] = SignalingResponses.sdpType
-        response.headers["Allow"] = CORSPolicy.allowedMethods
+        response.headers["Allow"] = "GET, HEAD, OPTIONS, POST"
         // A preflight has no credentials, so it learns nothing (WHIP-38).
-        guard request.headers["Access-Control-Request-Method"] == nil, let name = request.parameters["room"],
-            await refusal(request, role, room: name) == nil
+        guard request.headers["Access-Control-Request-Method"] == nil,
+            await refusal(request, role, room: roomName) == nil
         else { return response }
         for link in settings().iceServerLinks { response.headers.add("Link", link) }
         return response
     }
 
     private func sessionOptions(_ request: HTTPRequest, _ role: PeerRole) async -> HTTPResponse {
-        var response = await options(request, role)
+        var response = await options(request, role, roomName: request.parameters["room"] ?? "")
+        response.headers["Allow"] = "DELETE, GET, HEAD, OPTIONS, PATCH"
         response.headers["Accept-Patch"] = SignalingResponses.fragmentType
         return response
     }
 
-    private func probe(_ request: HTTPRequest, _ role: PeerRole) -> HTTPResponse {
+    func probe(_ request: HTTPRequest, _ role: PeerRole) -> HTTPResponse {
         guard role == .viewer, request.method == .head else { return SignalingResponses.noContent() }
         return HTTPResponse(status: 200, headers: ["Content-Type": SignalingResponses.sdpType])
     }
@@ -192,11 +191,12 @@ final class SignalingRoutes: Sendable {
 
     // MARK: who may
 
-    private func limit(_ request: HTTPRequest) -> HTTPResponse? {
-        limits.admit(from: request.remoteAddress).map { SignalingResponses.tooManyRequests($0) }
-    }
-
-    private func refusal(_ request: HTTPRequest, _ role: PeerRole, room: String) async -> HTTPResponse? {
+    /// Counts the request and asks who it comes from; nil when it may go on. First of all for every request, so that
+    /// whoever may not do something learns nothing about what is there.
+    func refusal(_ request: HTTPRequest, _ role: PeerRole, room: String) async -> HTTPResponse? {
+        if let limited = limits.admit(from: request.remoteAddress) {
+            return SignalingResponses.tooManyRequests(limited)
+        }
         let credentials = credentials(of: request)
         let digest = tokenDigest(of: credentials)
         if digest != nil, let limited = limits.mayTryToken(from: request.remoteAddress) {

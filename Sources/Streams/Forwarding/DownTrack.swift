@@ -116,7 +116,7 @@ public final class DownTrack {
         if gate != nil, entry.position >= 0 {
             // Kept even when the transport refuses it: then a later request is answered with the first sending.
             gate?.sent(
-                SentPacket(position: entry.position, timestamp: position.timestamp, picture: patch.numbers),
+                PacketRecord(position: entry.position, timestamp: position.timestamp, picture: patch.numbers),
                 extendedSequenceNumber: position.extendedSequenceNumber, byteCount: packet.byteCount,
                 startsKeyframe: entry.summary.isKeyframeStart, at: entry.arrival)
         }

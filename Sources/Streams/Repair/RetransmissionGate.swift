@@ -19,7 +19,7 @@ struct RetransmissionGate {
 
     /// A packet that is to be sent again, with its number.
     struct Answer: Sendable {
-        var packet: SentPacket
+        var packet: PacketRecord
         var number: Int64
     }
 
@@ -34,7 +34,7 @@ struct RetransmissionGate {
 
     /// The viewer was sent a packet of `byteCount` bytes.
     mutating func sent(
-        _ packet: SentPacket, extendedSequenceNumber number: Int64, byteCount: Int, startsKeyframe: Bool,
+        _ packet: PacketRecord, extendedSequenceNumber number: Int64, byteCount: Int, startsKeyframe: Bool,
         at now: Instant
     ) {
         sentPackets.sent(packet, extendedSequenceNumber: number, at: now)

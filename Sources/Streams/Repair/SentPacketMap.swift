@@ -8,7 +8,7 @@ struct SentPictureNumbers: Hashable, Sendable {
 }
 
 /// What it takes to build a packet again exactly as it went to one viewer.
-struct SentPacket: Hashable, Sendable {
+struct PacketRecord: Hashable, Sendable {
     /// Where the packet lies in the track's history.
     var position: Int64
     /// The viewer's timestamp.
@@ -41,7 +41,7 @@ struct SentPacketMap {
     /// A packet that is older than this is not in the history either.
     static let ageMilliseconds: UInt32 = 2_000
 
-    private var entries: [SentPacket?]
+    private var entries: [PacketRecord?]
     /// The newest number sent; nil before the first.
     private(set) var newest: Int64?
 
@@ -50,7 +50,7 @@ struct SentPacketMap {
     var capacity: Int { entries.count }
 
     /// Notes that `packet` was sent under `extendedSequenceNumber`.
-    mutating func sent(_ packet: SentPacket, extendedSequenceNumber number: Int64, at now: Instant) {
+    mutating func sent(_ packet: PacketRecord, extendedSequenceNumber number: Int64, at now: Instant) {
         if let newest, newest - number >= Int64(entries.count) { return }
         let time = now.wrappingMilliseconds
         while entries.count < Self.maximumCapacity, let old = entries[slot(number)],
@@ -73,7 +73,7 @@ struct SentPacketMap {
     }
 
     /// What was sent under `number`; nil when nothing was or it is too long ago.
-    subscript(number: Int64) -> SentPacket? {
+    subscript(number: Int64) -> PacketRecord? {
         guard let newest, number <= newest, newest - number < Int64(entries.count),
             let entry = entries[slot(number)], entry.number == UInt32(truncatingIfNeeded: number)
         else { return nil }

@@ -103,13 +103,17 @@ public final class IngestEngine {
         let outcome = streams[position].statistics.received(
             sequenceNumber: header.sequenceNumber, timestamp: header.timestamp, byteCount: header.payload.count, at: now
         )
-        if outcome == .duplicate {
+        switch outcome {
+        case .accepted: arrived(header.sequenceNumber, position, at: now)
+        case .restarted:
+            streams[position].losses?.restart()
+            arrived(header.sequenceNumber, position, at: now)
+        // Whether it counts is for the next packet to say.
+        case .unexpected: break
+        case .duplicate:
             drops.duplicates &+= 1
             return nil
         }
-        if outcome == .restarted { streams[position].losses?.restart() }
-        // Whether an unexpected packet counts is for the next one to say.
-        if outcome != .unexpected { arrived(header.sequenceNumber, position, at: now) }
         return IngestedPacket(header: header, kind: section.kind, layer: layer)
     }
 

@@ -88,6 +88,8 @@ public struct NegotiationCapabilities: Sendable {
             Feedback(.ccmFIR, [.video]),
             Feedback(.transportCC, [.audio, .video], toViewers: false),
             Feedback(.remb, [.video], toViewers: false),
+            // Publishers learn their round trip from receiver reports.
+            Feedback(.receiverReferenceTime, [.video], fromPublishers: false),
         ],
         transports: [
             "UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "TCP/DTLS/RTP/SAVPF", "TCP/DTLS/RTP/SAVP", "RTP/SAVPF", "RTP/SAVP",

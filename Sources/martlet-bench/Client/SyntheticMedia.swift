@@ -15,7 +15,10 @@ enum SyntheticMedia {
     static let lastPayloadSize = 400
 
     private static let fragmentationUnit: UInt8 = 28
-    private static let fillerStart = 6
+    /// The set bit says that a fragment begins with the first macroblock of a picture.
+    private static let sliceStart: UInt8 = 0x80
+    private static let counterOffset = 3
+    private static let fillerStart = 7
 
     // 1280 by 720, constrained baseline.
     private static let sequenceParameterSet: [UInt8] = [
@@ -38,12 +41,14 @@ enum SyntheticMedia {
     ) {
         output.append(0x60 | fragmentationUnit)
         output.append((isFirst ? 0x80 : 0) | (isLast ? 0x40 : 0) | (isKeyframe ? 5 : 1))
+        output.append(sliceStart)
         output.append(bigEndian: counter)
         appendFiller(counter, from: fillerStart, to: size, &output)
     }
 
     static func appendAudio(counter: UInt32, to output: inout OutputRawSpan) {
         output.append(0x78)
+        output.append(0)
         output.append(0)
         output.append(bigEndian: counter)
         appendFiller(counter, from: fillerStart, to: audioPayloadSize, &output)
@@ -59,7 +64,7 @@ enum SyntheticMedia {
 
     /// Whether `payload` is one that this type wrote.
     static func isIntact(_ payload: RawSpan, isVideo: Bool) -> Bool {
-        guard payload.byteCount >= fillerStart, let counter = payload.integer(at: 2, as: UInt32.self) else {
+        guard payload.byteCount >= fillerStart, let counter = payload.integer(at: counterOffset, as: UInt32.self) else {
             return false
         }
         if isVideo, payload[0] & 0x1F != fragmentationUnit { return payload[0] == 0x78 }

@@ -29,6 +29,8 @@ struct FanoutBenchmark {
             return sorted.isEmpty ? 0 : sorted[sorted.count / 2]
         }
 
+        /// Whether a viewer got what was published.
+        var isSound: Bool { packetsDamaged == 0 && packetsIntact > 0 }
         var packetsPerSecond: Double { Double(total.packetsSent) / Double(seconds) }
         var allocationsPerPacket: Double { total.perPacket(total.allocations) }
         var sendCallsPerPacket: Double { total.perPacket(total.sendCalls) }

@@ -9,7 +9,7 @@ import Wire
         var gate = RetransmissionGate()
         for number in numbers {
             gate.sent(
-                SentPacket(position: number, timestamp: 0), extendedSequenceNumber: number, byteCount: byteCount,
+                PacketRecord(position: number, timestamp: 0), extendedSequenceNumber: number, byteCount: byteCount,
                 startsKeyframe: false, at: .milliseconds(0))
         }
         return gate
@@ -66,7 +66,7 @@ import Wire
         var gate = gate(sending: 100...149)
         func send(_ number: Int64, keyframe: Bool) {
             gate.sent(
-                SentPacket(position: number, timestamp: 0), extendedSequenceNumber: number, byteCount: 1000,
+                PacketRecord(position: number, timestamp: 0), extendedSequenceNumber: number, byteCount: 1000,
                 startsKeyframe: keyframe, at: .milliseconds(1))
         }
         send(150, keyframe: true)
@@ -89,7 +89,7 @@ import Wire
         for number in 0..<count {
             let now = UInt64(number)
             gate.sent(
-                SentPacket(position: Int64(number), timestamp: 0), extendedSequenceNumber: Int64(number),
+                PacketRecord(position: Int64(number), timestamp: 0), extendedSequenceNumber: Int64(number),
                 byteCount: 1000, startsKeyframe: false, at: .milliseconds(now))
             if ask(&gate, UInt16(truncatingIfNeeded: number), at: now) { repaired += 1 }
         }

@@ -9,7 +9,7 @@ import Wire
     @Test func everyNumberSentLeadsToItsPacketAndNoOther() {
         var random = SplitMix64(seed: 3)
         var map = SentPacketMap()
-        var sent: [Int64: SentPacket] = [:]
+        var sent: [Int64: PacketRecord] = [:]
         var next: Int64 = 32_700
         var held: [Int64] = []
         for step in 0..<60_000 {
@@ -27,7 +27,7 @@ import Wire
                 numbers.append(late)
             }
             for number in numbers {
-                let packet = SentPacket(
+                let packet = PacketRecord(
                     position: Int64(step) * 3 + number % 3, timestamp: UInt32(truncatingIfNeeded: random.next()),
                     picture: SentPictureNumbers(pictureID: UInt16(truncatingIfNeeded: number)))
                 map.sent(packet, extendedSequenceNumber: number, at: now)
@@ -52,7 +52,7 @@ import Wire
         var slow = SentPacketMap()
         var fast = SentPacketMap()
         for number in 0..<20_000 as Range<Int64> {
-            let packet = SentPacket(position: number, timestamp: 0)
+            let packet = PacketRecord(position: number, timestamp: 0)
             slow.sent(packet, extendedSequenceNumber: number, at: .milliseconds(UInt64(number) * 10))
             fast.sent(packet, extendedSequenceNumber: number, at: .milliseconds(UInt64(number) / 10))
         }
@@ -66,13 +66,13 @@ import Wire
     @Test func numbersFromBeforeTheStartAreNotFound() {
         var map = SentPacketMap()
         #expect(map.extend(5) == nil)
-        map.sent(SentPacket(position: 9, timestamp: 1), extendedSequenceNumber: 5, at: .milliseconds(0))
+        map.sent(PacketRecord(position: 9, timestamp: 1), extendedSequenceNumber: 5, at: .milliseconds(0))
         #expect(map.extend(4) == 4)
         #expect(map[4] == nil)
         #expect(map.extend(6) == nil)
         #expect(map[6] == nil)
         #expect(map[5]?.position == 9)
-        map.sent(SentPacket(position: 1, timestamp: 1), extendedSequenceNumber: -2000, at: .milliseconds(0))
+        map.sent(PacketRecord(position: 1, timestamp: 1), extendedSequenceNumber: -2000, at: .milliseconds(0))
         #expect(map[-2000] == nil)
     }
 }
