@@ -17,6 +17,8 @@ public final class DownTrack {
     private let extensions: HeaderExtensionForwarding
     /// The layer that is being forwarded; nil until a keyframe of the wanted one arrives.
     private var layer: Int?
+    /// The publisher's SSRC of that layer.
+    private var source: UInt32 = 0
     private var reported = false
     /// nil when the viewer cannot ask for packets again.
     private var gate: RetransmissionGate?
@@ -52,18 +54,16 @@ public final class DownTrack {
         layer = nil
         wantsKeyframe = true
         reported = false
-        rewriter.pause()
     }
 
     // MARK: packets
 
     /// Forwards one packet, holds it back, or goes over to its layer when that is the wanted one and can start here.
     func forward(_ entry: RunEntry, _ packet: RawSpan, targetLayer: Int, statistics: inout TrackStatistics) {
-        if layer != targetLayer, entry.layer == targetLayer, canStart(at: entry) {
-            start(at: entry, packet)
-        } else if layer != targetLayer {
-            wantsKeyframe = true
-        }
+        // An encoder that restarts comes back under another SSRC, with numbers of its own (RTP-8).
+        if entry.layer == layer, entry.header.ssrc != source { layer = nil }
+        if layer != targetLayer, entry.layer == targetLayer, canStart(at: entry) { start(at: entry, packet) }
+        wantsKeyframe = layer != targetLayer
         guard entry.layer == layer else {
             statistics.packetsHeldBack &+= 1
             return
@@ -104,7 +104,7 @@ public final class DownTrack {
                 captured: entry.captured))
         pictures.switchSource(packet.extracting(entry.header.payload))
         layer = entry.layer
-        wantsKeyframe = false
+        source = entry.header.ssrc
     }
 
     private func send(_ entry: RunEntry, _ packet: RawSpan, _ position: RewrittenPosition) -> Bool {

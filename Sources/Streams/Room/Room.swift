@@ -82,12 +82,15 @@ public actor Room: LoopActor {
 
     // MARK: viewing
 
-    /// The formats that a viewer can ask for now; empty when nobody publishes.
+    /// The formats that a viewer can ask for now, video first; empty when nobody publishes.
     public var formats: [TrackFormat] {
-        publication == nil ? [] : [video, audio].compactMap { $0.onLoop { $0.format } }
+        guard let publication else { return [] }
+        return [MediaKind.video, .audio].compactMap { kind in
+            publication.lanes.first { $0.format.kind == kind }?.format
+        }
     }
 
-    /// Lets a viewer in. Its DownTracks are added afterwards with ``add(_:kind:)``.
+    /// Lets a viewer in. Its DownTracks are added afterwards with ``Track/add(_:)``.
     public func join(_ viewer: any ViewerHandle) throws(RoomError) {
         guard !isClosed else { throw .closed }
         guard publication != nil else { throw .nobodyPublishes }

@@ -148,12 +148,17 @@ public actor Track: LoopActor {
     // MARK: viewers
 
     /// Adds a viewer's side of the track; it gets packets from the next keyframe on.
-    public func add(_ downTrack: sending DownTrack) {
+    ///
+    /// - Returns: false, and the viewer gets nothing, when the track has another codec than the viewer negotiated,
+    ///   because the publisher changed meanwhile.
+    public func add(_ downTrack: sending DownTrack) -> Bool {
+        if publication != nil, let format, !downTrack.format.track.isInterchangeable(with: format) { return false }
         if downTrack.format.repair != nil, history == nil {
             history = PacketHistory(kind == .video ? .video : .audio)
         }
         downTracks.append(downTrack)
         requestKeyframe()
+        return true
     }
 
     /// Takes a viewer's DownTracks away.

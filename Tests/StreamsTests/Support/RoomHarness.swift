@@ -1,0 +1,94 @@
+import Codecs
+import RTP
+import Streams
+import TestKit
+import Wire
+
+/// A room on a loop that the test drives.
+final class RoomHarness {
+    let loop = ManualLoop()
+    let log = EventLog()
+    let room: Room
+    private(set) var publication: Publication?
+
+    init(_ policy: RoomPolicy = RoomPolicy()) {
+        room = Room(name: "cam1", loop: loop, policy: policy, firstTrackID: 1, observer: log.observer)
+    }
+
+    static let vp8 = TrackFormat(codec: .vp8)
+    static let h264 = TrackFormat(codec: .h264)
+    static let opus = TrackFormat(codec: .opus, channels: 2)
+
+    @discardableResult
+    func publish(_ publisher: FakePublisher, _ formats: [TrackFormat] = [vp8], layers: Int = 1) throws(RoomError)
+        -> Publication
+    {
+        let lanes = formats.map {
+            PublicationLane(
+                format: $0, extensions: HeaderExtensionMap(), layerCount: $0.kind == .video ? layers : 1)
+        }
+        let made = try loop.run { () throws(RoomError) in
+            try room.onLoop { room throws(RoomError) in try room.publish(publisher, lanes: lanes) }
+        }
+        publication = made
+        return made
+    }
+
+    func unpublish(_ publisher: FakePublisher, _ reason: PublicationEnd = .stoppedByPublisher) {
+        loop.run { room.onLoop { $0.unpublish(publisher.peerID, reason: reason) } }
+    }
+
+    /// Lets a viewer in and gives it a DownTrack of each format.
+    @discardableResult
+    func join(_ viewer: FakeViewer, _ formats: [TrackFormat] = [vp8]) throws(RoomError) -> FakeSink {
+        try loop.run { () throws(RoomError) in
+            try room.onLoop { room throws(RoomError) in try room.join(viewer) }
+        }
+        let sink = FakeSink()
+        for format in formats { add(viewer, format, sink) }
+        return sink
+    }
+
+    @discardableResult
+    func add(_ viewer: FakeViewer, _ format: TrackFormat, _ sink: FakeSink) -> Bool {
+        let isVideo = format.kind == .video
+        let track = room.track(format.kind)
+        return loop.run {
+            track.onLoop {
+                $0.add(
+                    DownTrack(
+                        viewer: viewer.peerID,
+                        format: DownTrackFormat(
+                            track: format, payloadType: isVideo ? 100 : 109, ssrc: isVideo ? 42 : 43,
+                            extensions: HeaderExtensionMap(), mid: [], firstSequenceNumber: 0x8000 | 200,
+                            firstTimestamp: 4_294_900_000, canonicalName: "viewer"), sink: sink))
+            }
+        }
+    }
+
+    func leave(_ viewer: FakeViewer) { loop.run { room.onLoop { $0.leave(viewer.peerID) } } }
+
+    /// Gives packets to the video track in one turn.
+    @discardableResult
+    func deliver(
+        _ packets: [[UInt8]], _ kind: MediaKind = .video, layer: Int = 0, of publication: Publication? = nil
+    ) -> [Bool] {
+        guard let publication = publication ?? self.publication else { return [] }
+        let (track, now) = (room.track(kind), loop.now)
+        return loop.run {
+            packets.map { packet in
+                packet.withBytes { bytes in
+                    guard let header = try? RTPHeader(parsing: bytes) else { return false }
+                    return track.onLoop {
+                        $0.receive(
+                            bytes, header: header, layer: layer, generation: publication.generation, at: now)
+                    }
+                }
+            }
+        }
+    }
+
+    var snapshot: RoomSnapshot { loop.run { room.onLoop { $0.snapshot } } }
+    var statistics: TrackStatistics { loop.run { room.track(.video).onLoop { $0.statistics } } }
+    func advance(_ milliseconds: UInt64) { loop.advance(byMilliseconds: milliseconds) }
+}
