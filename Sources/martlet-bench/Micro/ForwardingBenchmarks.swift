@@ -54,7 +54,7 @@ enum ForwardingBenchmarks {
                     track: format, payloadType: SessionOffer.videoPayloadType, ssrc: UInt32(index),
                     extensions: SamplePacket.extensions, mid: [UInt8(ascii: "1")], firstSequenceNumber: 1,
                     firstTimestamp: 1, canonicalName: "bench"), sink: NullSink(on: loop))
-            track.onLoop { $0.add(downTrack) }
+            _ = track.onLoop { $0.add(downTrack) }
         }
         let generation = publication.generation
         var packet = SamplePacket.bytes(isKeyframe: true)
