@@ -86,7 +86,9 @@ let package = Package(
             ], swiftSettings: strict),
 
         // Tests
-        .target(name: "TestKit", dependencies: ["Wire"], path: "Tests/TestKit", swiftSettings: strict),
+        .target(
+            name: "TestKit", dependencies: ["Wire", "ICE", "Secure", "RTP"], path: "Tests/TestKit",
+            swiftSettings: strict),
         .target(name: "CTestClock", path: "Tests/CTestClock"),
         tests("WireTests", []),
         tests("CodecsTests", ["Codecs"]),

@@ -8,7 +8,7 @@ enum CommandLineOptions {
     }
 
     case fanout(Fanout)
-    case micro(isJSON: Bool)
+    case micro(isJSON: Bool, only: String?)
     case checkLimits
     case serve
     case help
@@ -18,7 +18,7 @@ enum CommandLineOptions {
         switch rest.popFirst() {
         case nil, "--help", "-h": self = .help
         case "serve": self = .serve
-        case "micro": self = .micro(isJSON: rest.popFirst("--json"))
+        case "micro": self = .micro(isJSON: rest.popFirst("--json"), only: rest.popFirst())
         case "--check-limits": self = .checkLimits
         case "fanout": self = .fanout(try Self.fanout(&rest))
         case let word?: throw BenchmarkFault("unknown command '\(word)'; martlet-bench --help lists them")
@@ -52,7 +52,7 @@ enum CommandLineOptions {
         What Martlet costs: processor time, heap allocations and system calls of its packet path.
 
         usage: martlet-bench fanout [--viewers 1,10,100] [--seconds 10] [--json] [--trace-allocations]
-               martlet-bench micro [--json]
+               martlet-bench micro [--json] [WORD]
                martlet-bench --check-limits
 
           fanout              one publisher and so many viewers over loopback, the server in a process of its own:
@@ -60,7 +60,7 @@ enum CommandLineOptions {
           --seconds N         how long to measure each number of viewers
           --json              one JSON object a line instead of a table
           --trace-allocations tell on standard error where the server allocated while it was measured
-          micro               the parts of the packet path, each by itself
+          micro               the parts of the packet path, each by itself; only those with WORD in their name
           --check-limits      allocations against their limits; fails when one is over
         """
 }

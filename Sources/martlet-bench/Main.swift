@@ -8,8 +8,8 @@ struct Main {
             switch try CommandLineOptions(Array(CommandLine.arguments.dropFirst())) {
             case .help: Console.print(CommandLineOptions.usage)
             case .serve: try await ServeCommand.run()
-            case .micro(let isJSON):
-                let measurements = try await MicroBenchmarks.run()
+            case .micro(let isJSON, let word):
+                let measurements = try await MicroBenchmarks.run(only: word)
                 if !isJSON { Console.print(MicroBenchmarks.head) }
                 for measurement in measurements {
                     Console.print(isJSON ? MicroBenchmarks.json(measurement) : MicroBenchmarks.line(measurement))

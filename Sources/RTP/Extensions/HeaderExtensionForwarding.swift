@@ -5,6 +5,8 @@ import Wire
 ///
 /// The order is fixed: transport-wide number, send time, MID, then the forwarded ones. The first two are written as
 /// zeros, because the packet is numbered when it leaves; ``Slots`` says where.
+///
+/// A flat value, because it travels with every packet: nothing in it is counted.
 public struct HeaderExtensionForwarding: Sendable {
     /// Offsets, from the start of the packet, of values to be filled in when the packet is sent.
     @frozen public struct Slots: Hashable, Sendable {
@@ -15,10 +17,13 @@ public struct HeaderExtensionForwarding: Sendable {
     }
 
     private let map: HeaderExtensionMap
-    private let mid: [UInt8]
+    private var mid = InlineArray<16, UInt8>(repeating: 0)
+    private let midCount: Int
     private let ownTransportWideCC: UInt8?
     private let ownAbsSendTime: UInt8?
     private let ownMID: UInt8?
+    /// A longer MID is not sent; browsers refuse it too, and the answer names each stream's SSRC anyway.
+    public static let maximumMIDSize = 16
     /// Bytes of the server's own elements at most.
     private let ownSize: Int
     private let ownNeedTwoByteForm: Bool
@@ -30,10 +35,11 @@ public struct HeaderExtensionForwarding: Sendable {
     ///   - mid: the viewer's MID of this stream, sent in every packet when the viewer negotiated it; may be empty.
     public init(viewer map: HeaderExtensionMap, mid: [UInt8]) {
         self.map = map
-        self.mid = mid
+        midCount = mid.count <= Self.maximumMIDSize ? mid.count : 0
+        for index in 0..<midCount { self.mid[index] = mid[index] }
         ownTransportWideCC = map[.transportWideCC]
         ownAbsSendTime = map[.absSendTime]
-        ownMID = mid.isEmpty || mid.count > 255 ? nil : map[.mid]
+        ownMID = midCount == 0 ? nil : map[.mid]
         var forwarded: UInt16 = 0
         for kind in HeaderExtension.allCases where map[kind] != nil && !kind.isHopByHop {
             forwarded |= 1 << kind.rawValue
@@ -41,7 +47,7 @@ public struct HeaderExtensionForwarding: Sendable {
         self.forwarded = forwarded
         var size = 0
         var twoByte = false
-        for (id, count) in [(ownTransportWideCC, 2), (ownAbsSendTime, 3), (ownMID, mid.count)] {
+        for (id, count) in [(ownTransportWideCC, 2), (ownAbsSendTime, 3), (ownMID, midCount)] {
             guard let id else { continue }
             size += 2 + count
             twoByte = twoByte || HeaderExtensionWriter.needsTwoByteForm(id: id, count: count)
@@ -80,7 +86,9 @@ public struct HeaderExtensionForwarding: Sendable {
         if let ownAbsSendTime, writer.append(id: ownAbsSendTime, uint24: 0, to: &output) {
             slots.absSendTime = output.byteCount - 3
         }
-        if let ownMID { mid.withBytes { _ = writer.append(id: ownMID, $0, to: &output) } }
+        if let ownMID {
+            writer.append(id: ownMID, count: midCount, to: &output) { mid[$0] }
+        }
         remaining = ExtensionSet(bits: index.present & forwarded)
         while let kind = remaining.popFirst() {
             guard let value = index[kind], let id = map[kind], value.upperBound <= datagram.byteCount else { continue }

@@ -47,6 +47,12 @@ public struct HeaderExtensionWriter: Sendable {
         return true
     }
 
+    /// Appends one element of `count` bytes, of which `byte` gives each.
+    func append(id: UInt8, count: Int, to output: inout OutputRawSpan, _ byte: (Int) -> UInt8) {
+        guard appendElementHeader(id: id, count: count, to: &output) else { return }
+        for index in 0..<count { output.append(byte(index)) }
+    }
+
     /// Appends one element holding the low 24 bits of `value`.
     @discardableResult
     public func append(id: UInt8, uint24 value: UInt32, to output: inout OutputRawSpan) -> Bool {

@@ -33,6 +33,12 @@ public struct TimestampUnwrapper: Hashable, Sendable {
 
     @inlinable public init() {}
 
+    /// Whether `timestamp` is the highest one seen; `false` before the first.
+    func isHighest(_ timestamp: UInt32) -> Bool {
+        guard let highest else { return false }
+        return UInt32(truncatingIfNeeded: highest) == timestamp
+    }
+
     /// Extends `timestamp` and remembers it when it is the highest.
     public mutating func unwrap(_ timestamp: UInt32) -> Int64 {
         let extended = extend(timestamp)

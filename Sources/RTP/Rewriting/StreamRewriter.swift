@@ -124,7 +124,7 @@ public struct StreamRewriter: Sendable {
         guard let number = accept(sequenceNumber, timestamp: timestamp, captured: captured) else { return nil }
         let isNewest = number == window.highest
         let missing = isNewest ? 0 : window.droppedCount(after: number)
-        if isNewest, sourceTimestamps.highest.map({ UInt32(truncatingIfNeeded: $0) }) != timestamp {
+        if isNewest, !sourceTimestamps.isHighest(timestamp) {
             checkClock(timestamp, number: number, captured: captured)
         }
         if isNewest { boundJump(to: number) }
@@ -210,7 +210,7 @@ public struct StreamRewriter: Sendable {
         var target = highest.extendedTimestamp
         if hasSent {
             let elapsed = captured.nanoseconds(since: highestCaptured)
-            let ideal = highest.extendedTimestamp - timestampLead + ticks(elapsed)
+            let ideal = highest.extendedTimestamp - timestampLead + Self.ticks(elapsed, clockRate: clockRate)
             target = max(ideal, highest.extendedTimestamp + frameStep)
             timestampLead = target - ideal
         }
@@ -222,7 +222,7 @@ public struct StreamRewriter: Sendable {
         guard hasSent, let previous = sourceTimestamps.highest else { return }
         let step = sourceTimestamps.extend(timestamp) - previous
         let elapsed = captured.nanoseconds(since: highestCaptured)
-        if abs(nanoseconds(step) - elapsed) > Self.largestClockError {
+        if abs(Self.nanoseconds(step, clockRate: clockRate) - elapsed) > Self.largestClockError {
             rebaseTimestamps(at: timestamp, captured: captured)
             floor = number
         } else if step >= clockRate / 240, step < frameStep {
@@ -240,8 +240,10 @@ public struct StreamRewriter: Sendable {
         hasSent = true
     }
 
+    // Static, because a method would copy the whole rewriter to read one number of it.
+
     /// The nearest number of ticks; elapsed times beyond ten days either way are cut off there.
-    private func ticks(_ nanoseconds: Int64) -> Int64 {
+    private static func ticks(_ nanoseconds: Int64, clockRate: Int64) -> Int64 {
         let limit: Int64 = 10 * 86_400 * 1_000_000_000
         let bounded = max(-limit, min(limit, nanoseconds))
         let seconds = bounded / 1_000_000_000
@@ -251,7 +253,7 @@ public struct StreamRewriter: Sendable {
     }
 
     /// `ticks` is the difference of two neighbouring 32-bit timestamps.
-    private func nanoseconds(_ ticks: Int64) -> Int64 {
+    private static func nanoseconds(_ ticks: Int64, clockRate: Int64) -> Int64 {
         ticks / clockRate * 1_000_000_000 + ticks % clockRate * 1_000_000_000 / clockRate
     }
 }

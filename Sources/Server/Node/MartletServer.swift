@@ -26,6 +26,7 @@ public actor MartletServer {
         var authorizer: TokenAuthorizer
         var limits: RequestLimits
         var hostNames: HostNames
+        var subscriptions: [EventHub.Token]
     }
 
     /// What sockets and threads were made from; the rest goes by ``current``.
@@ -35,7 +36,6 @@ public actor MartletServer {
     let log: Log
     let logger: Logger
     let hub = EventHub()
-    private let registry = MetricsRegistry()
     private(set) var running: Running?
 
     /// Where HTTP is served and media received; empty before ``start()``.
@@ -64,8 +64,6 @@ public actor MartletServer {
 
     public func start() async throws(ServerFault) {
         guard running == nil else { return }
-        LogSubscriber.attach(logger, to: hub)
-        MetricsSubscriber.attach(registry, to: hub, log: log)
         do {
             running = try await assemble()
         } catch let error as LoopError {
@@ -75,19 +73,54 @@ public actor MartletServer {
         } catch let error as ServerFault {
             throw error
         } catch {
-            return
+            throw .other("\(error)")
         }
         hub.publish(.serverStarted)
     }
 
+    /// Makes every part, or throws and leaves no thread, socket or subscription behind.
     private func assemble() async throws -> Running {
         let settings = startSettings
+        let registry = MetricsRegistry()
+        let subscriptions = [
+            LogSubscriber.attach(logger, to: hub), MetricsSubscriber.attach(registry, to: hub, log: log),
+        ]
+        do {
+            let control = try EventLoop(name: "control")
+            try control.start()
+            do {
+                let media = try await MediaPlane(
+                    loopCount: settings.mediaLoops == 0 ? ProcessorCount.online : settings.mediaLoops,
+                    listen: settings.webrtcLocalUDPAddress, logger: logger)
+                do {
+                    return try await assemble(control, media, registry, subscriptions)
+                } catch {
+                    await media.stop()
+                    throw error
+                }
+            } catch {
+                control.stop()
+                throw error
+            }
+        } catch {
+            forget(subscriptions)
+            throw error
+        }
+    }
+
+    private func forget(_ subscriptions: [EventHub.Token]) {
+        for token in subscriptions { hub.cancel(token) }
+        httpAddresses = []
+        metricsAddresses = []
+        mediaAddresses = []
+        advertisedAddresses = []
+    }
+
+    private func assemble(
+        _ control: EventLoop, _ media: MediaPlane, _ registry: MetricsRegistry, _ subscriptions: [EventHub.Token]
+    ) async throws -> Running {
+        let settings = startSettings
         let current = current
-        let control = try EventLoop(name: "control")
-        try control.start()
-        let media = try await MediaPlane(
-            loopCount: settings.mediaLoops == 0 ? ProcessorCount.online : settings.mediaLoops,
-            listen: settings.webrtcLocalUDPAddress, logger: logger)
         mediaAddresses = media.sockets.map(\.localAddress)
         let hostNames = HostNames(settings.webrtcAdditionalHosts, logger: logger)
         await hostNames.start()
@@ -99,11 +132,11 @@ public actor MartletServer {
         let hub = hub
         let box = FeedBox()
         let directory = RoomDirectory(
-            on: control, media: media, created: { hub.publish(.roomCreated(room: $0)) }
-        ) { name, event in
-            box.feed?.changed()
-            if case .emptied = event { hub.publish(.roomClosed(room: name)) }
-        }
+            on: control, media: media, created: { hub.publish(.roomCreated(room: $0)) },
+            observer: { name, event in
+                box.feed?.changed()
+                if case .emptied = event { hub.publish(.roomClosed(room: name)) }
+            })
         let service = WebRTCService(
             media: media, directory: directory, hub: hub, logger: logger, candidates: candidates,
             hostNames: hostNames, settings: { current.current })
@@ -128,11 +161,28 @@ public actor MartletServer {
             PageRoutes(files: StaticFiles(folder: folder)).add(to: &router)
         }
         let http = HTTPServer(on: control, router: router, settings: httpSettings())
-        httpAddresses = try await listen(http, settings.webrtcAddress)
-        let metrics = try await startMetrics(control, service, authorizer, http, limits, feed)
+        MediaMetrics(service: service, http: http, limits: limits, feed: feed).attach(to: registry)
+        let metrics = settings.metrics ? metricsServer(control, registry, authorizer, limits) : nil
+        do {
+            httpAddresses = try await listen(http, settings.webrtcAddress)
+            for address in settings.metricsAddress.socketAddresses {
+                guard let metrics else { break }
+                do throws(LoopError) {
+                    metricsAddresses.append(try await metrics.listen(on: address))
+                } catch {
+                    // Media is worth more than numbers about it.
+                    logger.error("metrics are not served", [LogField(.reason, error.description)])
+                }
+            }
+        } catch {
+            await http.stop(graceMilliseconds: 0)
+            await metrics?.stop(graceMilliseconds: 0)
+            throw error
+        }
         return Running(
             control: control, media: media, directory: directory, service: service, feed: feed, http: http,
-            metrics: metrics, authorizer: authorizer, limits: limits, hostNames: hostNames)
+            metrics: metrics, authorizer: authorizer, limits: limits, hostNames: hostNames,
+            subscriptions: subscriptions)
     }
 
     private func httpSettings() -> HTTPServerSettings {
@@ -180,24 +230,12 @@ public actor MartletServer {
         return bound
     }
 
-    private func startMetrics(
-        _ control: EventLoop, _ service: WebRTCService, _ authorizer: TokenAuthorizer, _ http: HTTPServer,
-        _ limits: RequestLimits, _ feed: RoomsFeed
-    ) async throws -> HTTPServer? {
-        MediaMetrics(service: service, http: http, limits: limits, feed: feed).attach(to: registry)
-        guard startSettings.metrics else { return nil }
+    private func metricsServer(
+        _ control: EventLoop, _ registry: MetricsRegistry, _ authorizer: TokenAuthorizer, _ limits: RequestLimits
+    ) -> HTTPServer {
         var router = Router()
         MetricsRoutes(registry: registry, authorizer: authorizer, limits: limits).add(to: &router)
-        let server = HTTPServer(on: control, router: router)
-        for address in startSettings.metricsAddress.socketAddresses {
-            do throws(LoopError) {
-                metricsAddresses.append(try await server.listen(on: address))
-            } catch {
-                // Media is worth more than numbers about it.
-                logger.error("metrics are not served", [LogField(.reason, error.description)])
-            }
-        }
-        return server
+        return HTTPServer(on: control, router: router)
     }
 
     /// Stops in order: no new sessions, everybody is told (BYE, close_notify), then sockets and threads go.
@@ -212,6 +250,7 @@ public actor MartletServer {
         await running.metrics?.stop(graceMilliseconds: 200)
         await running.media.stop()
         running.control.stop()
+        forget(running.subscriptions)
         log.flush()
     }
 }

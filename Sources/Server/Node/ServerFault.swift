@@ -6,6 +6,7 @@ public enum ServerFault: Error, Sendable, CustomStringConvertible {
     case socket(LoopError)
     case certificate(file: String, reason: String)
     case cryptography(SecureError)
+    case other(String)
 
     public var description: String {
         switch self {
@@ -14,6 +15,7 @@ public enum ServerFault: Error, Sendable, CustomStringConvertible {
             "the certificate for HTTPS cannot be used: \(file): \(reason); make one with certs/make, or set "
                 + "webrtcEncryption to no"
         case .cryptography(let error): "OpenSSL failed: \(error)"
+        case .other(let reason): reason
         }
     }
 }

@@ -22,8 +22,8 @@ struct PageRoutes: Sendable {
         router.add(.get, "/{room...}") { request in
             if let response = noRoom(request) { return response }
             // Relative addresses in the page count from the room, so the slash is part of its URL.
-            guard request.path.hasTrailingSlash else {
-                return HTTPResponse(status: 302, headers: ["Location": request.path.encoded + "/"])
+            guard request.path.hasTrailingSlash || RoomName.problem(with: request.path.name) != nil else {
+                return HTTPResponse(status: 302, headers: ["Location": request.path.encoded + "/" + request.rawQuery])
             }
             return page("watch.html", request)
         }
@@ -39,4 +39,9 @@ struct PageRoutes: Sendable {
     private func noRoom(_ request: HTTPRequest) -> HTTPResponse? {
         RoomName.problem(with: request.parameters["room"] ?? "").map { .problem(404, detail: $0) }
     }
+}
+
+extension HTTPRequest {
+    /// The query as it was sent, question mark included. A target has no control characters, so neither has this.
+    fileprivate var rawQuery: Substring { target.firstIndex(of: "?").map { target[$0...] } ?? "" }
 }

@@ -5,10 +5,8 @@ actor SessionRegistry {
     private var sessions: [String: WebRTCSession] = [:]
     private var byPeer: [PeerID: String] = [:]
     private var limits: SessionLimits
-    /// Peers that were gone before their session was added.
-    private var endedEarly: Set<PeerID> = []
-    /// Sessions that are being made.
-    private var pending = 0
+    /// The places of sessions that are being made, and whether their peer was gone before its session was added.
+    private var pending: [SessionLimits.Ticket: Bool] = [:]
 
     init(limits: SessionLimits) { self.limits = limits }
 
@@ -19,29 +17,21 @@ actor SessionRegistry {
         _ role: PeerRole, room: RoomSettings, from address: SocketAddress
     ) throws(SessionLimits.Refusal) -> SessionLimits.Ticket {
         let ticket = try limits.admit(role, room: room.room, maximumReaders: room.maxReaders, from: address)
-        pending += 1
+        pending[ticket] = false
         return ticket
     }
 
     /// Gives the place of a session back that was not made after all.
     func abandon(_ ticket: SessionLimits.Ticket) {
         limits.release(ticket)
-        finishPending()
+        pending[ticket] = nil
     }
 
     func add(_ session: WebRTCSession) {
-        if endedEarly.remove(session.description.id) == nil {
-            sessions[session.id] = session
-            byPeer[session.description.id] = session.id
-        } else {
-            limits.release(session.ticket)
-        }
-        finishPending()
-    }
-
-    private func finishPending() {
-        pending -= 1
-        if pending == 0 { endedEarly.removeAll() }
+        let hasEnded = pending.removeValue(forKey: session.ticket) ?? false
+        guard !hasEnded else { return limits.release(session.ticket) }
+        sessions[session.id] = session
+        byPeer[session.description.id] = session.id
     }
 
     func session(_ id: String) -> WebRTCSession? { sessions[id] }
@@ -55,13 +45,16 @@ actor SessionRegistry {
     }
 
     /// The peer is gone: its session is taken out, also when it is only about to be added.
-    func forget(_ peer: PeerID) {
+    func forget(_ peer: PeerID, _ ticket: SessionLimits.Ticket) {
         if let id = byPeer[peer] {
             _ = remove(id)
-        } else if pending > 0 {
-            endedEarly.insert(peer)
+        } else if pending[ticket] != nil {
+            pending[ticket] = true
         }
     }
+
+    /// Sessions that are being made.
+    var pendingCount: Int { pending.count }
 
     var count: Int { sessions.count }
     var all: [WebRTCSession] { Array(sessions.values) }

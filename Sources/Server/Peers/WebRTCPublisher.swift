@@ -86,9 +86,7 @@ actor WebRTCPublisher: LoopActor, TransportOwner, PublisherHandle {
     }
 
     nonisolated func transportClosed(_ reason: TransportCloseReason) {
-        onLoop {
-            $0.finish(PeerEnd(reason), publicationEnd: reason == .closedByPeer ? .stoppedByPublisher : .connectionLost)
-        }
+        onLoop { $0.finish(PeerEnd(reason)) }
     }
 
     // MARK: feedback
@@ -125,16 +123,17 @@ actor WebRTCPublisher: LoopActor, TransportOwner, PublisherHandle {
         var farewell: [UInt8] = []
         ingest.appendGoodbye(to: &farewell)
         transport.onLoop { $0.close(farewell: farewell) }
-        finish(end, publicationEnd: end == .replaced ? .replaced : .stoppedByPublisher)
+        finish(end)
     }
 
-    private func finish(_ reason: PeerEnd, publicationEnd: PublicationEnd) {
+    private func finish(_ transportEnd: PeerEnd) {
         guard timer != nil || publication != nil else { return }
         timer?.cancel()
         timer = nil
         publication = nil
-        room.onLoop { $0.unpublish(peerID, reason: publicationEnd) }
-        onEnd(end ?? reason)
+        let end = end ?? transportEnd
+        room.onLoop { $0.unpublish(peerID, reason: PublicationEnd(end.reason)) }
+        onEnd(end)
     }
 
     /// What arrived and what was dropped, copied out.
@@ -142,4 +141,16 @@ actor WebRTCPublisher: LoopActor, TransportOwner, PublisherHandle {
     var repairs: IngestRepairStatistics { ingest.repairs }
     var keyframeRequestsSent: UInt64 { ingest.keyframeRequestsSent }
     var received: [(kind: MediaKind, layer: Int, statistics: ReceiveStatistics)] { ingest.received }
+}
+
+extension PublicationEnd {
+    init(_ reason: EndReason) {
+        self =
+            switch reason {
+            case .left: .stoppedByPublisher
+            case .replaced: .replaced
+            case .serverStopping, .roomClosed, .removedByOperator: .closedByServer
+            default: .connectionLost
+            }
+    }
 }

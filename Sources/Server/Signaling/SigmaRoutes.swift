@@ -42,12 +42,8 @@ struct SigmaRoutes: Sendable {
         guard let target = request.query["target_id"], !target.isEmpty else {
             return .problem(400, detail: "target_id is missing: it is the id or the path of the room to watch")
         }
-        let name = await roomName(target)
-        guard await signaling.service.directory.room(named: name) != nil else {
-            return await signaling.refusal(request, .viewer, room: name)
-                ?? .problem(404, detail: "there is no such room")
-        }
-        return await signaling.open(request, .viewer, roomName: name, createdStatus: 200)
+        return await signaling.open(
+            request, .viewer, roomName: await roomName(target), createdStatus: 200, idlePolicy: .notFound404)
     }
 
     /// The room a client means, which may say its path or its number.

@@ -48,28 +48,34 @@ final class SignalingRoutes: Sendable {
     }
 
     /// Makes a session of `role` in the room called `roomName`.
-    func open(_ request: HTTPRequest, _ role: PeerRole, roomName: String, createdStatus: Int) async -> HTTPResponse {
+    ///
+    /// - Parameter idlePolicy: what a viewer is told while nobody publishes; nil for the room's own policy.
+    func open(
+        _ request: HTTPRequest, _ role: PeerRole, roomName: String, createdStatus: Int,
+        idlePolicy: WHEPIdlePolicy? = nil
+    ) async -> HTTPResponse {
         if let refusal = await refusal(request, role, room: roomName) { return refusal }
         guard let room = settings().room(named: roomName) else { return unknownRoom(roomName) }
         guard request.hasContentType(SignalingResponses.sdpType) else {
             return .problem(415, detail: "the body has to be an SDP offer with Content-Type: application/sdp")
         }
         guard let key = AnswerReplay.Key(request, tokenDigest: tokenDigest(of: request)) else {
-            return await create(request, role, room, createdStatus).response
+            return await create(request, role, room, createdStatus, idlePolicy).response
         }
         switch replay.withLock({ $0.begin(key, offer: request.body, at: MonotonicClock.now) }) {
         case .replay(let response, let sessionID):
             // A session that has ended cannot be handed out again; its key may begin another.
             if await service.registry.session(sessionID) != nil { return response }
             replay.withLock { $0.finish(key, nil, at: MonotonicClock.now) }
-            return await open(request, role, roomName: roomName, createdStatus: createdStatus)
+            return await open(
+                request, role, roomName: roomName, createdStatus: createdStatus, idlePolicy: idlePolicy)
         case .pending:
             return SignalingResponses.retry(
                 .problem(409, detail: "the first request with this Idempotency-Key is not answered yet"), after: 1)
         case .otherOffer:
             return .problem(422, detail: "this Idempotency-Key was used with another offer")
         case .proceed:
-            let (response, sessionID) = await create(request, role, room, createdStatus)
+            let (response, sessionID) = await create(request, role, room, createdStatus, idlePolicy)
             replay.withLock {
                 $0.finish(key, sessionID == nil ? nil : response, sessionID: sessionID ?? "", at: MonotonicClock.now)
             }
@@ -78,7 +84,8 @@ final class SignalingRoutes: Sendable {
     }
 
     private func create(
-        _ request: HTTPRequest, _ role: PeerRole, _ room: RoomSettings, _ createdStatus: Int
+        _ request: HTTPRequest, _ role: PeerRole, _ room: RoomSettings, _ createdStatus: Int,
+        _ idlePolicy: WHEPIdlePolicy?
     ) async -> (response: HTTPResponse, sessionID: String?) {
         let signaling = SignalingRequest(
             room: room, offer: request.body, remote: request.remoteAddress,
@@ -91,7 +98,7 @@ final class SignalingRoutes: Sendable {
                 iceServers: settings().iceServerLinks)
             return (response, answer.session.id)
         } catch {
-            if case .conflict = error, role == .viewer, room.whepIdlePolicy == .notFound404 {
+            if case .conflict = error, role == .viewer, idlePolicy ?? room.whepIdlePolicy == .notFound404 {
                 return (.problem(404, detail: "there is no such stream at the moment"), nil)
             }
             return (SignalingResponses.problem(error), nil)

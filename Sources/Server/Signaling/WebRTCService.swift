@@ -113,9 +113,8 @@ final class WebRTCService: Sendable {
                 },
                 onEnd: { [weak self] end in
                     self?.ended(
-                        description, room, .publisher, end, wasConnected: state.isSet, offered: offered)
-                }
-            )
+                        description, ticket, room, .publisher, end, wasConnected: state.isSet, offered: offered)
+                })
             await media.demultiplexer.register(transport)
             do throws(RoomError) {
                 try await publisher.start(lanes: lanes)
@@ -173,7 +172,7 @@ final class WebRTCService: Sendable {
                 hub.publish(.viewerJoined(room: room, description))
             },
             onEnd: { [weak self] end in
-                self?.ended(description, room, .viewer, end, wasConnected: state.isSet, offered: offered)
+                self?.ended(description, ticket, room, .viewer, end, wasConnected: state.isSet, offered: offered)
             })
         await media.demultiplexer.register(transport)
         do throws(RoomError) {
@@ -205,8 +204,8 @@ final class WebRTCService: Sendable {
 
     /// Called on the session's loop when its peer is gone, for whatever reason.
     private func ended(
-        _ description: PeerDescription, _ room: String, _ role: PeerRole, _ end: PeerEnd, wasConnected: Bool,
-        offered: String
+        _ description: PeerDescription, _ ticket: SessionLimits.Ticket, _ room: String, _ role: PeerRole,
+        _ end: PeerEnd, wasConnected: Bool, offered: String
     ) {
         // Of sessions that never connected nobody was told that they began.
         if !wasConnected {
@@ -221,7 +220,7 @@ final class WebRTCService: Sendable {
         } else {
             hub.publish(.viewerLeft(room: room, description, end.reason))
         }
-        Task { await registry.forget(description.id) }
+        Task { await registry.forget(description.id, ticket) }
     }
 
     // MARK: offers

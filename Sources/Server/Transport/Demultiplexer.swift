@@ -29,9 +29,15 @@ package actor Demultiplexer: LoopActor {
         var sessions = 0
     }
 
+    /// A tuple of a session; it has proved itself when a check from it knew the password.
+    private struct Mapping {
+        var tuple: TransportTuple
+        var isProven: Bool
+    }
+
     private var byTuple: [TransportTuple: PeerTransport] = [:]
     private var byUfrag: [UfragKey: PeerTransport] = [:]
-    private var tuples: [PeerID: [TransportTuple]] = [:]
+    private var tuples: [PeerID: [Mapping]] = [:]
     private var mailboxes: [ObjectIdentifier: DatagramMailbox] = [:]
     private var limiter: IntegrityFailureLimiter
     private var statistics = Statistics()
@@ -109,16 +115,25 @@ package actor Demultiplexer: LoopActor {
             statistics.limitedChecks &+= 1
             return nil
         }
-        if byTuple[tuple] == nil { map(tuple, to: transport) }
+        if byTuple[tuple] == nil { map(tuple, to: transport, isProven: false) }
         return transport
     }
 
-    private func map(_ tuple: TransportTuple, to transport: PeerTransport) {
+    /// A tuple that has proved itself takes the place of one that has not; others have to do without when it is full.
+    private func map(_ tuple: TransportTuple, to transport: PeerTransport, isProven: Bool) {
         var list = tuples[transport.peerID] ?? []
-        guard list.count < Self.maximumTuplesPerTransport else { return }
-        list.append(tuple)
+        if list.count >= Self.maximumTuplesPerTransport {
+            guard isProven, let index = list.firstIndex(where: { !$0.isProven }) else { return }
+            byTuple[list.remove(at: index).tuple] = nil
+        }
+        list.append(Mapping(tuple: tuple, isProven: isProven))
         tuples[transport.peerID] = list
         byTuple[tuple] = transport
+    }
+
+    private func unmap(_ tuple: TransportTuple, of transport: PeerTransport) {
+        byTuple[tuple] = nil
+        tuples[transport.peerID]?.removeAll { $0.tuple == tuple }
     }
 
     // MARK: sessions
@@ -135,24 +150,22 @@ package actor Demultiplexer: LoopActor {
     }
 
     private func adopt(_ tuple: TransportTuple, for transport: PeerTransport) {
-        guard tuples[transport.peerID] != nil, byTuple[tuple] !== transport else { return }
-        if let previous = byTuple[tuple] { tuples[previous.peerID]?.removeAll { $0 == tuple } }
-        byTuple[tuple] = nil
-        map(tuple, to: transport)
+        guard tuples[transport.peerID] != nil else { return }
+        if let previous = byTuple[tuple] { unmap(tuple, of: previous) }
+        map(tuple, to: transport, isProven: true)
     }
 
     nonisolated func remove(_ tuple: TransportTuple, of transport: PeerTransport) {
         perform { demultiplexer in
             guard demultiplexer.byTuple[tuple] === transport else { return }
-            demultiplexer.byTuple[tuple] = nil
-            demultiplexer.tuples[transport.peerID]?.removeAll { $0 == tuple }
+            demultiplexer.unmap(tuple, of: transport)
         }
     }
 
     nonisolated func removeAll(of transport: PeerTransport) {
         perform { demultiplexer in
-            for tuple in demultiplexer.tuples.removeValue(forKey: transport.peerID) ?? []
-            where demultiplexer.byTuple[tuple] === transport { demultiplexer.byTuple[tuple] = nil }
+            for mapping in demultiplexer.tuples.removeValue(forKey: transport.peerID) ?? []
+            where demultiplexer.byTuple[mapping.tuple] === transport { demultiplexer.byTuple[mapping.tuple] = nil }
             if demultiplexer.byUfrag[transport.localUfrag] === transport {
                 demultiplexer.byUfrag[transport.localUfrag] = nil
             }

@@ -18,6 +18,7 @@ final class MediaPlane: Sendable {
     /// Binds the sockets and starts the threads.
     init(loopCount: Int, listen: ListenAddress, logger: Logger) async throws {
         let sockets = try Self.bind(listen, logger)
+        identity = try DTLSIdentity.generate()
         var loops: [EventLoop] = []
         for index in 0..<max(1, loopCount) {
             let loop = try EventLoop(name: "media \(index)") { slow in
@@ -28,7 +29,6 @@ final class MediaPlane: Sendable {
         }
         self.loops = loops
         self.sockets = sockets
-        identity = try DTLSIdentity.generate()
         arenas = loops.map { SendArena(on: $0) }
         demultiplexer = Demultiplexer(on: loops[0], limiterSeed: SecureRandom.uint64())
         mailboxes = loops.dropFirst().map { DatagramMailbox(to: $0) }

@@ -11,6 +11,8 @@ public final class DownTrack {
     public let format: DownTrackFormat
     private let sink: any PacketSink
     private let packetClass: PacketClass
+    private let payloadType: UInt8
+    private let ssrc: UInt32
 
     private var rewriter: StreamRewriter
     private var pictures: PictureRewriter
@@ -36,6 +38,8 @@ public final class DownTrack {
         self.viewer = viewer
         self.format = format
         self.sink = sink
+        payloadType = format.payloadType
+        ssrc = format.ssrc
         let isVideo = format.track.kind == .video
         packetClass = isVideo ? .video : .audio
         rewriter = StreamRewriter(
@@ -122,11 +126,12 @@ public final class DownTrack {
         }
         let marker = entry.header.marker
         let index = entry.extensions
-        let (format, extensions) = (format, extensions)
+        // Flat values: a captured format would be counted up and down for every packet.
+        let (payloadType, ssrc, extensions) = (payloadType, ssrc, extensions)
         return sink.enqueue(packetClass, maximumSize: maximumSize) { output in
             RTPHeader.append(
-                payloadType: format.payloadType, marker: marker, sequenceNumber: position.sequenceNumber,
-                timestamp: position.timestamp, ssrc: format.ssrc, hasExtension: extensionSize > 0, to: &output)
+                payloadType: payloadType, marker: marker, sequenceNumber: position.sequenceNumber,
+                timestamp: position.timestamp, ssrc: ssrc, hasExtension: extensionSize > 0, to: &output)
             if extensionSize > 0 { _ = extensions.append(index, from: packet, to: &output) }
             patch.append(payload, to: &output)
         }

@@ -122,6 +122,7 @@ public actor Track: LoopActor {
         if layers.count > 1 { chooseLayer() }
         let target = currentLayer
         var wantsKeyframe = false
+        var statistics = TrackStatistics()
         for downTrack in downTracks {
             run.lendEach { entry, packet in
                 downTrack.forward(entry, packet, targetLayer: target, statistics: &statistics)
@@ -129,6 +130,7 @@ public actor Track: LoopActor {
             if downTrack.needsKeyframe { wantsKeyframe = true }
             if downTrack.needsFirstReport { sendReport(of: downTrack) }
         }
+        self.statistics.add(statistics)
         run.removeAll()
         if wantsKeyframe { requestKeyframe() }
     }

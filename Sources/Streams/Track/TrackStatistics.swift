@@ -17,4 +17,16 @@ public struct TrackStatistics: Hashable, Sendable {
     public var repairs = RepairStatistics()
 
     public init() {}
+
+    mutating func add(_ other: TrackStatistics) {
+        packetsReceived &+= other.packetsReceived
+        bytesReceived &+= other.bytesReceived
+        packetsSent &+= other.packetsSent
+        bytesSent &+= other.bytesSent
+        packetsHeldBack &+= other.packetsHeldBack
+        packetsRefused &+= other.packetsRefused
+        packetsOverflowed &+= other.packetsOverflowed
+        keyframes &+= other.keyframes
+        keyframeRequests &+= other.keyframeRequests
+    }
 }

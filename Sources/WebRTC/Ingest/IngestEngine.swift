@@ -36,6 +36,8 @@ public final class IngestEngine {
     private var requestedNumbers: [UInt16] = []
     /// Of sources that have been replaced, and what no source counts.
     private var formerRepairs = IngestRepairStatistics()
+    /// Used again for every report.
+    private var blocks: [ReportBlock] = []
     private var pendingRequests: Set<PendingRequest> = []
 
     public private(set) var drops = IngestDropCounters()
@@ -298,8 +300,7 @@ public final class IngestEngine {
 
     private func appendReports(at now: Instant) {
         guard !streams.isEmpty else { return }
-        var blocks: [ReportBlock] = []
-        blocks.reserveCapacity(streams.count)
+        blocks.removeAll(keepingCapacity: true)
         for index in streams.indices {
             if let block = streams[index].statistics.makeReportBlock(ssrc: streams[index].ssrc, at: now) {
                 blocks.append(block)
@@ -307,10 +308,11 @@ public final class IngestEngine {
         }
         RTCPWriter.appendReceiverReport(ssrc: localSSRC, blocks: blocks, to: &output)
         RTCPWriter.appendSourceDescription(ssrc: localSSRC, cname: canonicalName, to: &output)
+        guard transportWide == nil else { return }
         let estimated = streams.filter { stream in
             sections.contains { $0.kind == stream.kind && $0.feedback.contains(.remb) }
         }
-        if transportWide == nil, !estimated.isEmpty {
+        if !estimated.isEmpty {
             RTCPWriter.appendReceiverEstimatedBitrate(
                 sender: localSSRC, bitsPerSecond: Self.estimatedBitsPerSecond, ssrcs: estimated.map(\.ssrc), to: &output
             )

@@ -22,8 +22,8 @@ actor LoopBenchmarks: LoopActor {
 
     init(on loop: EventLoop) { eventLoop = loop }
 
-    func run() -> [Measurement] {
-        var bench = Bench()
+    func run(only word: String?) -> [Measurement] {
+        var bench = Bench(only: word)
         let neighbour = Neighbour(on: eventLoop)
         bench.measure("onLoop: enter another actor of the loop") { index in
             neighbour.onLoop { $0.add(index) }

@@ -15,13 +15,18 @@ struct Measurement: Sendable {
 
 /// Runs the micro-benchmarks and keeps what they measured.
 struct Bench {
-    private static let rounds = 5
+    private static let rounds = 20
     private(set) var measurements: [Measurement] = []
+    private let word: String?
+
+    /// - Parameter word: must be part of a measurement's name; nil measures everything.
+    init(only word: String? = nil) { self.word = word }
 
     /// Times `body`, which gets the number of the call and returns something that depends on its work.
     ///
     /// The best of several rounds counts for the time, all of them for allocations.
-    mutating func measure(_ name: String, calls: Int = 20_000, limit: Double = 0, _ body: (Int) -> Int) {
+    mutating func measure(_ name: String, calls: Int = 5_000, limit: Double = 0, _ body: (Int) -> Int) {
+        if let word, !name.contains(word) { return }
         var checksum = 0
         var next = 0
         func run(_ count: Int) {

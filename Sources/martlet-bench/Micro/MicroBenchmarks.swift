@@ -2,8 +2,8 @@ import Loop
 
 /// The parts of the packet path, each measured by itself on one thread.
 enum MicroBenchmarks {
-    static func run() async throws -> [Measurement] {
-        var bench = Bench()
+    static func run(only word: String? = nil) async throws -> [Measurement] {
+        var bench = Bench(only: word)
         PacketBenchmarks.run(&bench)
         ControlBenchmarks.run(&bench)
         try ProtectionBenchmarks.run(&bench)
@@ -11,7 +11,7 @@ enum MicroBenchmarks {
         let loop = try EventLoop(name: "bench")
         try loop.start()
         defer { loop.stop() }
-        return bench.measurements + (await LoopBenchmarks(on: loop).run())
+        return bench.measurements + (await LoopBenchmarks(on: loop).run(only: word))
     }
 
     static let head = line("", "ns/call", "allocs/call", "limit")

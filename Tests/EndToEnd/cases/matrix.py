@@ -18,11 +18,13 @@ def chromium(codec):
     return publish
 
 
-def process(start, needs_namespace=False, **options):
+def process(start, needs_namespace=None, **options):
+    """`needs_namespace` is the name of a client that does not connect over loopback."""
+
     @contextlib.contextmanager
     def publish(env, server, room):
         if needs_namespace:
-            env.require_namespace("GStreamer")
+            env.require_namespace(needs_namespace)
         with start(server, room, options) as client:
             server.wait_for_room(room)
             yield client
@@ -51,6 +53,10 @@ def ffmpeg(server, room, options):
     return processes.ffmpeg_publisher(server.whip(room), **options)
 
 
+def firefox(server, room, options):
+    return processes.firefox_client("publish", f"{server.origin}/{room}/publish", **options)
+
+
 PUBLISHERS = [
     ("Chromium H264", "H264", chromium("H264")),
     ("Chromium VP8", "VP8", chromium("VP8")),
@@ -59,8 +65,9 @@ PUBLISHERS = [
     ("aiortc H264", "H264", process(aiortc, codec="H264")),
     ("aiortc VP8", "VP8", process(aiortc, codec="VP8")),
     ("FFmpeg H264", "H264", process(ffmpeg)),
-    ("GStreamer H264", "H264", process(gstreamer, needs_namespace=True, codec="H264")),
-    ("GStreamer VP8", "VP8", process(gstreamer, needs_namespace=True, codec="VP8")),
+    ("GStreamer H264", "H264", process(gstreamer, needs_namespace="GStreamer", codec="H264")),
+    ("GStreamer VP8", "VP8", process(gstreamer, needs_namespace="GStreamer", codec="VP8")),
+    ("Firefox VP8", "VP8", process(firefox, needs_namespace="Firefox", codec="VP8")),
     ("OBS H264", "H264", obs),
 ]
 
@@ -89,7 +96,7 @@ VIEWERS = [
     ("GStreamer", {"H264", "VP8", "VP9"},
      watch_with(lambda server, room: processes.gstreamer_client("watch", server.whep(room)), "GStreamer")),
     ("Firefox", {"VP8"},
-     watch_with(lambda server, room: processes.firefox_viewer(f"{server.origin}/{room}/"), "Firefox")),
+     watch_with(lambda server, room: processes.firefox_client("watch", f"{server.origin}/{room}/"), "Firefox")),
 ]
 
 

@@ -112,6 +112,45 @@ def unanswered(env):
         check(len(requests) < 20, f"{len(requests)} keyframe requests")
 
 
+def plays_on(viewer):
+    """Until the picture has moved on by a second's worth of frames."""
+    before = viewer.of_kind("video")["frames"]
+    until(lambda: viewer.of_kind("video")["frames"] > before + 30, 10, "the picture moves")
+
+
+@test("a viewer stays while publishers change")
+def restart(env):
+    for loops in (1, 2):
+        with env.server(loops=loops) as server:
+            publisher = OBSPublisher(server.whip("again"), gop_seconds=2).start()
+            viewer = RawViewer(server.whep("again")).start()
+            try:
+                plays_on(viewer)
+                with env.case(f"another one takes over, {loops} loop{'s' if loops > 1 else ''}"):
+                    previous, publisher = publisher, OBSPublisher(server.whip("again"), gop_seconds=2).start()
+                    until(lambda: previous.was_closed_by_server, 2, "the first one is told")
+                    previous.stop()
+                    plays_on(viewer)
+                with env.case(f"one leaves and comes back, {loops} loop{'s' if loops > 1 else ''}"):
+                    check(publisher.leave().status == 200, "DELETE is 200")
+                    publisher = OBSPublisher(server.whip("again"), gop_seconds=2).start()
+                    plays_on(viewer)
+                with env.case(f"the viewer's stream is one, {loops} loop{'s' if loops > 1 else ''}"):
+                    video = viewer.of_kind("video")
+                    check(video["ssrcs"] == 1, f"{video}")
+                    # A frame cut off by a change is followed by one missing number.
+                    check(video["missing"] <= 2, f"{video}")
+                    check(not viewer.errors and not viewer.was_closed_by_server, f"{viewer.errors[:3]}")
+                with env.case(f"another codec ends the viewer's session, {loops} loop{'s' if loops > 1 else ''}"):
+                    with processes.aiortc_client("publish", server.whip("again"), codec="VP8"):
+                        until(lambda: viewer.was_closed_by_server, 10, "the viewer is told")
+                        check(viewer.was_told_goodbye, "no BYE")
+                        until(lambda: server.room("again")["viewer_count"] == 0, 5, "the viewer is gone")
+            finally:
+                viewer.stop()
+                publisher.stop()
+
+
 @test("a viewer gets every packet")
 def every_packet(env):
     for loops in (1, 2):

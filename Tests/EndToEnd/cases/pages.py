@@ -23,7 +23,8 @@ def publish_and_watch(env, loops):
                     before = figures["framesDecoded"]
                     viewer.until(lambda: viewer.stats()["framesDecoded"] > before + 30, 5, "the picture goes on")
                     viewer.page.keyboard.press("s")
-                    viewer.page.wait_for_timeout(1500)
+                    bitrate = "document.getElementById('figures').innerText.includes('bit/s')"
+                    viewer.until(lambda: viewer.evaluate(bitrate), 5, "the figures are shown")
                     viewer.screenshot(f"watch {codec} {loops}")
                     publisher.screenshot(f"publish {codec} {loops}")
                     listed = server.room(room)

@@ -93,10 +93,10 @@ def gstreamer_client(mode, url, **options):
     return _script(python, "gstreamer_client.py", mode, url, options)
 
 
-def firefox_viewer(url, **options):
+def firefox_client(mode, url, **options):
     if not pathlib.Path("/usr/bin/firefox-esr").exists():
         raise Skip("Firefox is not installed")
-    return _script(sys.executable, "firefox_viewer.py", "watch", url, options)
+    return _script(sys.executable, "firefox_client.py", mode, url, options)
 
 
 def ffmpeg_publisher(url, token=None, seconds=600, group=60):

@@ -132,8 +132,8 @@ import Testing
     }
 
     @Test func metricsBeyondThisMachineNeedAToken() throws {
-        #expect(faults("metrics: yes\nmetricsAddress: :9998").hasPrefix("test.yml:2: metricsAddress: "))
-        #expect(faults("metricsAddress: :9998") == "")
+        #expect(faults("metricsAddress: :9998").hasPrefix("test.yml:1: metricsAddress: "))
+        #expect(faults("metrics: no\nmetricsAddress: :9998") == "")
         #expect(faults("metrics: yes\nmetricsAddress: :9998\nmetricsToken: t") == "")
     }
 

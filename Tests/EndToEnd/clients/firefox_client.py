@@ -1,6 +1,7 @@
-"""watch URL: opens a watch page in Firefox, headless, and reports when picture and sound advance.
+"""watch|publish URL: opens a page in Firefox, headless, and reports when picture and sound advance.
 
-Prints {"event": "playing", …the page's own figures}. Ends when its standard input is closed.
+The publish page sends Firefox's fake camera and microphone in the codec asked for. Prints {"event": "playing" or
+"publishing", …the page's own figures}. Ends when its standard input is closed.
 """
 
 import argparse
@@ -21,6 +22,20 @@ FIGURES = """
 """
 
 
+PUBLISH = """
+    const [codec, done] = arguments;
+    const begin = () => {
+        if (!(document.getElementById("preview").videoWidth > 0)) return setTimeout(begin, 50);
+        const choice = document.getElementById("codec");
+        choice.value = codec;
+        if (choice.value !== codec) return done("the page has no " + codec);
+        document.getElementById("start").click();
+        done("");
+    };
+    begin();
+"""
+
+
 def report(event, **values):
     print(json.dumps({"event": event, **values}), flush=True)
 
@@ -31,9 +46,12 @@ def main(options):
     home = tempfile.mkdtemp(prefix="martlet-firefox-")
     os.environ.update(HOME=home, MOZ_HEADLESS="1", MOZ_DISABLE_CONTENT_SANDBOX="1")
     browser = Marionette(
-        bin="/usr/bin/firefox-esr", headless=True, gecko_log=os.path.join(home, "gecko.log"), startup_timeout=60,
+        bin="/usr/bin/firefox-esr", port=0, headless=True, gecko_log=os.path.join(home, "gecko.log"),
+        startup_timeout=60,
         prefs={
             "media.autoplay.default": 0,
+            "media.navigator.streams.fake": True,
+            "media.navigator.permission.disabled": True,
             "media.peerconnection.ice.obfuscate_host_addresses": False,
             "media.gmp-manager.updateEnabled": False,
             "app.update.enabled": False,
@@ -45,14 +63,21 @@ def main(options):
         browser.start_session()
         browser.timeout.script = 10
         browser.navigate(options.url)
-        playing = False
+        event, frames, sound = "playing", "framesDecoded", "audioSamples"
+        if options.mode == "publish":
+            event, frames, sound = "publishing", "framesEncoded", "audioPackets"
+            problem = browser.execute_async_script(PUBLISH, script_args=[options.codec])
+            if problem:
+                report("failed", reason=problem)
+                return 1
+        reported = False
         while not closed.is_set():
-            if not playing:
+            if not reported:
                 text = browser.execute_async_script(FIGURES)
                 figures = json.loads(text) if text.startswith("{") else {}
-                if figures.get("framesDecoded", 0) >= options.frames and figures.get("audioSamples", 0) > 0:
-                    playing = True
-                    report("playing", **figures)
+                if figures.get(frames, 0) >= options.frames and figures.get(sound, 0) > 0:
+                    reported = True
+                    report(event, **figures)
                 elif figures:
                     print(text, file=sys.stderr)
             time.sleep(0.25)
@@ -65,7 +90,8 @@ def main(options):
 
 
 parser = argparse.ArgumentParser()
-parser.add_argument("mode", choices=["watch"])
+parser.add_argument("mode", choices=["watch", "publish"])
 parser.add_argument("url")
+parser.add_argument("--codec", default="VP8")
 parser.add_argument("--frames", type=int, default=20)
 sys.exit(main(parser.parse_args()))

@@ -1,33 +1,30 @@
-import ICE
+package import ICE
 import RTP
-import Secure
-import TestKit
-import Wire
-
-@testable import WebRTC
+package import Secure
+package import Wire
 
 /// The other end of a transport, as a browser is one: controlling ICE agent, DTLS client or server, SRTP both ways.
 ///
 /// Everything it sends is left in ``outbox`` with the port it was sent from.
-final class TestClient {
-    static let credentials = ICECredentials(ufrag: "cli1", password: "passwordOfTheTestClient+01")
+package final class TestClient {
+    package static let credentials = ICECredentials(ufrag: "cli1", password: "passwordOfTheTestClient+01")
     /// How often an unanswered check is repeated, and how often consent is renewed.
-    static let checkMilliseconds: UInt64 = 100
-    static let consentMilliseconds: UInt64 = 5_000
+    package static let checkMilliseconds: UInt64 = 100
+    package static let consentMilliseconds: UInt64 = 5_000
 
-    let dtls: DTLSEndpoint
-    var remote: ICECredentials
+    package let dtls: DTLSEndpoint
+    package var remote: ICECredentials
     /// The port the client sends from; a NAT that rebinds changes it.
-    var port: UInt16 = 40_000
-    var renewsConsent = true
-    var nominates = true
-    var outbox: [(port: UInt16, datagram: [UInt8])] = []
+    package var port: UInt16 = 40_000
+    package var renewsConsent = true
+    package var nominates = true
+    package var outbox: [(port: UInt16, datagram: [UInt8])] = []
 
-    private(set) var isValidated = false
-    private(set) var profile: SRTPProfile?
-    private(set) var receivedRTP: [[UInt8]] = []
-    private(set) var receivedRTCP: [[UInt8]] = []
-    private(set) var responses = 0
+    package private(set) var isValidated = false
+    package private(set) var profile: SRTPProfile?
+    package private(set) var receivedRTP: [[UInt8]] = []
+    package private(set) var receivedRTCP: [[UInt8]] = []
+    package private(set) var responses = 0
     private var transaction: UInt64 = 0
     private var nextCheck: Instant?
     private var srtpIn: SRTPReceiver?
@@ -35,7 +32,7 @@ final class TestClient {
     private var srtcpIn: SRTCPReceiver?
     private var srtcpOut: SRTCPSender?
 
-    init(
+    package init(
         identity: DTLSIdentity, role: DTLSEndpoint.Role, remoteFingerprint: CertificateFingerprint,
         profiles: [SRTPProfile] = SRTPProfile.preferred, remote: ICECredentials
     ) {
@@ -44,13 +41,13 @@ final class TestClient {
             identity: identity, role: role, remoteFingerprints: [remoteFingerprint], profiles: profiles)
     }
 
-    var isConnected: Bool { srtpOut != nil }
+    package var isConnected: Bool { srtpOut != nil }
 
-    func start(at now: Instant) { nextCheck = now }
+    package func start(at now: Instant) { nextCheck = now }
 
-    var nextDeadline: Instant? { [nextCheck, dtls.nextDeadline].compactMap { $0 }.min() }
+    package var nextDeadline: Instant? { [nextCheck, dtls.nextDeadline].compactMap { $0 }.min() }
 
-    func deadlineReached(at now: Instant) {
+    package func deadlineReached(at now: Instant) {
         if let due = nextCheck, due <= now {
             send(check(nominating: nominates))
             scheduleCheck(at: now)
@@ -66,7 +63,7 @@ final class TestClient {
         nextCheck = isValidated && !renewsConsent ? nil : now.advanced(byMilliseconds: wait)
     }
 
-    func received(_ datagram: [UInt8], at now: Instant) {
+    package func received(_ datagram: [UInt8], at now: Instant) {
         switch datagram.withBytes({ DatagramKind($0) }) {
         case .stun:
             responses += 1
@@ -109,13 +106,13 @@ final class TestClient {
         srtcpOut = try? SRTCPSender(keys)
     }
 
-    func drainDTLS() { dtls.drainDatagrams { self.send($0.array) } }
+    package func drainDTLS() { dtls.drainDatagrams { self.send($0.array) } }
 
-    func send(_ datagram: [UInt8]) { outbox.append((port, datagram)) }
+    package func send(_ datagram: [UInt8]) { outbox.append((port, datagram)) }
 
     // MARK: what it sends
 
-    func check(nominating: Bool, password: String? = nil) -> [UInt8] {
+    package func check(nominating: Bool, password: String? = nil) -> [UInt8] {
         transaction += 1
         var output: [UInt8] = []
         let writer = STUNWriter(
@@ -124,25 +121,25 @@ final class TestClient {
         writer.append(.iceControlling, integer: UInt64(1), into: &output)
         writer.append(.priority, integer: UInt32(0x6E00_01FF), into: &output)
         if nominating { writer.append(.useCandidate, [], into: &output) }
-        writer.appendIntegrity(key: Array((password ?? remote.password).utf8), .openSSL, into: &output)
+        writer.appendIntegrity(key: Array((password ?? remote.password).utf8), .test, into: &output)
         writer.appendFingerprint(into: &output)
         return output
     }
 
-    func protected(rtp packet: [UInt8]) -> [UInt8] {
+    package func protected(rtp packet: [UInt8]) -> [UInt8] {
         .written(capacity: packet.count + SRTPProfile.maximumTagLength) { output in
             packet.withBytes { output.append(contentsOf: $0) }
             _ = srtpOut?.protect(&output)
         }
     }
 
-    func protected(rtcp packet: [UInt8]) -> [UInt8] {
+    package func protected(rtcp packet: [UInt8]) -> [UInt8] {
         var packet = packet
         _ = srtcpOut?.protect(&packet)
         return packet
     }
 
-    static func packet(ssrc: UInt32 = 1_111, sequenceNumber: UInt16, payload: [UInt8] = [1, 2, 3, 4]) -> [UInt8] {
+    package static func packet(ssrc: UInt32 = 1_111, sequenceNumber: UInt16, payload: [UInt8] = [1, 2, 3, 4]) -> [UInt8] {
         .written(capacity: 12 + payload.count) { output in
             RTPHeader.append(
                 payloadType: 96, marker: false, sequenceNumber: sequenceNumber, timestamp: 3_000, ssrc: ssrc,
@@ -151,9 +148,15 @@ final class TestClient {
         }
     }
 
-    static let receiverReport: [UInt8] = {
+    package static let receiverReport: [UInt8] = {
         var report: [UInt8] = []
         RTCPWriter.appendReceiverReport(ssrc: 5, blocks: [], to: &report)
         return report
     }()
+}
+
+extension ICEAuthentication {
+    static let test = ICEAuthentication(
+        hmacSHA1: { key, message, code in key.withBytes { Digest.hmacSHA1(key: $0, message, into: &code) } },
+        hmacSHA256: { key, message, code in key.withBytes { Digest.hmacSHA256(key: $0, message, into: &code) } })
 }
