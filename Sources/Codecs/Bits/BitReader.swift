@@ -67,4 +67,14 @@ struct BitReader {
         let value = Int64(exponentialGolomb(bytes))
         return value & 1 == 1 ? (value + 1) / 2 : -(value / 2)
     }
+
+    /// Takes the cropping window of H.264 and H.265: left, right, top, bottom, in units of samples.
+    mutating func crop(_ size: inout VideoResolution, unitX: Int, unitY: Int, _ bytes: RawSpan) {
+        let left = exponentialGolomb(bytes)
+        let right = exponentialGolomb(bytes)
+        let top = exponentialGolomb(bytes)
+        let bottom = exponentialGolomb(bytes)
+        size.width -= (Int(left) + Int(right)) * unitX
+        size.height -= (Int(top) + Int(bottom)) * unitY
+    }
 }

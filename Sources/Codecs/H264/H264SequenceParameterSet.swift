@@ -101,12 +101,7 @@ public struct H264SequenceParameterSet: Hashable, Sendable {
         if reader.flag(nalUnit) {
             let unitX = isMonochrome || chromaFormat == 3 ? 1 : 2
             let unitY = (isMonochrome || chromaFormat != 1 ? 1 : 2) * fields
-            let left = reader.exponentialGolomb(nalUnit)
-            let right = reader.exponentialGolomb(nalUnit)
-            let top = reader.exponentialGolomb(nalUnit)
-            let bottom = reader.exponentialGolomb(nalUnit)
-            size.width -= (Int(left) + Int(right)) * unitX
-            size.height -= (Int(top) + Int(bottom)) * unitY
+            reader.crop(&size, unitX: unitX, unitY: unitY, nalUnit)
         }
         guard !reader.isExhausted, size.width > 0, size.height > 0 else { return nil }
         resolution = size

@@ -45,12 +45,7 @@ public struct H265SequenceParameterSet: Hashable, Sendable {
         if reader.flag(nalUnit) {
             let unitX = !hasSeparatePlanes && (chromaFormat == 1 || chromaFormat == 2) ? 2 : 1
             let unitY = !hasSeparatePlanes && chromaFormat == 1 ? 2 : 1
-            let left = reader.exponentialGolomb(nalUnit)
-            let right = reader.exponentialGolomb(nalUnit)
-            let top = reader.exponentialGolomb(nalUnit)
-            let bottom = reader.exponentialGolomb(nalUnit)
-            size.width -= (Int(left) + Int(right)) * unitX
-            size.height -= (Int(top) + Int(bottom)) * unitY
+            reader.crop(&size, unitX: unitX, unitY: unitY, nalUnit)
         }
         guard !reader.isExhausted, size.width > 0, size.height > 0 else { return nil }
         resolution = size

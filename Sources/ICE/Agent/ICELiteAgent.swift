@@ -79,6 +79,21 @@ public struct ICELiteAgent: ~Copyable {
     /// Whether DTLS and media from `tuple` may be processed (at most 8 comparisons).
     public func isValidated(_ tuple: TransportTuple) -> Bool { index(of: tuple) != nil }
 
+    /// Where a handshake message goes that answers none: to the selected tuple or, before there is one, to the one heard
+    /// last. Nil when nobody consents to being sent anything (RFC 7675).
+    public func handshakeTuple(at now: Instant) -> TransportTuple? {
+        if let selectedTuple { return selectedTuple }
+        var best: Int?
+        for index in paths.indices where hasConsent(index, at: now) {
+            if let current = best, paths[index].heardAt <= paths[current].heardAt { continue }
+            best = index
+        }
+        return best.map { paths[$0].tuple }
+    }
+
+    /// When an authenticated check or authenticated media last came on `tuple`; nil when it is not validated.
+    public func heard(on tuple: TransportTuple) -> Instant? { index(of: tuple).map { paths[$0].heardAt } }
+
     /// The tuples to map to this session, in no particular order. Allocates; not for the packet path.
     public var validatedTuples: [TransportTuple] { paths.map(\.tuple) }
 

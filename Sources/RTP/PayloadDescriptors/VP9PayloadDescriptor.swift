@@ -127,11 +127,7 @@ public struct VP9PayloadDescriptor: Hashable, Sendable {
     ) {
         guard payloadOffset >= 0, payloadOffset + size <= packet.byteCount else { return }
         if let offset = pictureIDOffset {
-            if hasLongPictureID {
-                packet.set(bigEndian: pictureID | 0x8000, at: payloadOffset + offset)
-            } else {
-                packet.set(bigEndian: UInt8(truncatingIfNeeded: pictureID & 0x7F), at: payloadOffset + offset)
-            }
+            packet.set(pictureID: pictureID, isLong: hasLongPictureID, at: payloadOffset + offset)
         }
         if let offset = temporalLevelZeroIndexOffset {
             packet.set(bigEndian: temporalLevelZeroIndex, at: payloadOffset + offset)

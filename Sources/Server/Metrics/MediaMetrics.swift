@@ -46,6 +46,7 @@ struct MediaMetrics: Sendable {
         }
         var families = MediaMTXMetrics.families(paths: paths, sessions: sessions)
         families += await demultiplexerFamilies()
+        families += await handshakeFamilies()
         families += await senderFamilies()
         families += totals.families(heldBack: heldBack)
         families.append(contentsOf: await serverFamilies(sessionCount: all.count))
@@ -69,6 +70,20 @@ struct MediaMetrics: Sendable {
                 ]),
             gauge("ice_tuples", "Address pairs mapped to sessions.", demultiplexer.tuples),
             gauge("ice_sessions", "Sessions that connectivity checks can reach.", demultiplexer.sessions),
+        ]
+    }
+
+    private func handshakeFamilies() async -> [MetricFamily] {
+        var queued: UInt64 = 0
+        var dropped: UInt64 = 0
+        for queue in service.media.handshakes {
+            let statistics = await queue.statistics
+            queued &+= statistics.queued
+            dropped &+= statistics.dropped
+        }
+        return [
+            counter("handshake_datagrams_queued_total", "DTLS datagrams that waited for their turn.", queued),
+            counter("handshake_datagrams_dropped_total", "DTLS datagrams dropped as too many waited.", dropped),
         ]
     }
 

@@ -1,3 +1,8 @@
+import HTTP
+import ICE
+import SDP
+import Secure
+
 /// The sample file and the reference, written from the declarations so that neither can be out of date.
 public enum SettingsDocuments {
     /// `config/martlet.yml`: every setting with its default. Reading it gives the defaults.
@@ -86,8 +91,39 @@ public enum SettingsDocuments {
             | `CERTS_DIR` | `webrtcServerCert` (`cert.pem` in it), `webrtcServerKey` (`key.pem` in it) |
             | `STORAGE_DIR` | read, but thumbnails are not available in this version |
 
+
             """
-        return text
+        return text + fixedLimits
+    }
+
+    /// Bounds no setting changes, each with the constant that holds it.
+    private static var fixedLimits: String {
+        let http = HTTPLimits()
+        let server = HTTPServerSettings()
+        let sdp = SDPLimits.standard
+        let limits: [(what: String, value: Int, name: String)] = [
+            ("bytes of a request target", http.targetBytes, "HTTPLimits.targetBytes"),
+            ("bytes of all header fields", http.headerBytes, "HTTPLimits.headerBytes"),
+            ("header fields", http.headerFields, "HTTPLimits.headerFields"),
+            ("bytes of a body", Router.defaultBodyLimit, "Router.defaultBodyLimit"),
+            ("milliseconds between two requests", Int(http.idleMilliseconds), "HTTPLimits.idleMilliseconds"),
+            (
+                "HTTP connections from one address", server.maximumConnectionsPerAddress,
+                "HTTPServerSettings.maximumConnectionsPerAddress"
+            ),
+            ("output bytes queued for a client", server.maximumQueuedBytes, "HTTPServerSettings.maximumQueuedBytes"),
+            ("lines of an offer", sdp.maximumLines, "SDPLimits.maximumLines"),
+            ("media sections of an offer", sdp.maximumMediaSections, "SDPLimits.maximumMediaSections"),
+            ("candidates of a PATCH", TrickleFragment.maximumCandidates, "TrickleFragment.maximumCandidates"),
+            ("bytes of a PATCH", TrickleFragment.maximumBytes, "TrickleFragment.maximumBytes"),
+            ("answers kept for Idempotency-Key", AnswerReplay.maximumAnswers, "AnswerReplay.maximumAnswers"),
+            ("addresses of a session", ICELimits.maximumTuples, "ICELimits.maximumTuples"),
+            ("SSRCs of a publisher", SRTPReceiver.maximumStreams, "SRTPReceiver.maximumStreams"),
+            ("listeners to the rooms", RoomsFeed.maximumSubscribers, "RoomsFeed.maximumSubscribers"),
+            ("bytes of a settings file", YAMLReader.maximumSize, "YAMLReader.maximumSize"),
+        ]
+        return "## Limits that are not settings\n\n| what | at most | in the sources |\n| --- | --- | --- |\n"
+            + limits.map { "| \($0.what) | \($0.value) | `\($0.name)` |\n" }.joined()
     }
 
     private static let tableHead =

@@ -299,7 +299,8 @@ final class WebRTCService: Sendable {
             handshakeSeconds: limits.connectSeconds)
         let transport = PeerTransport(
             peerID: peerID, localUfrag: draft.ufragKey, configuration: configuration, loop: entry.loop,
-            arena: entry.arena, demultiplexer: media.demultiplexer, startedAt: MonotonicClock.now)
+            arena: entry.arena, demultiplexer: media.demultiplexer, handshakes: media.handshakes(of: entry.loop),
+            startedAt: MonotonicClock.now)
         return (transport, PeerDescription(id: peerID, protocol: `protocol`, remote: request.remote))
     }
 }

@@ -29,15 +29,15 @@ package actor Demultiplexer: LoopActor {
         var sessions = 0
     }
 
-    /// A tuple of a session; it has proved itself when a check from it knew the password.
     private struct Mapping {
-        var tuple: TransportTuple
+        var transport: PeerTransport
+        /// Whether a check that knew the session's password came on the tuple.
         var isProven: Bool
     }
 
-    private var byTuple: [TransportTuple: PeerTransport] = [:]
+    private var byTuple: [TransportTuple: Mapping] = [:]
     private var byUfrag: [UfragKey: PeerTransport] = [:]
-    private var tuples: [PeerID: [Mapping]] = [:]
+    private var tuples: [PeerID: [TransportTuple]] = [:]
     private var mailboxes: [ObjectIdentifier: DatagramMailbox] = [:]
     private var limiter: IntegrityFailureLimiter
     private var statistics = Statistics()
@@ -90,11 +90,11 @@ package actor Demultiplexer: LoopActor {
         destination(of: datagram, on: tuple, at: now) != nil
     }
 
-    private func destination(of datagram: RawSpan, on tuple: TransportTuple, at now: Instant) -> PeerTransport? {
+    func destination(of datagram: RawSpan, on tuple: TransportTuple, at now: Instant) -> PeerTransport? {
         switch DatagramKind(datagram) {
         case .stun: return destination(ofCheck: datagram, on: tuple, at: now)
         case .dtls, .rtp, .rtcp:
-            guard let transport = byTuple[tuple] else {
+            guard let transport = byTuple[tuple]?.transport else {
                 statistics.unknownTuple &+= 1
                 return nil
             }
@@ -110,30 +110,26 @@ package actor Demultiplexer: LoopActor {
             statistics.unknownUfrag &+= 1
             return nil
         }
-        if let known = byTuple[tuple], known === transport { return transport }
+        let mapping = byTuple[tuple]
+        if let mapping, mapping.isProven, mapping.transport === transport { return transport }
         guard limiter.allows(tuple.remote, at: now) else {
             statistics.limitedChecks &+= 1
             return nil
         }
-        if byTuple[tuple] == nil { map(tuple, to: transport, isProven: false) }
+        if mapping == nil { map(tuple, to: transport, isProven: false) }
         return transport
     }
 
-    /// A tuple that has proved itself takes the place of one that has not; others have to do without when it is full.
     private func map(_ tuple: TransportTuple, to transport: PeerTransport, isProven: Bool) {
         var list = tuples[transport.peerID] ?? []
         if list.count >= Self.maximumTuplesPerTransport {
-            guard isProven, let index = list.firstIndex(where: { !$0.isProven }) else { return }
-            byTuple[list.remove(at: index).tuple] = nil
+            // Whoever knows a fragment can fill the list from forged addresses; those that prove nothing make room.
+            guard let victim = list.firstIndex(where: { byTuple[$0]?.isProven != true }) else { return }
+            byTuple[list.remove(at: victim)] = nil
         }
-        list.append(Mapping(tuple: tuple, isProven: isProven))
+        list.append(tuple)
         tuples[transport.peerID] = list
-        byTuple[tuple] = transport
-    }
-
-    private func unmap(_ tuple: TransportTuple, of transport: PeerTransport) {
-        byTuple[tuple] = nil
-        tuples[transport.peerID]?.removeAll { $0.tuple == tuple }
+        byTuple[tuple] = Mapping(transport: transport, isProven: isProven)
     }
 
     // MARK: sessions
@@ -144,28 +140,39 @@ package actor Demultiplexer: LoopActor {
         tuples[transport.peerID] = []
     }
 
-    /// A tuple proved itself to `transport`, whoever it was mapped to before.
+    /// A tuple proved itself to `transport`. Another session that proved itself on it before keeps it as long as it is
+    /// heard there, so that forged checks of a session of one's own take no tuple away from its user.
     nonisolated func add(_ tuple: TransportTuple, for transport: PeerTransport) {
         perform { $0.adopt(tuple, for: transport) }
     }
 
     private func adopt(_ tuple: TransportTuple, for transport: PeerTransport) {
         guard tuples[transport.peerID] != nil else { return }
-        if let previous = byTuple[tuple] { unmap(tuple, of: previous) }
+        if let current = byTuple[tuple] {
+            guard current.transport !== transport else {
+                byTuple[tuple]?.isProven = true
+                return
+            }
+            guard !current.isProven else { return current.transport.contest(tuple, by: transport) }
+            unmap(tuple, of: current.transport)
+        }
         map(tuple, to: transport, isProven: true)
     }
 
     nonisolated func remove(_ tuple: TransportTuple, of transport: PeerTransport) {
-        perform { demultiplexer in
-            guard demultiplexer.byTuple[tuple] === transport else { return }
-            demultiplexer.unmap(tuple, of: transport)
-        }
+        perform { $0.unmap(tuple, of: transport) }
+    }
+
+    private func unmap(_ tuple: TransportTuple, of transport: PeerTransport) {
+        guard byTuple[tuple]?.transport === transport else { return }
+        byTuple[tuple] = nil
+        tuples[transport.peerID]?.removeAll { $0 == tuple }
     }
 
     nonisolated func removeAll(of transport: PeerTransport) {
         perform { demultiplexer in
-            for mapping in demultiplexer.tuples.removeValue(forKey: transport.peerID) ?? []
-            where demultiplexer.byTuple[mapping.tuple] === transport { demultiplexer.byTuple[mapping.tuple] = nil }
+            for tuple in demultiplexer.tuples.removeValue(forKey: transport.peerID) ?? []
+            where demultiplexer.byTuple[tuple]?.transport === transport { demultiplexer.byTuple[tuple] = nil }
             if demultiplexer.byUfrag[transport.localUfrag] === transport {
                 demultiplexer.byUfrag[transport.localUfrag] = nil
             }

@@ -9,6 +9,7 @@ import Wire
 final class MediaPlane: Sendable {
     let loops: [EventLoop]
     let arenas: [SendArena]
+    let handshakes: [HandshakeQueue]
     let demultiplexer: Demultiplexer
     let sockets: [UDPSocket]
     let identity: DTLSIdentity
@@ -30,6 +31,7 @@ final class MediaPlane: Sendable {
         self.loops = loops
         self.sockets = sockets
         arenas = loops.map { SendArena(on: $0) }
+        handshakes = loops.map { HandshakeQueue(on: $0) }
         demultiplexer = Demultiplexer(on: loops[0], limiterSeed: SecureRandom.uint64())
         mailboxes = loops.dropFirst().map { DatagramMailbox(to: $0) }
         for arena in arenas { try await arena.open(sockets) }
@@ -82,6 +84,10 @@ final class MediaPlane: Sendable {
             }
             return traffic
         }
+    }
+
+    func handshakes(of loop: EventLoop) -> HandshakeQueue {
+        handshakes.first { $0.eventLoop === loop } ?? handshakes[0]
     }
 
     /// Stops receiving, sends what is queued and joins the threads.

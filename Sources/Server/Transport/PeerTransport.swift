@@ -32,6 +32,7 @@ actor PeerTransport: LoopActor, PacketSink {
     private let engine: TransportEngine
     private let arena: SendArena
     private let demultiplexer: Demultiplexer
+    private let handshakes: HandshakeQueue
     private var receiver: (any TransportOwner)?
     private var timer: (any LoopTimer)?
     private var statistics = Statistics()
@@ -40,13 +41,14 @@ actor PeerTransport: LoopActor, PacketSink {
 
     init(
         peerID: PeerID, localUfrag: UfragKey, configuration: TransportConfiguration, loop: EventLoop, arena: SendArena,
-        demultiplexer: Demultiplexer, startedAt now: Instant
+        demultiplexer: Demultiplexer, handshakes: HandshakeQueue, startedAt now: Instant
     ) {
         self.peerID = peerID
         self.localUfrag = localUfrag
         eventLoop = loop
         self.arena = arena
         self.demultiplexer = demultiplexer
+        self.handshakes = handshakes
         engine = TransportEngine(configuration, startedAt: now)
     }
 
@@ -68,6 +70,10 @@ actor PeerTransport: LoopActor, PacketSink {
         guard !isClosed else { return }
         statistics.packetsReceived &+= 1
         statistics.bytesReceived &+= UInt64(datagram.byteCount)
+        if engine.wouldContinueHandshake(datagram.bytes, on: tuple) {
+            let bytes = datagram.bytes
+            guard handshakes.onLoop({ $0.admits(bytes, for: self, on: tuple) }) else { return }
+        }
         switch engine.received(&datagram, on: tuple, at: now) {
         case .rtp(let byteCount):
             receiver?.transportReceived(rtp: datagram.bytes.extracting(first: byteCount), at: now)
@@ -78,6 +84,29 @@ actor PeerTransport: LoopActor, PacketSink {
         case .refusedCheck:
             demultiplexer.checkFailed(from: tuple.remote)
             settle()
+        }
+    }
+
+    /// Takes a handshake datagram whose turn has come.
+    nonisolated func receiveQueued(_ datagram: RawSpan, on tuple: TransportTuple) {
+        onLoop { $0.continueHandshake(datagram, on: tuple) }
+    }
+
+    private func continueHandshake(_ datagram: RawSpan, on tuple: TransportTuple) {
+        guard !isClosed else { return }
+        engine.receivedHandshake(datagram, on: tuple, at: eventLoop.now)
+        settle()
+    }
+
+    /// Another session proved that it is reached over `tuple`, which this one holds: it gets it when this one has not
+    /// been heard there for long, as when a client crashed and came back on the same port. Any thread.
+    nonisolated func contest(_ tuple: TransportTuple, by challenger: PeerTransport) {
+        eventLoop.execute {
+            self.onLoop { holder in
+                guard !holder.isClosed, holder.engine.releases(tuple, at: holder.eventLoop.now) else { return }
+                holder.settle()
+                holder.demultiplexer.add(tuple, for: challenger)
+            }
         }
     }
 

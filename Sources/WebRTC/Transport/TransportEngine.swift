@@ -39,6 +39,10 @@ public final class TransportEngine {
     /// Output is copied through one buffer; a DTLS flight of several records fits easily.
     static let outputCapacity = 64 * 1024
 
+    /// A tuple whose session was silent for longer than any client's interval of checks (RFC 7675: 6 s) is given to
+    /// another session that proves itself on it.
+    static let contestedTupleSeconds: Int64 = 7
+
     private var ice: ICELiteAgent
     private let dtls: DTLSEndpoint
     private var srtpIn: SRTPReceiver?
@@ -140,11 +144,12 @@ public final class TransportEngine {
         if case .rejected(.unauthenticated) = event { return .refusedCheck }
         guard case .answered(let added, let selectionChanged, let evicted) = event else { return .consumed }
         if let evicted { post(.tupleRemoved(evicted)) }
-        if added { post(.tupleAdded(tuple)) }
+        // Until media flows each check claims the tuple anew: another session may have held it the last time.
+        if added || !isConnected { post(.tupleAdded(tuple)) }
         if selectionChanged, let selected = ice.selectedTuple { post(.selected(selected)) }
         // As DTLS client the server speaks first, on the first tuple that proved itself (DTLS-23).
         startDTLS(at: now)
-        drainDTLS()
+        drainDTLS(to: ice.handshakeTuple(at: now))
         return .consumed
     }
 
@@ -152,6 +157,32 @@ public final class TransportEngine {
         guard !dtlsStarted else { return }
         dtlsStarted = true
         dtls.start(at: now)
+    }
+
+    /// Whether `datagram` would cost work of the handshake, which its owner may want to put off.
+    public func wouldContinueHandshake(_ datagram: RawSpan, on tuple: TransportTuple) -> Bool {
+        !isConnected && closed == nil && DatagramKind(datagram) == .dtls && ice.isValidated(tuple)
+    }
+
+    /// Takes a DTLS datagram that was put off.
+    public func receivedHandshake(_ datagram: RawSpan, on tuple: TransportTuple, at now: Instant) {
+        guard closed == nil else { return }
+        receivedDTLS(datagram, on: tuple, at: now)
+    }
+
+    /// Gives a tuple up to another session that proved itself on it, unless this one has been heard there lately.
+    ///
+    /// - Returns: whether the tuple is free.
+    public func releases(_ tuple: TransportTuple, at now: Instant) -> Bool {
+        guard closed == nil else { return true }
+        if let heardAt = ice.heard(on: tuple),
+            now.nanoseconds(since: heardAt) < Self.contestedTupleSeconds * 1_000_000_000
+        {
+            return false
+        }
+        if case .moved(let other) = ice.tupleClosed(tuple, at: now) { post(.selected(other)) }
+        post(.tupleRemoved(tuple))
+        return true
     }
 
     private func receivedDTLS(_ datagram: RawSpan, on tuple: TransportTuple, at now: Instant) {
@@ -234,11 +265,13 @@ public final class TransportEngine {
         outputTuples.append(tuple)
     }
 
-    /// Sends what DTLS has to say: on `tuple`, on the selected one, or on any validated one before the first selection.
-    /// Without consent it waits, because the address may be somebody else's by now (ICE-28).
-    private func drainDTLS(to tuple: TransportTuple? = nil) {
-        guard !hasLostConsent, let target = tuple ?? ice.selectedTuple ?? ice.validatedTuples.first else { return }
-        dtls.drainDatagrams { send($0, to: target) }
+    /// Sends the waiting flight to `tuple`; without one it is dropped, as DTLS repeats it, and so it is without consent,
+    /// because the address may be somebody else's by now (ICE-28).
+    private func drainDTLS(to tuple: TransportTuple?) {
+        let target = hasLostConsent ? nil : tuple
+        dtls.drainDatagrams { datagram in
+            if let target { send(datagram, to: target) }
+        }
     }
 
     private var hasLostConsent: Bool { wasSelected && ice.selectedTuple == nil }
@@ -257,7 +290,7 @@ public final class TransportEngine {
         guard closed == nil else { return }
         if let deadline = dtls.nextDeadline, deadline <= now {
             dtls.deadlineReached(at: now)
-            afterDTLS(replyTo: nil)
+            afterDTLS(replyTo: ice.handshakeTuple(at: now))
         }
         guard closed == nil else { return }
         switch ice.deadlineReached(at: now) {
@@ -273,7 +306,7 @@ public final class TransportEngine {
         guard closed == nil else { return }
         if dtlsStarted {
             dtls.close()
-            drainDTLS()
+            drainDTLS(to: ice.selectedTuple)
         }
         close(.closedLocally)
     }
