@@ -75,6 +75,7 @@ extension TrickleFragment {
                 throw scanner.malformed("the line holds a control character")
             }
             guard let type = scanner.takeLineType() else { continue }
+            isFragment = true
             if type == UInt8(ascii: "m") {
                 if !section.isEmpty { sections.append(section) }
                 guard sections.count < limits.maximumMediaSections else {

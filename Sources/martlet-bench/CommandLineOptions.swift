@@ -3,6 +3,7 @@ enum CommandLineOptions {
     struct Fanout {
         var viewers = [1, 10, 100]
         var seconds = 10
+        var packetsPerBurst = 1_000
         var isJSON = false
         var tracesAllocations = false
     }
@@ -42,6 +43,11 @@ enum CommandLineOptions {
                     throw BenchmarkFault("--seconds takes a number from 2 to 3600")
                 }
                 options.seconds = seconds
+            case "--burst":
+                guard let count = rest.popFirst().flatMap({ Int($0) }), (1...1_000).contains(count) else {
+                    throw BenchmarkFault("--burst takes a number from 1 to 1000")
+                }
+                options.packetsPerBurst = count
             default: throw BenchmarkFault("unknown option '\(word)'")
             }
         }
@@ -51,13 +57,15 @@ enum CommandLineOptions {
     static let usage = """
         What Martlet costs: processor time, heap allocations and system calls of its packet path.
 
-        usage: martlet-bench fanout [--viewers 1,10,100] [--seconds 10] [--json] [--trace-allocations]
+        usage: martlet-bench fanout [--viewers 1,10,100] [--seconds 10] [--burst N] [--json] [--trace-allocations]
                martlet-bench micro [--json] [WORD]
                martlet-bench --check-limits
 
           fanout              one publisher and so many viewers over loopback, the server in a process of its own:
                               processor time and allocations for each packet sent
           --seconds N         how long to measure each number of viewers
+          --burst N           the publisher paces its video: N packets every 5 ms, instead of whole frames; browsers send
+                              3 to 5
           --json              one JSON object a line instead of a table
           --trace-allocations tell on standard error where the server allocated while it was measured
           micro               the parts of the packet path, each by itself; only those with WORD in their name

@@ -28,7 +28,8 @@ struct Main {
         if !options.isJSON { Console.print(FanoutReport.head) }
         for count in options.viewers {
             let benchmark = FanoutBenchmark(
-                viewerCount: count, seconds: options.seconds, tracesAllocations: options.tracesAllocations)
+                viewerCount: count, seconds: options.seconds, packetsPerBurst: options.packetsPerBurst,
+                tracesAllocations: options.tracesAllocations)
             let result = try await benchmark.run()
             Console.print(options.isJSON ? FanoutReport.json(result) : FanoutReport.line(result))
             isSound = isSound && result.isSound

@@ -13,6 +13,16 @@ final class SendLane {
         /// The size of each datagram but the last.
         var segment: Int
         var count: Int
+
+        /// Takes one more datagram in; `false` when the kernel could not cut it off again.
+        mutating func extend(by size: Int, to remote: SocketAddress, from local: SocketAddress) -> Bool {
+            guard count < SendLane.segmentsPerMessage, size <= segment, length == segment * count,
+                length + size <= SendLane.bytesPerMessage, self.remote == remote, self.local == local
+            else { return false }
+            length += size
+            count += 1
+            return true
+        }
     }
 
     /// What the kernel cuts from one message at most.
@@ -70,15 +80,8 @@ final class SendLane {
 
     /// Joins a datagram to the last message if the kernel can cut it off again.
     private func extendLast(by size: Int, to remote: SocketAddress, from local: SocketAddress) -> Bool {
-        let last = messages.count - 1
-        guard last >= 0, socket.isSegmenting, messages[last].count < Self.segmentsPerMessage else { return false }
-        let isWhole = messages[last].length == messages[last].segment * messages[last].count
-        guard isWhole, size <= messages[last].segment, messages[last].length + size <= Self.bytesPerMessage,
-            messages[last].remote == remote, messages[last].local == local
-        else { return false }
-        messages[last].length += size
-        messages[last].count += 1
-        return true
+        guard !messages.isEmpty, socket.isSegmenting else { return false }
+        return messages[messages.count - 1].extend(by: size, to: remote, from: local)
     }
 
     /// Sends everything that was collected. What the kernel does not take is dropped and counted, never kept.

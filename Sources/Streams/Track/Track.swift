@@ -124,9 +124,7 @@ public actor Track: LoopActor {
         var wantsKeyframe = false
         var statistics = TrackStatistics()
         for downTrack in downTracks {
-            run.lendEach { entry, packet in
-                downTrack.forward(entry, packet, targetLayer: target, statistics: &statistics)
-            }
+            downTrack.forward(run, targetLayer: target, statistics: &statistics)
             if downTrack.needsKeyframe { wantsKeyframe = true }
             if downTrack.needsFirstReport { sendReport(of: downTrack) }
         }

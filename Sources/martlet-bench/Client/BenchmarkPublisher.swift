@@ -3,7 +3,9 @@ import RTP
 import Secure
 import Wire
 
-/// Publishes one room: 2.5 Mbit/s of video at 30 frames a second, each frame sent at once, and 50 audio packets a second.
+/// Publishes one room: 2.5 Mbit/s of video at 30 frames a second and 50 audio packets a second.
+///
+/// A frame is sent at once, or paced: some packets every five milliseconds, as browsers do.
 actor BenchmarkPublisher: LoopActor {
     nonisolated let eventLoop: EventLoop
     nonisolated var loop: any LoopExecutor { eventLoop }
@@ -32,7 +34,25 @@ actor BenchmarkPublisher: LoopActor {
     private var connected: CheckedContinuation<Void, Never>?
     private(set) var packetsSent: UInt64 = 0
 
-    init(on loop: EventLoop) { eventLoop = loop }
+    private let packetsPerBurst: Int
+    private var pacer: (any LoopTimer)?
+    /// The frame that is being sent, and how much of it was.
+    private var current = Frame()
+
+    private struct Frame {
+        var isKeyframe = false
+        var packetCount = 0
+        var nextPacket = 0
+    }
+
+    private static let pacingMilliseconds: UInt64 = 5
+
+    /// - Parameter packetsPerBurst: of video; a keyframe, which is longer than its interval at the usual pace, goes
+    ///   as fast as it must.
+    init(on loop: EventLoop, packetsPerBurst: Int) {
+        eventLoop = loop
+        self.packetsPerBurst = packetsPerBurst
+    }
 
     /// Returns when media flows.
     func publish(_ room: String, through signaling: SignalingClient) async throws {
@@ -54,12 +74,15 @@ actor BenchmarkPublisher: LoopActor {
 
     func stop() {
         for timer in timers { timer.cancel() }
+        pacer?.cancel()
+        pacer = nil
         timers = []
         transport?.close()
         transport = nil
     }
 
     private func start() {
+        pacer = eventLoop.makeTimer { self.sendBurst() }
         repeatedly(every: 1_000_000_000 / SyntheticMedia.framesPerSecond) { self.sendFrame() }
         repeatedly(every: 1_000_000_000 / SyntheticMedia.audioPacketsPerSecond) { self.sendAudio() }
         repeatedly(every: Self.reportMilliseconds * 1_000_000) { self.sendReports() }
@@ -84,22 +107,38 @@ actor BenchmarkPublisher: LoopActor {
     // MARK: media
 
     private func sendFrame() {
+        sendRest(atMost: .max)
         let isKeyframe = frame % SyntheticMedia.framesBetweenKeyframes == 0
         frame += 1
         video.timestamp &+= UInt32(90_000 / SyntheticMedia.framesPerSecond)
         if isKeyframe {
             send(&video, size: 32, marker: false) { SyntheticMedia.appendParameterSets(to: &$0) }
         }
-        let count = isKeyframe ? SyntheticMedia.packetsPerKeyframe : SyntheticMedia.packetsPerFrame
-        for index in 0...count {
-            let isLast = index == count
+        current = Frame(
+            isKeyframe: isKeyframe,
+            packetCount: isKeyframe ? SyntheticMedia.packetsPerKeyframe : SyntheticMedia.packetsPerFrame)
+        sendBurst()
+    }
+
+    private func sendBurst() {
+        sendRest(atMost: max(packetsPerBurst, current.packetCount / 6 + 1))
+        guard current.nextPacket < current.packetCount else { return }
+        pacer?.schedule(at: eventLoop.now.advanced(byMilliseconds: Self.pacingMilliseconds))
+    }
+
+    private func sendRest(atMost count: Int) {
+        let end = current.nextPacket + min(count, current.packetCount - current.nextPacket)
+        while current.nextPacket < end {
+            let index = current.nextPacket
+            let isLast = index == current.packetCount - 1
             let size = isLast ? SyntheticMedia.lastPayloadSize : SyntheticMedia.packetSize - Self.headerSize
-            let counter = video.counter
+            let (counter, isKeyframe) = (video.counter, current.isKeyframe)
             send(&video, size: size, marker: isLast) { output in
                 SyntheticMedia.appendFragment(
                     counter: counter, size: size, isKeyframe: isKeyframe, isFirst: index == 0, isLast: isLast,
                     to: &output)
             }
+            current.nextPacket += 1
         }
     }
 

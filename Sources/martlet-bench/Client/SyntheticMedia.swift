@@ -7,8 +7,8 @@ enum SyntheticMedia {
     static let packetSize = 1_200
     static let framesPerSecond: UInt64 = 30
     static let audioPacketsPerSecond: UInt64 = 50
-    static let packetsPerFrame = 9
-    static let packetsPerKeyframe = 45
+    static let packetsPerFrame = 10
+    static let packetsPerKeyframe = 46
     static let framesBetweenKeyframes = 60
     static let audioPayloadSize = 120
     /// The last packet of a frame is shorter.

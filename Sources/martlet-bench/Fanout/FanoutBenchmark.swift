@@ -10,6 +10,8 @@ struct FanoutBenchmark {
 
     var viewerCount: Int
     var seconds: Int
+    /// How many video packets the publisher sends at once.
+    var packetsPerBurst = 1_000
     var tracesAllocations = false
 
     struct Result: Sendable {
@@ -50,7 +52,7 @@ struct FanoutBenchmark {
             publisherLoop.stop()
         }
         let signaling = SignalingClient(on: viewerLoop, server: SocketAddress(ipv4: 0x7F00_0001, port: server.port))
-        let publisher = BenchmarkPublisher(on: publisherLoop)
+        let publisher = BenchmarkPublisher(on: publisherLoop, packetsPerBurst: packetsPerBurst)
         try await publisher.publish(Self.room, through: signaling)
         let identity = try ClientTransport.Identity()
         var viewers: [BenchmarkViewer] = []

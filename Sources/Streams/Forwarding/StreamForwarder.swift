@@ -1,0 +1,185 @@
+import Codecs
+import RTP
+import Wire
+
+/// What changes in a ``DownTrack`` with every packet, as one value.
+///
+/// A value of its own so that a whole run is forwarded under one access to it: the exclusivity of a class's properties
+/// is checked at run time, and a check for each of them and each packet costs as much as the forwarding.
+struct StreamForwarder {
+    private let sink: any PacketSink
+    private let packetClass: PacketClass
+    private let payloadType: UInt8
+    private let ssrc: UInt32
+    private let extensions: HeaderExtensionForwarding
+
+    private(set) var rewriter: StreamRewriter
+    private var pictures: PictureRewriter
+    /// The layer that is being forwarded; nil until a keyframe of the wanted one arrives.
+    private(set) var layer: Int?
+    /// The publisher's SSRC of that layer.
+    private var source: UInt32 = 0
+    private var wantsKeyframe = true
+    private(set) var sent = SenderStatistics()
+
+    private let repair: DownTrackFormat.Repair?
+    /// nil when the viewer cannot ask for packets again.
+    private var gate: RetransmissionGate?
+    /// The next sequence number of the stream for retransmissions.
+    private var nextRepair: UInt16 = 0
+
+    init(format: DownTrackFormat, sink: any PacketSink) {
+        self.sink = sink
+        payloadType = format.payloadType
+        ssrc = format.ssrc
+        let isVideo = format.track.kind == .video
+        packetClass = isVideo ? .video : .audio
+        rewriter = StreamRewriter(
+            firstSequenceNumber: format.firstSequenceNumber, firstTimestamp: format.firstTimestamp,
+            clockRate: format.track.codec.clockRate, framesEndWithMarker: isVideo)
+        pictures = PictureRewriter(codec: format.track.codec, firstPictureID: format.firstSequenceNumber)
+        extensions = HeaderExtensionForwarding(viewer: format.extensions, mid: format.mid)
+        repair = format.repair
+        if repair != nil { gate = RetransmissionGate() }
+        if case .ownStream(_, _, let first) = repair { nextRepair = first }
+    }
+
+    /// Whether the viewer waits for a random access point.
+    var needsKeyframe: Bool { packetClass == .video && wantsKeyframe }
+
+    mutating func sourceChanged() {
+        layer = nil
+        wantsKeyframe = true
+    }
+
+    mutating func forward(_ run: borrowing PacketRun, targetLayer: Int, statistics: inout TrackStatistics) {
+        run.lendEach { entry, packet in
+            forward(entry, packet, targetLayer: targetLayer, statistics: &statistics)
+        }
+    }
+
+    /// Forwards one packet, holds it back, or goes over to its layer when that is the wanted one and can start here.
+    private mutating func forward(
+        _ entry: RunEntry, _ packet: RawSpan, targetLayer: Int, statistics: inout TrackStatistics
+    ) {
+        // An encoder that restarts comes back under another SSRC, with numbers of its own (RTP-8).
+        if entry.layer == layer, entry.header.ssrc != source { layer = nil }
+        if layer != targetLayer, entry.layer == targetLayer, canStart(at: entry) { start(at: entry, packet) }
+        wantsKeyframe = layer != targetLayer
+        guard entry.layer == layer else {
+            statistics.packetsHeldBack &+= 1
+            return
+        }
+        guard !entry.header.payload.isEmpty else {
+            rewriter.drop(
+                sequenceNumber: entry.header.sequenceNumber, timestamp: entry.header.timestamp, captured: entry.captured
+            )
+            statistics.packetsHeldBack &+= 1
+            return
+        }
+        guard
+            let position = rewriter.rewrite(
+                sequenceNumber: entry.header.sequenceNumber, timestamp: entry.header.timestamp,
+                marker: entry.header.marker, captured: entry.captured)
+        else {
+            statistics.packetsHeldBack &+= 1
+            return
+        }
+        if send(entry, packet, position) {
+            sent.sent(payloadSize: entry.header.payload.count)
+            statistics.packetsSent &+= 1
+            statistics.bytesSent &+= UInt64(packet.byteCount)
+        } else {
+            statistics.packetsRefused &+= 1
+        }
+    }
+
+    private func canStart(at entry: RunEntry) -> Bool {
+        if entry.header.payload.isEmpty { return false }
+        return packetClass == .audio || entry.summary.isKeyframeStart
+    }
+
+    private mutating func start(at entry: RunEntry, _ packet: RawSpan) {
+        rewriter.switchSource(
+            to: StreamRewriter.SourceStart(
+                sequenceNumber: entry.header.sequenceNumber, timestamp: entry.header.timestamp,
+                captured: entry.captured))
+        pictures.switchSource(packet.extracting(entry.header.payload))
+        layer = entry.layer
+        source = entry.header.ssrc
+    }
+
+    private mutating func send(_ entry: RunEntry, _ packet: RawSpan, _ position: RewrittenPosition) -> Bool {
+        let extensionSize = extensions.maximumSize(entry.extensions)
+        let payload = packet.extracting(entry.header.payload)
+        let maximumSize =
+            RTPHeader.minimumSize + extensionSize + payload.byteCount
+        let patch = pictures.rewrite(payload)
+        if entry.position >= 0 {
+            // Kept even when the transport refuses it: then a later request is answered with the first sending.
+            gate?.sent(
+                PacketRecord(position: entry.position, timestamp: position.timestamp, picture: patch.numbers),
+                extendedSequenceNumber: position.extendedSequenceNumber, byteCount: packet.byteCount,
+                startsKeyframe: entry.summary.isKeyframeStart, at: entry.arrival)
+        }
+        let marker = entry.header.marker
+        let index = entry.extensions
+        // Flat values: a captured format would be counted up and down for every packet.
+        let (payloadType, ssrc, extensions) = (payloadType, ssrc, extensions)
+        return sink.enqueue(packetClass, maximumSize: maximumSize) { output in
+            RTPHeader.append(
+                payloadType: payloadType, marker: marker, sequenceNumber: position.sequenceNumber,
+                timestamp: position.timestamp, ssrc: ssrc, hasExtension: extensionSize > 0, to: &output)
+            if extensionSize > 0 { _ = extensions.append(index, from: packet, to: &output) }
+            patch.append(payload, to: &output)
+        }
+    }
+
+    // MARK: repair
+
+    var repairs: RepairStatistics { gate?.statistics ?? RepairStatistics() }
+
+    mutating func pictureLost() { gate?.pictureLost() }
+
+    mutating func couldNotSendAgain() { gate?.couldNotSend() }
+
+    mutating func requested(
+        _ sequenceNumber: UInt16, roundTripNanoseconds: UInt64, at now: Instant
+    ) -> RetransmissionGate.Answer? {
+        gate?.requested(sequenceNumber, roundTripNanoseconds: roundTripNanoseconds, at: now)
+    }
+
+    /// Builds a packet again as it was sent (RTP-46).
+    mutating func sendAgain(
+        _ answer: RetransmissionGate.Answer, _ packet: RawSpan, publisher map: HeaderExtensionMap, at now: Instant
+    ) {
+        guard let repair, let header = try? RTPHeader(parsing: packet) else { return couldNotSendAgain() }
+        let index = HeaderExtensionIndex(header, in: packet, map: map)
+        let extensionSize = extensions.maximumSize(index)
+        let payload = packet.extracting(header.payload)
+        let patch = pictures.patch(payload, with: answer.packet.picture)
+        let maximumSize =
+            RTPHeader.minimumSize + extensionSize + payload.byteCount + RetransmissionFormat.overhead
+        let original = UInt16(truncatingIfNeeded: answer.number)
+        let timestamp = answer.packet.timestamp
+        let (payloadType, ssrc, extensions, next) = (payloadType, ssrc, extensions, nextRepair)
+        let wasSent = sink.enqueue(.retransmission, maximumSize: maximumSize) { output in
+            switch repair {
+            case .sameStream:
+                RTPHeader.append(
+                    payloadType: payloadType, marker: header.marker, sequenceNumber: original, timestamp: timestamp,
+                    ssrc: ssrc, hasExtension: extensionSize > 0, to: &output)
+            case .ownStream(let payloadType, let ssrc, _):
+                RTPHeader.append(
+                    payloadType: payloadType, marker: header.marker, sequenceNumber: next, timestamp: timestamp,
+                    ssrc: ssrc, hasExtension: extensionSize > 0, to: &output)
+            }
+            if extensionSize > 0 { _ = extensions.append(index, from: packet, to: &output) }
+            if repair != .sameStream { output.append(bigEndian: original) }
+            patch.append(payload, to: &output)
+        }
+        guard wasSent else { return couldNotSendAgain() }
+        if repair == .sameStream { sent.sent(payloadSize: payload.byteCount) } else { nextRepair &+= 1 }
+        gate?.sentAgain(answer.number, byteCount: maximumSize, at: now)
+    }
+}
