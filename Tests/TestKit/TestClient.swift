@@ -139,7 +139,8 @@ package final class TestClient {
         return packet
     }
 
-    package static func packet(ssrc: UInt32 = 1_111, sequenceNumber: UInt16, payload: [UInt8] = [1, 2, 3, 4]) -> [UInt8] {
+    package static func packet(ssrc: UInt32 = 1_111, sequenceNumber: UInt16, payload: [UInt8] = [1, 2, 3, 4]) -> [UInt8]
+    {
         .written(capacity: 12 + payload.count) { output in
             RTPHeader.append(
                 payloadType: 96, marker: false, sequenceNumber: sequenceNumber, timestamp: 3_000, ssrc: ssrc,

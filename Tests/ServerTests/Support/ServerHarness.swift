@@ -1,0 +1,147 @@
+import HTTP
+import ICE
+import Loop
+import Secure
+import Streams
+import Synchronization
+import TestKit
+import Testing
+import Wire
+
+@testable import Server
+
+/// Signaling and media of a server without its HTTP sockets: requests go through the router, media through loopback.
+final class ServerHarness: Sendable {
+    let control: EventLoop
+    let media: MediaPlane
+    let directory: RoomDirectory
+    let service: WebRTCService
+    let feed: RoomsFeed
+    let router: Router
+    let hub = EventHub()
+    let records = InMemoryLog()
+
+    private init(loops: Int, _ settings: ServerSettings) async throws {
+        control = try EventLoop(name: "control")
+        try control.start()
+        let logger = Logger(Log(level: .debug, sinks: [records]))
+        media = try await MediaPlane(
+            loopCount: loops, listen: try #require(ListenAddress("127.0.0.1:0")), logger: logger)
+        directory = RoomDirectory(on: control, media: media) { _, _ in }
+        service = WebRTCService(
+            media: media, directory: directory, hub: hub, logger: logger,
+            candidates: CandidateSource(
+                sockets: media.sockets.map(\.localAddress), interfaces: [], settings: settings),
+            settings: { settings })
+        let list = RoomList(directory: directory, registry: service.registry)
+        feed = RoomsFeed(on: control, list: list)
+        let signaling = SignalingRoutes(
+            service: service, authorizer: TokenAuthorizer(settings: settings), settings: { settings },
+            limiter: SharedRateLimiter(
+                perSecond: settings.httpRequestsPerSecond, burst: settings.httpRequestBurst))
+        var router = Router()
+        signaling.add(to: &router)
+        SigmaRoutes(signaling: signaling, list: list, feed: feed).add(to: &router)
+        self.router = router
+    }
+
+    /// Runs `body` with a server whose settings are the defaults as `change` left them, without limits of requests.
+    static func with<R: Sendable>(
+        loops: Int = 1, _ change: (inout ServerSettings) -> Void = { _ in },
+        _ body: (ServerHarness) async throws -> R
+    ) async throws -> R {
+        var settings = ServerSettings()
+        settings.httpRequestsPerSecond = 0
+        change(&settings)
+        let harness = try await ServerHarness(loops: loops, settings)
+        do {
+            let result = try await body(harness)
+            await harness.stop()
+            return result
+        } catch {
+            await harness.stop()
+            throw error
+        }
+    }
+
+    private func stop() async {
+        await feed.stop()
+        await service.endAll(.stopping)
+        await directory.stop()
+        await media.stop()
+        control.stop()
+    }
+
+    var mediaAddress: SocketAddress { media.sockets[0].localAddress }
+
+    func respond(
+        _ method: HTTPMethod, _ target: String, headers: HTTPHeaders = [:], body: String = ""
+    ) async throws -> HTTPResponse {
+        await router.respond(
+            to: try makeRequest(method, target, headers: headers, body: Array(body.utf8)))
+    }
+
+    /// POSTs an offer the way WHIP and WHEP clients do.
+    func post(_ target: String, _ offer: String, token: String? = nil) async throws -> HTTPResponse {
+        var headers: HTTPHeaders = ["Content-Type": "application/sdp"]
+        if let token { headers["Authorization"] = "Bearer \(token)" }
+        return try await respond(.post, target, headers: headers, body: offer)
+    }
+
+    /// The `Location` of a session made by a POST that has to succeed.
+    func session(_ target: String, _ offer: String, token: String? = nil) async throws -> String {
+        let response = try await post(target, offer, token: token)
+        try #require(response.status == 201, "\(response.status) \(bodyText(response))")
+        return try #require(response.headers["Location"])
+    }
+}
+
+/// Looks again and again, letting others run in between, until `condition` holds; false when it takes too long.
+func eventually(seconds: UInt64 = 10, _ condition: () async -> Bool) async -> Bool {
+    let limit = MonotonicClock.now.advanced(bySeconds: seconds)
+    while MonotonicClock.now < limit {
+        if await condition() { return true }
+        await Task.yield()
+    }
+    return false
+}
+
+extension ServerSettings {
+    /// Settings of every path at once.
+    mutating func everyPath(_ change: (inout PathSettings) -> Void) {
+        var path = PathSettings()
+        change(&path)
+        paths = [PathEntry(name: "all_others", match: .allOthers, settings: path)]
+    }
+}
+
+/// Offers as clients make them, with parts to change.
+enum Offers {
+    static let identity = Result { () throws(SecureError) in try DTLSIdentity.generate() }
+
+    static func fingerprint() throws -> String {
+        let bytes = try identity.get().fingerprintSHA256
+        let digits = Array("0123456789ABCDEF")
+        return bytes.map { String([digits[Int($0 >> 4)], digits[Int($0 & 15)]]) }.joined(separator: ":")
+    }
+
+    static func make(
+        direction: String, setup: String = "actpass", audio: Bool = true, videoCodec: String = "VP8"
+    ) throws -> String {
+        let transport = [
+            "a=ice-ufrag:\(TestClient.credentials.ufrag)", "a=ice-pwd:\(TestClient.credentials.password)",
+            "a=fingerprint:sha-256 \(try fingerprint())", "a=setup:\(setup)", "a=\(direction)", "a=rtcp-mux",
+        ]
+        var lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=group:BUNDLE 0\(audio ? " 1" : "")"]
+        lines += ["m=video 9 UDP/TLS/RTP/SAVPF 96", "c=IN IP4 0.0.0.0", "a=mid:0"] + transport
+        lines += ["a=rtpmap:96 \(videoCodec)/90000", "a=rtcp-fb:96 nack pli"]
+        if audio {
+            lines += ["m=audio 9 UDP/TLS/RTP/SAVPF 111", "c=IN IP4 0.0.0.0", "a=mid:1"] + transport
+            lines += ["a=rtpmap:111 opus/48000/2"]
+        }
+        return lines.map { $0 + "\r\n" }.joined()
+    }
+
+    static func publisher() throws -> String { try make(direction: "sendonly") }
+    static func viewer() throws -> String { try make(direction: "recvonly") }
+}
