@@ -255,9 +255,12 @@ public actor MartletServer {
     }
 }
 
-/// The feed, which rooms tell of changes, exists only after the rooms' directory does.
+/// The feed, which rooms tell of changes, exists only after the rooms' directory does. It is not kept alive from here:
+/// it holds the directory.
 private final class FeedBox: Sendable {
-    private let box = Mutex<RoomsFeed?>(nil)
-    var feed: RoomsFeed? { box.withLock { $0 } }
-    func set(_ feed: RoomsFeed) { box.withLock { $0 = feed } }
+    private struct Reference { weak var feed: RoomsFeed? }
+
+    private let box = Mutex(Reference())
+    var feed: RoomsFeed? { box.withLock { $0.feed } }
+    func set(_ feed: RoomsFeed) { box.withLock { $0.feed = feed } }
 }

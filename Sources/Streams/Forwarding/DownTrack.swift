@@ -12,6 +12,7 @@ public final class DownTrack {
     private let sink: any PacketSink
     private var forwarder: StreamForwarder
     private var reported = false
+    private var packetsAtReport: UInt64 = 0
 
     public var sent: SenderStatistics { forwarder.sent }
     /// Whether the viewer waits for a random access point.
@@ -72,12 +73,14 @@ public final class DownTrack {
     // MARK: reports
 
     /// Sends a sender report with the CNAME, in the time base that audio and video of the publisher share (RTP-70).
+    /// Nothing when nothing was sent since the last one: a silent source is no sender (RFC 3550, section 6.4).
     func sendReport(mapping: TimestampMapping, wallClock: WallClock, at now: Instant, into scratch: inout [UInt8]) {
-        guard sent.packets > 0,
+        guard sent.packets > packetsAtReport,
             let made = sent.makeReport(
                 ssrc: format.ssrc, rewriter: forwarder.rewriter, mapping: mapping, wallClock: wallClock, at: now)
         else { return }
         reported = true
+        packetsAtReport = sent.packets
         scratch.removeAll(keepingCapacity: true)
         RTCPWriter.append(made, to: &scratch)
         RTCPWriter.appendSourceDescription(ssrc: format.ssrc, cname: format.canonicalName, to: &scratch)

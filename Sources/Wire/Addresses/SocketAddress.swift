@@ -29,6 +29,18 @@ public struct SocketAddress: Hashable, Sendable {
         }
     }
 
+    // Every datagram is looked up by its addresses: an IPv4 one is hashed as one word instead of four.
+    @inlinable
+    public func hash(into hasher: inout Hasher) {
+        if isIPv6 {
+            hasher.combine(high)
+            hasher.combine(low)
+            hasher.combine(UInt64(port))
+        } else {
+            hasher.combine(low << 16 | UInt64(port))
+        }
+    }
+
     @inlinable public var ipv4: UInt32 { UInt32(truncatingIfNeeded: low) }
 
     public var isLoopback: Bool { isIPv6 ? high == 0 && low == 1 : ipv4 >> 24 == 127 }
@@ -63,5 +75,11 @@ public struct TransportTuple: Hashable, Sendable {
         self.local = local
         self.remote = remote
         self.transport = transport
+    }
+
+    @inlinable
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(local)
+        hasher.combine(remote)
     }
 }

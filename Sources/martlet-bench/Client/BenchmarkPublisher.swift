@@ -3,7 +3,7 @@ import RTP
 import Secure
 import Wire
 
-/// Publishes one room: 2.5 Mbit/s of video at 30 frames a second and 50 audio packets a second.
+/// Publishes one room: 2.8 Mbit/s of video at 30 frames a second and 50 audio packets a second.
 ///
 /// A frame is sent at once, or paced: some packets every five milliseconds, as browsers do.
 actor BenchmarkPublisher: LoopActor {

@@ -34,6 +34,7 @@ actor LoopBenchmarks: LoopActor {
             timer.schedule(at: start.advanced(byNanoseconds: UInt64(index)))
             return index
         }
+        lookUp(&bench)
         let demultiplexer = Demultiplexer(on: eventLoop, limiterSeed: 1)
         let local = SocketAddress(ipv4: 0x7F00_0001, port: 8189)
         let now = eventLoop.now
@@ -51,4 +52,23 @@ actor LoopBenchmarks: LoopActor {
         }
         return bench.measurements
     }
+
+    /// The demultiplexer's table when it is full of sessions.
+    private func lookUp(_ bench: inout Bench) {
+        let local = SocketAddress(ipv4: 0xC000_0201, port: 8189)
+        func tuple(_ number: Int) -> TransportTuple {
+            TransportTuple(
+                local: local, remote: SocketAddress(ipv4: UInt32(truncatingIfNeeded: number), port: 40_000))
+        }
+        var table: [TransportTuple: Int] = [:]
+        for number in 0..<Self.tableSize { table[tuple(number)] = number }
+        bench.measure("tuple table of 1000: look up a known tuple") { index in
+            table[tuple(index % Self.tableSize)] ?? 0
+        }
+        bench.measure("tuple table of 1000: look up an unknown tuple") { index in
+            table[tuple(index + Self.tableSize)] ?? 0
+        }
+    }
+
+    private static let tableSize = 1_000
 }

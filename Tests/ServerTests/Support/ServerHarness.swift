@@ -31,28 +31,23 @@ final class ServerHarness: Sendable {
         service = WebRTCService(
             media: media, directory: directory, hub: hub, logger: logger,
             candidates: CandidateSource(
-                sockets: media.sockets.map(\.localAddress), interfaces: [], settings: settings),
-            settings: { settings })
-        let list = RoomList(directory: directory, registry: service.registry)
+                sockets: media.sockets.map(\.localAddress), interfaces: [], settings: settings, hosts: [:]),
+            hostNames: HostNames(settings.webrtcAdditionalHosts, logger: logger), settings: { settings })
+        let list = RoomList(directory: directory, registry: service.registry, settings: { settings })
         feed = RoomsFeed(on: control, list: list)
         let signaling = SignalingRoutes(
             service: service, authorizer: TokenAuthorizer(settings: settings), settings: { settings },
-            limiter: SharedRateLimiter(
-                perSecond: settings.httpRequestsPerSecond, burst: settings.httpRequestBurst))
+            limits: RequestLimits(settings))
         var router = Router()
         signaling.add(to: &router)
         SigmaRoutes(signaling: signaling, list: list, feed: feed).add(to: &router)
         self.router = router
     }
 
-    /// Runs `body` with a server whose settings are the defaults as `change` left them, without limits of requests.
+    /// Runs `body` with a server.
     static func with<R: Sendable>(
-        loops: Int = 1, _ change: (inout ServerSettings) -> Void = { _ in },
-        _ body: (ServerHarness) async throws -> R
+        loops: Int = 1, _ settings: ServerSettings = .made { _ in }, _ body: (ServerHarness) async throws -> R
     ) async throws -> R {
-        var settings = ServerSettings()
-        settings.httpRequestsPerSecond = 0
-        change(&settings)
         let harness = try await ServerHarness(loops: loops, settings)
         do {
             let result = try await body(harness)
@@ -107,6 +102,14 @@ func eventually(seconds: UInt64 = 10, _ condition: () async -> Bool) async -> Bo
 }
 
 extension ServerSettings {
+    /// The defaults as `change` leaves them, without limits of requests.
+    static func made(_ change: (inout ServerSettings) -> Void) -> ServerSettings {
+        var settings = ServerSettings()
+        settings.httpRequestsPerSecond = 0
+        change(&settings)
+        return settings
+    }
+
     /// Settings of every path at once.
     mutating func everyPath(_ change: (inout PathSettings) -> Void) {
         var path = PathSettings()

@@ -16,7 +16,7 @@ import Wire
             configuration: TransportConfiguration(
                 localCredentials: draft.credentials, remoteCredentials: TestClient.credentials,
                 remoteFingerprints: [], role: .server, identity: media.identity),
-            loop: loop, arena: media.arena(of: loop), demultiplexer: media.demultiplexer,
+            loop: loop, arena: media.arena(of: loop), demultiplexer: media.demultiplexer, handshakes: media.handshakes(of: loop),
             startedAt: MonotonicClock.now)
     }
 

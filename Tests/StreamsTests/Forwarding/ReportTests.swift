@@ -109,6 +109,21 @@ import Wire
         return ntp + Int64(Int32(bitPattern: timestamp &- report.timestamp)) * 1_000 / rate
     }
 
+    @Test func aSilentSourceIsNotReported() throws {
+        let harness = RoomHarness()
+        try harness.publish(FakePublisher(1))
+        let sink = try harness.join(FakeViewer(2))
+        var source = VideoSource(ssrc: 7)
+        harness.deliver(source.frame(key: true))
+        harness.advance(1_100)
+        sink.forget()
+        harness.advance(20_000)
+        #expect(sink.control.isEmpty)
+        harness.deliver(source.frame(elapsedMilliseconds: 21_100))
+        harness.advance(1_100)
+        #expect(sink.reports().count == 1)
+    }
+
     @Test func leavingSaysGoodbyeOnceAndComingBackReportsAtOnce() throws {
         let harness = RoomHarness()
         let publisher = FakePublisher(1)
