@@ -86,6 +86,21 @@ public struct ReceiveStatistics: Sendable {
         return .accepted(isLate: true)
     }
 
+    /// A packet of the source came by way of a retransmission on another SSRC. It does not count as received: what
+    /// the network lost stays lost in reports.
+    ///
+    /// - Returns: whether it is new.
+    public mutating func restored(sequenceNumber: UInt16) -> Bool {
+        guard hasStarted else { return false }
+        let difference = Int16(bitPattern: sequenceNumber &- UInt16(truncatingIfNeeded: window.highest))
+        let number = window.highest + Int64(difference)
+        if number > window.highest {
+            guard number - window.highest <= Self.maximumDropout else { return false }
+            window.advance(to: number)
+        }
+        return window.covers(number) && window.markSeen(number)
+    }
+
     /// A sender report of the source came.
     public mutating func senderReportReceived(ntp: UInt64, at arrival: Instant) {
         lastSenderReport = UInt32(truncatingIfNeeded: ntp >> 16)

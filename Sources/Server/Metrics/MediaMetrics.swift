@@ -22,7 +22,10 @@ struct MediaMetrics: Sendable {
         for session in all {
             let transport = await session.peer.transport.snapshot
             totals.add(transport)
-            if case .publisher(let publisher) = session.peer { totals.add(await publisher.drops) }
+            if case .publisher(let publisher) = session.peer {
+                totals.add(await publisher.drops)
+                totals.add(await publisher.repairs)
+            }
             sessions.append(
                 SessionSnapshot(
                     id: String(session.description.id.value), path: session.roomName,
@@ -35,6 +38,7 @@ struct MediaMetrics: Sendable {
         for entry in await service.directory.all {
             let room = await entry.room.snapshot
             heldBack &+= room.packetsHeldBack
+            totals.viewerRepairs += room.repairs
             paths.append(
                 PathSnapshot(
                     name: room.name, isReady: room.publisher != nil, readers: room.viewers.count,
@@ -123,6 +127,8 @@ struct MediaMetrics: Sendable {
     private struct Totals {
         var transport = TransportDropCounters()
         var ingest = IngestDropCounters()
+        var publisherRepairs = IngestRepairStatistics()
+        var viewerRepairs = RepairStatistics()
         var unsendable: UInt64 = 0
         var overflowed: UInt64 = 0
 
@@ -145,8 +151,35 @@ struct MediaMetrics: Sendable {
             ingest.probes &+= drops.probes
         }
 
+        mutating func add(_ repairs: IngestRepairStatistics) {
+            publisherRepairs.requested &+= repairs.requested
+            publisherRepairs.repaired &+= repairs.repaired
+            publisherRepairs.abandoned &+= repairs.abandoned
+            publisherRepairs.retransmissions &+= repairs.retransmissions
+        }
+
         func families(heldBack: UInt64) -> [MetricFamily] {
             [
+                MetricFamily(
+                    name: MediaMetrics.prefix + "publisher_repairs",
+                    help: "Packets that the publishers of this moment were asked to send again, by what became of it.",
+                    kind: .gauge,
+                    samples: [
+                        outcome("requested", publisherRepairs.requested),
+                        outcome("repaired", publisherRepairs.repaired),
+                        outcome("abandoned", publisherRepairs.abandoned),
+                        outcome("retransmissions", publisherRepairs.retransmissions),
+                    ]),
+                MetricFamily(
+                    name: MediaMetrics.prefix + "viewer_repairs",
+                    help: "Packets that viewers of the rooms of this moment asked for again, by what became of it.",
+                    kind: .gauge,
+                    samples: [
+                        outcome("requested", viewerRepairs.requested), outcome("answered", viewerRepairs.answered),
+                        outcome("suppressed", viewerRepairs.suppressed),
+                        outcome("over_budget", viewerRepairs.overBudget),
+                        outcome("unanswerable", viewerRepairs.unanswerable),
+                    ]),
                 MetricFamily(
                     name: MediaMetrics.prefix + "session_packets_dropped",
                     help: "Packets that the sessions of this moment dropped, by cause.", kind: .gauge,
@@ -162,7 +195,7 @@ struct MediaMetrics: Sendable {
                         reason("duplicate", ingest.duplicates), reason("probe", ingest.probes),
                         reason("held_back", heldBack), reason("unsendable", unsendable),
                         reason("send_queue_full", overflowed),
-                    ])
+                    ]),
             ]
         }
     }
@@ -176,6 +209,10 @@ struct MediaMetrics: Sendable {
     private func gauge(_ name: String, _ help: String, _ value: Int) -> MetricFamily {
         MetricFamily(name: Self.prefix + name, help: help, kind: .gauge, samples: [MetricSample(Double(value))])
     }
+}
+
+private func outcome(_ name: String, _ value: UInt64) -> MetricSample {
+    MetricSample(Double(value), labels: [MetricLabel("outcome", name)])
 }
 
 private func reason(_ name: String, _ value: UInt64) -> MetricSample {

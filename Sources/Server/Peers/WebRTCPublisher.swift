@@ -50,12 +50,19 @@ actor WebRTCPublisher: LoopActor, TransportOwner, PublisherHandle {
     private func received(_ packet: RawSpan, at now: Instant) {
         let deadline = ingest.nextDeadline
         guard let ingested = ingest.received(packet, at: now), let publication else { return settle(unless: deadline) }
-        let startsKeyframe = room.track(ingested.kind).onLoop {
-            $0.receive(
-                packet, header: ingested.header, layer: ingested.layer, generation: publication.generation, at: now)
-        }
+        let generation = publication.generation
+        let startsKeyframe =
+            ingested.isRestored
+            ? ingest.withRestoredPacket { deliver($0, ingested, generation: generation, at: now) }
+            : deliver(packet, ingested, generation: generation, at: now)
         if startsKeyframe { ingest.keyframeReceived(ingested.kind, layer: ingested.layer) }
         settle(unless: deadline)
+    }
+
+    private func deliver(_ packet: RawSpan, _ ingested: IngestedPacket, generation: UInt32, at now: Instant) -> Bool {
+        room.track(ingested.kind).onLoop {
+            $0.receive(packet, header: ingested.header, layer: ingested.layer, generation: generation, at: now)
+        }
     }
 
     nonisolated func transportReceived(rtcp compound: RawSpan, at now: Instant) {
@@ -131,6 +138,7 @@ actor WebRTCPublisher: LoopActor, TransportOwner, PublisherHandle {
 
     /// What arrived and what was dropped, copied out.
     var drops: IngestDropCounters { ingest.drops }
+    var repairs: IngestRepairStatistics { ingest.repairs }
     var keyframeRequestsSent: UInt64 { ingest.keyframeRequestsSent }
     var received: [(kind: MediaKind, layer: Int, statistics: ReceiveStatistics)] { ingest.received }
 }

@@ -28,6 +28,7 @@ actor WebRTCViewer: LoopActor, TransportOwner, ViewerHandle {
     private var receptions: [Reception]
     private let onConnected: @Sendable () -> Void
     private let onEnd: @Sendable (PeerEnd) -> Void
+    private var control: [UInt8] = []
     private var hasJoined = false
     private var end: PeerEnd?
 
@@ -98,6 +99,13 @@ actor WebRTCViewer: LoopActor, TransportOwner, ViewerHandle {
             }
         case .pictureLossIndication(_, let media):
             if receptions.contains(where: { $0.ssrc == media && $0.kind == .video }) { requestKeyframe() }
+        case .negativeAcknowledgement(_, let media, let lost):
+            guard let reception = receptions.first(where: { $0.ssrc == media }) else { return }
+            room.track(reception.kind).onLoop {
+                $0.sendAgain(
+                    lost, in: compound, to: peerID, roundTripNanoseconds: reception.roundTripNanoseconds ?? 0, at: now)
+            }
+        case .extendedReport(let sender, let blocks): answer(blocks, of: sender, in: compound)
         case .fullIntraRequest(_, let entries):
             for index in 0..<entries.count {
                 guard let entry = entries.entry(at: index, in: compound),
@@ -110,9 +118,24 @@ actor WebRTCViewer: LoopActor, TransportOwner, ViewerHandle {
         }
     }
 
+    /// Answers a viewer's receiver reference time, so that it knows its round trip (RTP-75): how long it waits for
+    /// packets to be sent again follows from that. One answer to a compound packet.
+    private func answer(_ blocks: ExtendedReportList, of sender: UInt32, in compound: RawSpan) {
+        guard let format = formats.last else { return }
+        var latest: UInt64?
+        blocks.forEach(in: compound) { if case .receiverReferenceTime(let ntp) = $0 { latest = ntp } }
+        guard let latest else { return }
+        control.removeAll(keepingCapacity: true)
+        RTCPWriter.appendReceiverReport(ssrc: format.ssrc, blocks: [], to: &control)
+        RTCPWriter.appendDelaySinceLastReceiverReport(
+            sender: format.ssrc, ssrc: sender, lastReceiverReport: UInt32(truncatingIfNeeded: latest >> 16), delay: 0,
+            to: &control)
+        _ = control.withBytes { transport.enqueueControl($0) }
+    }
+
     private func requestKeyframe() {
         keyframeRequests &+= 1
-        room.track(.video).onLoop { $0.requestKeyframe() }
+        room.track(.video).onLoop { $0.pictureLost(by: peerID) }
     }
 
     private func note(_ block: ReportBlock, at now: Instant) {

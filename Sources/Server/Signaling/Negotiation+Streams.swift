@@ -45,6 +45,14 @@ extension DownTrackFormat {
             extensions: HeaderExtensionMap(section.extensions), mid: Array(section.mid.utf8),
             firstSequenceNumber: UInt16(truncatingIfNeeded: SecureRandom.uint32()),
             firstTimestamp: SecureRandom.uint32(), canonicalName: draft.canonicalName)
+        guard section.feedback.contains(.nack) else { return }
+        if let repair = codec.retransmissionPayloadType, let ssrc = section.localRetransmissionSSRC {
+            self.repair = .ownStream(
+                payloadType: repair, ssrc: ssrc,
+                firstSequenceNumber: UInt16(truncatingIfNeeded: SecureRandom.uint32()) & 0x7FFF)
+        } else {
+            repair = .sameStream
+        }
     }
 }
 

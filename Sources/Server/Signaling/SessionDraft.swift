@@ -14,6 +14,7 @@ struct SessionDraft: Sendable {
     let controlSSRC = SessionDraft.ssrc()
     let audioSSRC: UInt32?
     let videoSSRC: UInt32?
+    let videoRetransmissionSSRC: UInt32?
 
     /// - Parameter publishing: publishers are sent no media, so they need no sources.
     init?(publishing: Bool) {
@@ -24,6 +25,7 @@ struct SessionDraft: Sendable {
         ufragKey = key
         audioSSRC = publishing ? nil : Self.ssrc()
         videoSSRC = publishing ? nil : Self.ssrc()
+        videoRetransmissionSSRC = publishing ? nil : Self.ssrc()
     }
 
     /// SSRC 0 stands for probes in WebRTC, so no stream gets it.

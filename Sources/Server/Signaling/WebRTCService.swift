@@ -258,6 +258,7 @@ final class WebRTCService: Sendable {
         parameters.preferredDTLSRole = settings().webrtcDTLSRole == .active ? .client : .server
         parameters.audioSSRC = draft.audioSSRC
         parameters.videoSSRC = draft.videoSSRC
+        parameters.videoRetransmissionSSRC = draft.videoRetransmissionSSRC
         parameters.cname = draft.canonicalName
         do throws(NegotiationError) {
             let negotiated = try offer.negotiate(role, with: parameters)

@@ -40,6 +40,36 @@ public final class DownTrack {
         forwarder.forward(run, targetLayer: targetLayer, statistics: &statistics)
     }
 
+    // MARK: repair
+
+    /// What the viewer asked for again and what became of it.
+    var repairs: RepairStatistics { forwarder.repairs }
+
+    /// The viewer cannot go on without a keyframe.
+    func pictureLost() { forwarder.pictureLost() }
+
+    /// The packet to send again for a viewer that misses `sequenceNumber`; nil when there is none or it had it often
+    /// enough.
+    func requested(
+        _ sequenceNumber: UInt16, roundTripNanoseconds: UInt64, at now: Instant
+    ) -> RetransmissionGate.Answer? {
+        forwarder.requested(sequenceNumber, roundTripNanoseconds: roundTripNanoseconds, at: now)
+    }
+
+    /// Sends what ``requested(_:roundTripNanoseconds:at:)`` found, in the way the viewer negotiated.
+    ///
+    /// - Parameters:
+    ///   - packet: as it came from the publisher.
+    ///   - map: the publisher's extension ids.
+    func sendAgain(
+        _ answer: RetransmissionGate.Answer, _ packet: RawSpan, publisher map: HeaderExtensionMap, at now: Instant
+    ) {
+        forwarder.sendAgain(answer, packet, publisher: map, at: now)
+    }
+
+    /// What ``requested(_:roundTripNanoseconds:at:)`` found is no longer in the track's history.
+    func couldNotSendAgain() { forwarder.couldNotSendAgain() }
+
     // MARK: reports
 
     /// Sends a sender report with the CNAME, in the time base that audio and video of the publisher share (RTP-70).

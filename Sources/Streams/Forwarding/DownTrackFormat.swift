@@ -14,6 +14,16 @@ public struct DownTrackFormat: Sendable {
     public var firstTimestamp: UInt32
     /// The canonical name in sender reports; the same for a viewer's audio and video.
     public var canonicalName: String
+    /// How the viewer gets packets again that it lost; nil when it cannot ask for them.
+    public var repair: Repair?
+
+    /// How lost packets are sent again.
+    public enum Repair: Hashable, Sendable {
+        /// Byte for byte, with the sequence number they had.
+        case sameStream
+        /// Inside packets of a stream for retransmissions (RFC 4588), which has sequence numbers of its own.
+        case ownStream(payloadType: UInt8, ssrc: UInt32, firstSequenceNumber: UInt16)
+    }
 
     public init(
         track: TrackFormat, payloadType: UInt8, ssrc: UInt32, extensions: HeaderExtensionMap, mid: [UInt8],

@@ -17,6 +17,20 @@ struct PictureRewriter {
         case vp8(VP8PayloadDescriptor, VP8Picture)
         case vp9(VP9PayloadDescriptor, VP9Picture)
 
+        /// The numbers written, to be kept for sending the packet again.
+        var numbers: SentPictureNumbers {
+            switch self {
+            case .none: SentPictureNumbers()
+            case .vp8(_, let picture):
+                SentPictureNumbers(
+                    pictureID: picture.pictureID ?? 0, temporalLevelZeroIndex: picture.temporalLayerZeroIndex ?? 0,
+                    keyIndex: picture.keyIndex ?? 0)
+            case .vp9(_, let picture):
+                SentPictureNumbers(
+                    pictureID: picture.pictureID ?? 0, temporalLevelZeroIndex: picture.temporalLayerZeroIndex ?? 0)
+            }
+        }
+
         /// Appends `payload` with the new numbers in it.
         func append(_ payload: RawSpan, to output: inout OutputRawSpan) {
             let offset = output.byteCount
@@ -36,6 +50,26 @@ struct PictureRewriter {
     }
 
     private var state: State
+
+    /// What gives `payload` the numbers again that it was sent with.
+    func patch(_ payload: RawSpan, with numbers: SentPictureNumbers) -> Patch {
+        switch state {
+        case .none: return .none
+        case .vp8:
+            guard let descriptor = try? VP8PayloadDescriptor(parsing: payload) else { return .none }
+            var picture = VP8Picture(descriptor)
+            picture.pictureID = numbers.pictureID
+            picture.temporalLayerZeroIndex = numbers.temporalLevelZeroIndex
+            picture.keyIndex = numbers.keyIndex
+            return .vp8(descriptor, picture)
+        case .vp9:
+            guard let descriptor = try? VP9PayloadDescriptor(parsing: payload) else { return .none }
+            var picture = VP9Picture(descriptor)
+            picture.pictureID = numbers.pictureID
+            picture.temporalLayerZeroIndex = numbers.temporalLevelZeroIndex
+            return .vp9(descriptor, picture)
+        }
+    }
 
     /// - Parameter firstPictureID: random; the first picture sent gets it.
     init(codec: Codec, firstPictureID: UInt16) {

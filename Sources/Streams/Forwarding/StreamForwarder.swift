@@ -22,6 +22,12 @@ struct StreamForwarder {
     private var wantsKeyframe = true
     private(set) var sent = SenderStatistics()
 
+    private let repair: DownTrackFormat.Repair?
+    /// nil when the viewer cannot ask for packets again.
+    private var gate: RetransmissionGate?
+    /// The next sequence number of the stream for retransmissions.
+    private var nextRepair: UInt16 = 0
+
     init(format: DownTrackFormat, sink: any PacketSink) {
         self.sink = sink
         payloadType = format.payloadType
@@ -33,6 +39,9 @@ struct StreamForwarder {
             clockRate: format.track.codec.clockRate, framesEndWithMarker: isVideo)
         pictures = PictureRewriter(codec: format.track.codec, firstPictureID: format.firstSequenceNumber)
         extensions = HeaderExtensionForwarding(viewer: format.extensions, mid: format.mid)
+        repair = format.repair
+        if repair != nil { gate = RetransmissionGate() }
+        if case .ownStream(_, _, let first) = repair { nextRepair = first }
     }
 
     /// Whether the viewer waits for a random access point.
@@ -106,6 +115,13 @@ struct StreamForwarder {
         let maximumSize =
             RTPHeader.minimumSize + extensionSize + payload.byteCount
         let patch = pictures.rewrite(payload)
+        if entry.position >= 0 {
+            // Kept even when the transport refuses it: then a later request is answered with the first sending.
+            gate?.sent(
+                PacketRecord(position: entry.position, timestamp: position.timestamp, picture: patch.numbers),
+                extendedSequenceNumber: position.extendedSequenceNumber, byteCount: packet.byteCount,
+                startsKeyframe: entry.summary.isKeyframeStart, at: entry.arrival)
+        }
         let marker = entry.header.marker
         let index = entry.extensions
         // Flat values: a captured format would be counted up and down for every packet.
@@ -117,5 +133,53 @@ struct StreamForwarder {
             if extensionSize > 0 { _ = extensions.append(index, from: packet, to: &output) }
             patch.append(payload, to: &output)
         }
+    }
+
+    // MARK: repair
+
+    var repairs: RepairStatistics { gate?.statistics ?? RepairStatistics() }
+
+    mutating func pictureLost() { gate?.pictureLost() }
+
+    mutating func couldNotSendAgain() { gate?.couldNotSend() }
+
+    mutating func requested(
+        _ sequenceNumber: UInt16, roundTripNanoseconds: UInt64, at now: Instant
+    ) -> RetransmissionGate.Answer? {
+        gate?.requested(sequenceNumber, roundTripNanoseconds: roundTripNanoseconds, at: now)
+    }
+
+    /// Builds a packet again as it was sent (RTP-46).
+    mutating func sendAgain(
+        _ answer: RetransmissionGate.Answer, _ packet: RawSpan, publisher map: HeaderExtensionMap, at now: Instant
+    ) {
+        guard let repair, let header = try? RTPHeader(parsing: packet) else { return couldNotSendAgain() }
+        let index = HeaderExtensionIndex(header, in: packet, map: map)
+        let extensionSize = extensions.maximumSize(index)
+        let payload = packet.extracting(header.payload)
+        let patch = pictures.patch(payload, with: answer.packet.picture)
+        let maximumSize =
+            RTPHeader.minimumSize + extensionSize + payload.byteCount + RetransmissionFormat.overhead
+        let original = UInt16(truncatingIfNeeded: answer.number)
+        let timestamp = answer.packet.timestamp
+        let (payloadType, ssrc, extensions, next) = (payloadType, ssrc, extensions, nextRepair)
+        let wasSent = sink.enqueue(.retransmission, maximumSize: maximumSize) { output in
+            switch repair {
+            case .sameStream:
+                RTPHeader.append(
+                    payloadType: payloadType, marker: header.marker, sequenceNumber: original, timestamp: timestamp,
+                    ssrc: ssrc, hasExtension: extensionSize > 0, to: &output)
+            case .ownStream(let payloadType, let ssrc, _):
+                RTPHeader.append(
+                    payloadType: payloadType, marker: header.marker, sequenceNumber: next, timestamp: timestamp,
+                    ssrc: ssrc, hasExtension: extensionSize > 0, to: &output)
+            }
+            if extensionSize > 0 { _ = extensions.append(index, from: packet, to: &output) }
+            if repair != .sameStream { output.append(bigEndian: original) }
+            patch.append(payload, to: &output)
+        }
+        guard wasSent else { return couldNotSendAgain() }
+        if repair == .sameStream { sent.sent(payloadSize: payload.byteCount) } else { nextRepair &+= 1 }
+        gate?.sentAgain(answer.number, byteCount: maximumSize, at: now)
     }
 }

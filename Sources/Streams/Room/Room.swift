@@ -160,6 +160,7 @@ public actor Room: LoopActor {
             snapshot.packetsSent &+= statistics.packetsSent
             snapshot.bytesSent &+= statistics.bytesSent
             snapshot.packetsHeldBack &+= statistics.packetsHeldBack
+            snapshot.repairs += statistics.repairs
         }
         return snapshot
     }

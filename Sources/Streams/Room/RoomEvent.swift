@@ -23,6 +23,8 @@ public struct RoomSnapshot: Sendable {
     public var bytesSent: UInt64
     /// Packets not forwarded, by the track's own decision (padding, old layers, before the first keyframe).
     public var packetsHeldBack: UInt64
+    /// What viewers asked for again.
+    public var repairs = RepairStatistics()
 }
 
 /// Why a publisher or viewer could not enter a room.

@@ -10,6 +10,9 @@ struct RunEntry {
     var captured: Instant
     /// Where the packet's extensions lie.
     var extensions: HeaderExtensionIndex
+    /// Where the packet lies in the track's history; negative when it is not kept.
+    var position: Int64 = -1
+    var arrival = Instant(nanoseconds: 0)
 }
 
 /// The packets a track received in the current turn, kept until the turn ends so that they are forwarded

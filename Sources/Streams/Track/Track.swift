@@ -22,6 +22,8 @@ public actor Track: LoopActor {
     private var currentLayer = 0
     private var downTracks: [DownTrack] = []
     private var run = PacketRun()
+    /// What the track received lately, from when the first viewer came that can ask for it again.
+    private var history: PacketHistory?
     private var flushHook: (any TurnHook)?
     private var reportTimer: (any LoopTimer)?
     private var report: [UInt8] = []
@@ -46,6 +48,7 @@ public actor Track: LoopActor {
         self.publisher = publisher
         format = lane.format
         extensions = lane.extensions
+        history?.removeAll()
         layers = Array(repeating: LayerState(), count: lane.layerCount)
         currentLayer = 0
         startTimers()
@@ -98,12 +101,13 @@ public actor Track: LoopActor {
         if summary.isKeyframeStart { statistics.keyframes &+= 1 }
         // Senders probe the link with padding on layers they have stopped; that keeps none of them alive.
         if !header.isPaddingOnly { layers[layer].received(byteCount: packet.byteCount, summary: summary, at: now) }
+        let position = history?.append(packet, at: now) ?? -1
         let entry = RunEntry(
             header: header, layer: layer, summary: summary,
             captured: publication.onLoop {
                 $0.captured(header.timestamp, kind: kind, layer: layer, arrival: now)
             },
-            extensions: HeaderExtensionIndex(header, in: packet, map: extensions))
+            extensions: HeaderExtensionIndex(header, in: packet, map: extensions), position: position, arrival: now)
         if !run.append(packet, entry) {
             flush()
             if !run.append(packet, entry) { statistics.packetsOverflowed &+= 1 }
@@ -149,6 +153,9 @@ public actor Track: LoopActor {
     ///   because the publisher changed meanwhile.
     public func add(_ downTrack: sending DownTrack) -> Bool {
         if publication != nil, let format, !downTrack.format.track.isInterchangeable(with: format) { return false }
+        if downTrack.format.repair != nil, history == nil {
+            history = PacketHistory(kind == .video ? .video : .audio)
+        }
         downTracks.append(downTrack)
         requestKeyframe()
         return true
@@ -163,6 +170,36 @@ public actor Track: LoopActor {
         statistics.keyframeRequests &+= 1
         publisher.requestKeyframe(kind, layer: currentLayer)
     }
+
+    /// A viewer lost its picture and cannot go on without a keyframe.
+    public func pictureLost(by viewer: PeerID) {
+        downTrack(of: viewer)?.pictureLost()
+        requestKeyframe()
+    }
+
+    /// A viewer asks for packets again (RTP-43). Numbers that it was never sent, or too often, are passed over.
+    ///
+    /// - Parameters:
+    ///   - compound: the RTCP packet that `lost` is a view of.
+    ///   - roundTripNanoseconds: to the viewer; 0 when it is not known.
+    public func sendAgain(
+        _ lost: NegativeAcknowledgementList, in compound: RawSpan, to viewer: PeerID, roundTripNanoseconds: UInt64,
+        at now: Instant
+    ) {
+        guard let downTrack = downTrack(of: viewer) else { return }
+        let before = downTrack.repairs
+        lost.forEach(in: compound) { sequenceNumber in
+            guard let wanted = downTrack.requested(sequenceNumber, roundTripNanoseconds: roundTripNanoseconds, at: now)
+            else { return }
+            let wasThere: Void? = history?.withPacket(at: wanted.packet.position, now: now) {
+                downTrack.sendAgain(wanted, $0, publisher: extensions, at: now)
+            }
+            if wasThere == nil { downTrack.couldNotSendAgain() }
+        }
+        statistics.repairs += downTrack.repairs.since(before)
+    }
+
+    private func downTrack(of viewer: PeerID) -> DownTrack? { downTracks.first { $0.viewer == viewer } }
 
     public var viewerCount: Int { downTracks.count }
 

@@ -13,6 +13,8 @@ public struct TrackStatistics: Hashable, Sendable {
     public var packetsOverflowed: UInt64 = 0
     public var keyframes: UInt64 = 0
     public var keyframeRequests: UInt64 = 0
+    /// What viewers asked for again, over all of them.
+    public var repairs = RepairStatistics()
 
     public init() {}
 

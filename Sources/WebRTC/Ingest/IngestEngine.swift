@@ -2,8 +2,8 @@ public import RTP
 public import Wire
 
 /// The receiving side of one publisher without its transport: finds out what each packet is, counts it, and makes the
-/// RTCP that the publisher gets back: receiver reports, transport-wide feedback or REMB, requests for lost packets
-/// and for keyframes.
+/// RTCP that the publisher gets back: receiver reports, transport-wide feedback or REMB, requests for lost packets and
+/// for keyframes. Retransmissions, on a stream of their own or on the same one, come out as the packets they repair.
 ///
 /// Packets come in decrypted; what has to go out is drained as plaintext RTCP. Owned by one actor; nothing here
 /// allocates per packet.
@@ -15,6 +15,13 @@ public final class IngestEngine {
     /// Bytes of one outgoing compound packet before encryption, so that it fits a datagram.
     static let maximumCompoundSize = 1_200
 
+    /// A packet further behind than statistics remember could not be told from a duplicate.
+    static let lossLimits: NackGenerator.Limits = {
+        var limits = NackGenerator.Limits()
+        limits.maximumAge = min(limits.maximumAge, StreamRewriter.lateLimit - 1)
+        return limits
+    }()
+
     private let sections: [IngestSection]
     private let localSSRC: UInt32
     private let canonicalName: String
@@ -24,10 +31,14 @@ public final class IngestEngine {
     private var transportWide: TransportWideFeedback?
     private var nextReport: Instant
     private var output: [UInt8] = []
+    /// The original of the latest retransmission.
+    private var restored: [UInt8] = []
+    private var requestedNumbers: [UInt16] = []
+    /// Of sources that have been replaced, and what no source counts.
+    private var formerRepairs = IngestRepairStatistics()
     /// Used again for every report.
     private var blocks: [ReportBlock] = []
     private var pendingRequests: Set<PendingRequest> = []
-    private var lost: [UInt16] = []
 
     public private(set) var drops = IngestDropCounters()
     public private(set) var keyframeRequestsSent: UInt64 = 0
@@ -65,7 +76,7 @@ public final class IngestEngine {
         let extensions = HeaderExtensionIndex(header, in: packet, map: extensions)
         if let number = extensions.transportSequenceNumber(in: packet) { transportWide?.received(number, at: now) }
         switch router.route(header, extensions: extensions, in: packet, at: now) {
-        case .routed(let route, _): return accept(header, route, at: now)
+        case .routed(let route, _): return accept(packet, header, route, at: now)
         case .refused(let refusal):
             count(refusal)
             return nil
@@ -80,26 +91,70 @@ public final class IngestEngine {
         }
     }
 
-    private func accept(_ header: RTPHeader, _ route: StreamRouter.Route, at now: Instant) -> IngestedPacket? {
+    private func accept(
+        _ packet: RawSpan, _ header: RTPHeader, _ route: StreamRouter.Route, at now: Instant
+    ) -> IngestedPacket? {
         let section = sections[route.section]
-        guard !route.isRepair, route.encoding != nil || section.layerCount == 1 else {
+        guard route.encoding != nil || section.layerCount == 1 else {
             drops.unknownSource &+= 1
             return nil
         }
         let layer = route.encoding ?? 0
+        if route.isRepair { return restore(packet, header, section, layer: layer, at: now) }
         let position = stream(header.ssrc, section, layer: layer, at: now)
         let outcome = streams[position].statistics.received(
             sequenceNumber: header.sequenceNumber, timestamp: header.timestamp, byteCount: header.payload.count, at: now
         )
         switch outcome {
-        case .accepted: streams[position].repair?.received(header.sequenceNumber, at: now)
-        case .restarted: streams[position].repair?.restarted(at: header.sequenceNumber)
+        case .accepted: arrived(header.sequenceNumber, position, at: now)
+        case .restarted:
+            streams[position].losses?.restart()
+            arrived(header.sequenceNumber, position, at: now)
+        // Whether it counts is for the next packet to say.
         case .unexpected: break
         case .duplicate:
             drops.duplicates &+= 1
             return nil
         }
         return IngestedPacket(header: header, kind: section.kind, layer: layer)
+    }
+
+    /// Takes a retransmission for the packet it brings back. It does not count as received, so that reports go on to
+    /// tell the publisher what its link loses.
+    private func restore(
+        _ packet: RawSpan, _ header: RTPHeader, _ section: IngestSection, layer: Int, at now: Instant
+    ) -> IngestedPacket? {
+        let kind = section.kind
+        guard let position = streams.firstIndex(where: { $0.kind == kind && $0.layer == layer }),
+            let format = section.retransmissions.first(where: { $0.payloadType == header.payloadType })
+        else {
+            drops.unknownSource &+= 1
+            return nil
+        }
+        restored.removeAll(keepingCapacity: true)
+        let result = RetransmissionFormat.unwrap(
+            packet, header: header, ssrc: streams[position].ssrc, payloadType: format.original, into: &restored)
+        guard result == .packet, let original = restored.withBytes({ try? RTPHeader(parsing: $0) }) else {
+            if result == .probe { drops.probes &+= 1 } else { drops.malformed &+= 1 }
+            return nil
+        }
+        formerRepairs.retransmissions &+= 1
+        guard streams[position].statistics.restored(sequenceNumber: original.sequenceNumber) else {
+            drops.duplicates &+= 1
+            return nil
+        }
+        arrived(original.sequenceNumber, position, at: now)
+        return IngestedPacket(header: original, kind: kind, layer: layer, isRestored: true)
+    }
+
+    /// Lends the packet that ``received(_:at:)`` has just restored from a retransmission.
+    public func withRestoredPacket<R>(_ body: (RawSpan) -> R) -> R { restored.withBytes(body) }
+
+    private func arrived(_ sequenceNumber: UInt16, _ position: Int, at now: Instant) {
+        streams[position].latestSequenceNumber = sequenceNumber
+        guard streams[position].losses?.received(sequenceNumber, at: now) == true else { return }
+        streams[position].isLeftToKeyframe = true
+        requestKeyframe(streams[position].kind, layer: streams[position].layer, at: now)
     }
 
     private func stream(_ ssrc: UInt32, _ section: IngestSection, layer: Int, at now: Instant) -> Int {
@@ -109,12 +164,14 @@ public final class IngestEngine {
         var keyframes = KeyframeRequester()
         if let predecessor = streams.firstIndex(where: { $0.kind == kind && $0.layer == layer }) {
             // Whoever waited for a keyframe of the old source waits for one of the new.
-            keyframes = streams.remove(at: predecessor).keyframes
+            keyframes = streams[predecessor].keyframes
+            if let losses = streams[predecessor].losses { formerRepairs.add(losses.statistics) }
+            streams.remove(at: predecessor)
         }
         streams.append(
             IngestStream(
                 ssrc: ssrc, kind: kind, layer: layer, clockRate: section.clockRate, keyframes: keyframes,
-                isRepairable: section.feedback.contains(.nack)))
+                losses: section.feedback.contains(.nack) ? NackGenerator(limits: Self.lossLimits) : nil))
         if pendingRequests.remove(PendingRequest(kind: kind, layer: layer)) != nil {
             requestKeyframe(kind, layer: layer, at: now)
         }
@@ -179,6 +236,11 @@ public final class IngestEngine {
     public func keyframeReceived(_ kind: MediaKind, layer: Int) {
         guard let index = streams.firstIndex(where: { $0.kind == kind && $0.layer == layer }) else { return }
         streams[index].keyframes.keyframeReceived()
+        if streams[index].isLeftToKeyframe {
+            streams[index].isLeftToKeyframe = false
+            let first = streams[index].latestSequenceNumber
+            streams[index].losses?.forget(before: first)
+        }
     }
 
     private func sendKeyframeRequest(_ index: Int) {
@@ -205,7 +267,7 @@ public final class IngestEngine {
         if let feedback = transportWide?.nextDeadline { deadline = min(deadline, feedback) }
         for stream in streams {
             if let request = stream.keyframes.nextDeadline { deadline = min(deadline, request) }
-            if let repair = stream.repair?.nextDeadline { deadline = min(deadline, repair) }
+            if let request = stream.losses?.nextDeadline { deadline = min(deadline, request) }
         }
         return deadline
     }
@@ -214,7 +276,7 @@ public final class IngestEngine {
         for index in streams.indices where streams[index].keyframes.deadlineReached(at: now) {
             sendKeyframeRequest(index)
         }
-        for index in streams.indices { repairLosses(index, at: now) }
+        for index in streams.indices { requestLostPackets(index, at: now) }
         if let due = transportWide?.nextDeadline, due <= now {
             beginControl()
             // Probes come before any stream; feedback on them names none.
@@ -226,17 +288,14 @@ public final class IngestEngine {
         }
     }
 
-    /// Asks for the packets of a stream that did not come (RTP-40).
-    private func repairLosses(_ index: Int, at now: Instant) {
-        if streams[index].repair?.takeOverwhelmed() == true {
-            requestKeyframe(streams[index].kind, layer: streams[index].layer, at: now)
-        }
-        streams[index].repair?.collectDue(at: now, into: &lost)
-        guard !lost.isEmpty else { return }
+    private func requestLostPackets(_ index: Int, at now: Instant) {
+        guard let due = streams[index].losses?.nextDeadline, due <= now else { return }
+        requestedNumbers.removeAll(keepingCapacity: true)
+        streams[index].losses?.deadlineReached(at: now, into: &requestedNumbers)
+        guard !requestedNumbers.isEmpty else { return }
         beginControl()
         RTCPWriter.appendNegativeAcknowledgement(
-            sender: localSSRC, media: streams[index].ssrc, sequenceNumbers: lost, to: &output)
-        lost.removeAll(keepingCapacity: true)
+            sender: localSSRC, media: streams[index].ssrc, sequenceNumbers: requestedNumbers, to: &output)
     }
 
     private func appendReports(at now: Instant) {
@@ -302,6 +361,15 @@ public final class IngestEngine {
     public func appendGoodbye(to output: inout [UInt8]) {
         RTCPWriter.appendReceiverReport(ssrc: localSSRC, blocks: [], to: &output)
         RTCPWriter.appendGoodbye(ssrc: localSSRC, to: &output)
+    }
+
+    /// What became of the packets the publisher was asked to send again.
+    public var repairs: IngestRepairStatistics {
+        var repairs = formerRepairs
+        for stream in streams {
+            if let losses = stream.losses { repairs.add(losses.statistics) }
+        }
+        return repairs
     }
 
     /// The publisher's streams as they are received, for statistics.

@@ -11,6 +11,14 @@ public struct IngestSection: Sendable {
     public var extensions: HeaderExtensionMap
     public var feedback: FeedbackMessages
     public var reducedSizeRTCP: Bool
+    /// The codec payload type by the one of its retransmissions.
+    public var retransmissions: [Retransmission]
+
+    public struct Retransmission: Hashable, Sendable {
+        public var payloadType: UInt8
+        /// Of the packets that are sent again.
+        public var original: UInt8
+    }
 
     /// Simulcast encodings, or 1.
     public var layerCount: Int { max(1, routing.rids.count) }
@@ -23,13 +31,20 @@ public struct IngestSection: Sendable {
         extensions = HeaderExtensionMap(section.extensions)
         feedback = section.feedback
         reducedSizeRTCP = section.reducedSizeRTCP
+        retransmissions = section.codecs.compactMap { codec in
+            codec.retransmissionPayloadType.map { Retransmission(payloadType: $0, original: codec.payloadType) }
+        }
         // Layers that are only told apart by their SSRCs get names nobody sends.
         let legacy = section.legacySimulcastSSRCs
+        let ssrcs = legacy.isEmpty ? section.remoteSSRCs : legacy
+        // SSRC 0 stands for none; it is never routed.
+        let repairs = ssrcs.map { section.remoteRetransmissionSSRCs[$0] ?? 0 }
         routing = StreamRouter.Section(
             mid: Array(section.mid.utf8), payloadTypes: PayloadTypeSet(section.codecs.map(\.payloadType)),
+            repairPayloadTypes: PayloadTypeSet(retransmissions.map(\.payloadType)),
             rids: legacy.isEmpty
                 ? section.simulcastLayers.map { Array($0.rid.utf8) } : legacy.map { Array(String($0).utf8) },
-            ssrcs: legacy.isEmpty ? section.remoteSSRCs : legacy)
+            ssrcs: ssrcs, repairSSRCs: repairs)
     }
 }
 

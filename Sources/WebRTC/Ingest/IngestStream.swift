@@ -8,18 +8,23 @@ struct IngestStream {
     let layer: Int
     var statistics: ReceiveStatistics
     var keyframes: KeyframeRequester
-    /// nil when the publisher does not send packets again.
-    var repair: LossRepair?
+    /// nil where the publisher does not send lost packets again.
+    var losses: NackGenerator?
+    /// So much was lost that only a keyframe, which has been requested, can bring the picture back.
+    var isLeftToKeyframe = false
+    /// Of the packet that was accepted last.
+    var latestSequenceNumber: UInt16 = 0
 
     init(
-        ssrc: UInt32, kind: MediaKind, layer: Int, clockRate: UInt32, keyframes: KeyframeRequester, isRepairable: Bool
+        ssrc: UInt32, kind: MediaKind, layer: Int, clockRate: UInt32, keyframes: KeyframeRequester,
+        losses: NackGenerator?
     ) {
         self.ssrc = ssrc
         self.kind = kind
         self.layer = layer
         self.keyframes = keyframes
+        self.losses = losses
         statistics = ReceiveStatistics(clockRate: clockRate)
-        repair = isRepairable ? LossRepair() : nil
     }
 }
 
@@ -39,9 +44,32 @@ public struct IngestDropCounters: Hashable, Sendable {
 
 /// A media packet that belongs to a track.
 public struct IngestedPacket: Sendable {
+    /// Of the packet itself, or of the original that was restored from a retransmission.
     public var header: RTPHeader
     public var kind: MediaKind
     public var layer: Int
+    /// Whether the bytes are not those received but those of ``IngestEngine/withRestoredPacket(_:)``.
+    public var isRestored = false
+}
+
+/// What became of the packets that publishers were asked to send again, over all sources.
+public struct IngestRepairStatistics: Hashable, Sendable {
+    /// Packets asked for, each time counted.
+    public var requested: UInt64 = 0
+    /// Packets that came after they had been asked for.
+    public var repaired: UInt64 = 0
+    /// Packets given up.
+    public var abandoned: UInt64 = 0
+    /// Packets that came on a stream for retransmissions, asked for or not.
+    public var retransmissions: UInt64 = 0
+
+    public init() {}
+
+    mutating func add(_ losses: NackGenerator.Statistics) {
+        requested &+= losses.requested
+        repaired &+= losses.repaired
+        abandoned &+= losses.abandoned
+    }
 }
 
 /// What a publisher's RTCP says that its tracks care about.

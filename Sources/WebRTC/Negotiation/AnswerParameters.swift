@@ -49,6 +49,8 @@ public struct AnswerParameters: Sendable {
     public var cname = "martlet"
     public var audioSSRC: UInt32?
     public var videoSSRC: UInt32?
+    /// For retransmissions of video to viewers that take them on a stream of their own.
+    public var videoRetransmissionSSRC: UInt32?
     /// Whether an H264 stream goes to a viewer that offers only lower profiles than the stream's. Browsers decode
     /// more than they offer, so most often it plays.
     public var forcesH264Profile = true

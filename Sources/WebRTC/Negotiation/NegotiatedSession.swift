@@ -53,6 +53,10 @@ public struct NegotiatedSection: Hashable, Sendable {
     public var maximumBitrate: UInt64?
     /// What this server sends with; nil for publishers.
     public var localSSRC: UInt32?
+    /// What this server sends retransmissions with; nil unless they were agreed and it sends.
+    public var localRetransmissionSSRC: UInt32?
+    /// The SSRC of retransmissions by the announced SSRC that they repair (`a=ssrc-group:FID`).
+    public var remoteRetransmissionSSRCs: [UInt32: UInt32]
 
     public func extensionID(_ uri: String) -> UInt16? { extensions.first { $0.uri == uri }?.id }
 }
@@ -66,6 +70,8 @@ public struct NegotiatedCodec: Hashable, Sendable {
     public var remoteParameters: FormatParameters
     /// What the answer says about it.
     public var localParameters: FormatParameters
+    /// The payload type of retransmissions (RFC 4588); nil when they were not agreed.
+    public var retransmissionPayloadType: UInt8?
 }
 
 extension NegotiatedSection {

@@ -46,6 +46,8 @@ public struct NegotiationCapabilities: Sendable {
     }
 
     public var codecs: [Codec]
+    /// Media whose lost packets are sent again on a stream of their own (RFC 4588), where NACK is agreed too.
+    public var retransmitted: Set<MediaKind>
     public var extensions: [Extension]
     /// In the order in which answers list them.
     public var feedback: [Feedback]
@@ -55,10 +57,11 @@ public struct NegotiationCapabilities: Sendable {
     public var fingerprintAlgorithms: [String]
 
     public init(
-        codecs: [Codec], extensions: [Extension], feedback: [Feedback], transports: Set<String>,
-        fingerprintAlgorithms: [String]
+        codecs: [Codec], retransmitted: Set<MediaKind>, extensions: [Extension], feedback: [Feedback],
+        transports: Set<String>, fingerprintAlgorithms: [String]
     ) {
         self.codecs = codecs
+        self.retransmitted = retransmitted
         self.extensions = extensions
         self.feedback = feedback
         self.transports = transports
@@ -67,9 +70,11 @@ public struct NegotiationCapabilities: Sendable {
 
     public static let current = NegotiationCapabilities(
         codecs: [.h264, .h265, .vp8, .vp9, .av1, .opus, .pcmu, .pcma, .g722],
+        retransmitted: [.video],
         extensions: [
             Extension(ExtensionURI.mid),
             Extension(ExtensionURI.rid, [.video], toViewers: false),
+            Extension(ExtensionURI.repairedRid, [.video], toViewers: false),
             Extension(ExtensionURI.transportWideCC, toViewers: false),
             Extension(ExtensionURI.absSendTime, toViewers: false, isReplacedByTransportCC: true),
             Extension(ExtensionURI.audioLevel, [.audio]),
@@ -78,11 +83,13 @@ public struct NegotiationCapabilities: Sendable {
             Extension(ExtensionURI.colorSpace, [.video]),
         ],
         feedback: [
-            Feedback(.nack, [.video], toViewers: false),
+            Feedback(.nack, [.video]),
             Feedback(.nackPLI, [.video]),
             Feedback(.ccmFIR, [.video]),
             Feedback(.transportCC, [.audio, .video], toViewers: false),
             Feedback(.remb, [.video], toViewers: false),
+            // Publishers learn their round trip from receiver reports.
+            Feedback(.receiverReferenceTime, [.video], fromPublishers: false),
         ],
         transports: [
             "UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "TCP/DTLS/RTP/SAVPF", "TCP/DTLS/RTP/SAVP", "RTP/SAVPF", "RTP/SAVP",
@@ -94,6 +101,7 @@ public struct NegotiationCapabilities: Sendable {
 public enum ExtensionURI {
     public static let mid = "urn:ietf:params:rtp-hdrext:sdes:mid"
     public static let rid = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"
+    public static let repairedRid = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"
     public static let transportWideCC =
         "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
     public static let absSendTime = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"

@@ -96,6 +96,14 @@ extension Negotiator {
                     FormatParameterLine(payloadType: codec.payloadType, text: codec.localParameters.text))
             }
         }
+        for codec in section.codecs {
+            guard let retransmission = codec.retransmissionPayloadType else { continue }
+            media.payloadTypes.append(retransmission)
+            media.rtpMaps.append(
+                RTPMap(payloadType: retransmission, encodingName: "rtx", clockRate: codec.clockRate))
+            media.formatParameters.append(
+                FormatParameterLine(payloadType: retransmission, text: "apt=\(codec.payloadType)"))
+        }
     }
 
     private func addSimulcast(_ section: NegotiatedSection, to media: inout MediaDescription) {
@@ -108,10 +116,16 @@ extension Negotiator {
         guard section.direction == .sendonly else { return }
         let track = section.kind == .video ? "video" : "audio"
         media.streamIdentifiers = [StreamIdentifier(stream: parameters.streamID, track: track)]
-        if let ssrc = section.localSSRC {
-            media.sourceAttributes = [
-                SourceAttribute(ssrc: ssrc, name: "cname", value: parameters.cname),
-                SourceAttribute(ssrc: ssrc, name: "msid", value: "\(parameters.streamID) \(track)"),
+        guard let ssrc = section.localSSRC else { return }
+        var sources = [ssrc]
+        if let retransmission = section.localRetransmissionSSRC {
+            sources.append(retransmission)
+            media.sourceGroups = [SourceGroup(semantics: "FID", ssrcs: sources)]
+        }
+        media.sourceAttributes = sources.flatMap { source in
+            [
+                SourceAttribute(ssrc: source, name: "cname", value: parameters.cname),
+                SourceAttribute(ssrc: source, name: "msid", value: "\(parameters.streamID) \(track)"),
             ]
         }
     }

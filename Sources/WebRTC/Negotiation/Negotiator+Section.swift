@@ -11,10 +11,13 @@ extension Negotiator {
         let kind = offered.codec.kind
         let extensions = extensions(of: section, offered)
         let feedback = feedback(offered, extensions)
+        let retransmission =
+            feedback.contains(.nack) && capabilities.retransmitted.contains(kind)
+            ? offered.retransmissionPayloadType : nil
         let codec = NegotiatedCodec(
             codec: offered.codec, payloadType: offered.payloadType, clockRate: offered.clockRate,
             channels: offered.channels, remoteParameters: offered.parameters,
-            localParameters: accepted.choice.answerParameters)
+            localParameters: accepted.choice.answerParameters, retransmissionPayloadType: retransmission)
         return NegotiatedSection(
             index: section.index, mid: section.mid, kind: kind, direction: accepted.direction, codecs: [codec],
             extensions: extensions, extmapAllowMixed: section.extmapAllowMixed, feedback: feedback,
@@ -25,7 +28,10 @@ extension Negotiator {
             remoteStream: media.announcedStream, parameterSets: offered.parameterSets,
             maximumBitrate: (media.bandwidths + offer.description.bandwidths).compactMap(\.bitsPerSecond).min(),
             localSSRC: accepted.direction == .sendonly
-                ? (kind == .video ? parameters.videoSSRC : parameters.audioSSRC) : nil)
+                ? (kind == .video ? parameters.videoSSRC : parameters.audioSSRC) : nil,
+            localRetransmissionSSRC: accepted.direction == .sendonly && retransmission != nil
+                ? parameters.videoRetransmissionSSRC : nil,
+            remoteRetransmissionSSRCs: media.retransmissionSSRCs)
     }
 
     private func extensions(of section: OfferedSection, _ codec: OfferedCodec) -> [ExtensionMapping] {
@@ -45,10 +51,14 @@ extension Negotiator {
             guard let direction = mapping.direction else { return true }
             return isPublishing ? direction.sends : direction.receives
         }
+        let acceptsRetransmission =
+            codec.feedback.contains(.nack) && codec.retransmissionPayloadType != nil
+            && capabilities.retransmitted.contains(kind)
         let hasTransportCC = acceptsTransportCC && usable.contains { $0.uri == ExtensionURI.transportWideCC }
         return usable.filter { mapping in
             switch mapping.uri {
             case ExtensionURI.transportWideCC: hasTransportCC
+            case ExtensionURI.repairedRid: acceptsRetransmission
             // A one-byte element holds 16 bytes.
             case ExtensionURI.mid: section.description.mid.map { $0.utf8.count <= 16 } ?? false
             default: !(hasTransportCC && rows.contains { $0.uri == mapping.uri && $0.isReplacedByTransportCC })
@@ -103,6 +113,15 @@ extension MediaDescription {
             primary.append(ssrc)
         }
         return primary
+    }
+
+    /// By the SSRC that is repaired. Of several groups for one the first counts.
+    var retransmissionSSRCs: [UInt32: UInt32] {
+        var repairs: [UInt32: UInt32] = [:]
+        for group in sourceGroups where group.semantics == "FID" && group.ssrcs.count == 2 {
+            if repairs[group.ssrcs[0]] == nil { repairs[group.ssrcs[0]] = group.ssrcs[1] }
+        }
+        return repairs
     }
 
     /// `a=msid`, else the older `a=ssrc:… msid:`.

@@ -10,6 +10,8 @@ public struct OfferedCodec: Hashable, Sendable {
     public var channels: UInt8?
     public var parameters: FormatParameters
     public var feedback: FeedbackMessages
+    /// The first `rtx` payload type whose `apt` names this codec's (RFC 4588, section 8.6); nil without one.
+    public var retransmissionPayloadType: UInt8?
 }
 
 /// A media section of an offer with session-level defaults filled in.
@@ -58,7 +60,21 @@ extension OfferedCodec {
             guard codec != .h264 || H264Format(parameters) != nil else { return nil }
             return OfferedCodec(
                 codec: codec, payloadType: payloadType, clockRate: map.clockRate, channels: map.channels,
-                parameters: parameters, feedback: feedback)
+                parameters: parameters, feedback: feedback,
+                retransmissionPayloadType: media.retransmission(of: payloadType, clockRate: map.clockRate))
+        }
+    }
+}
+
+extension MediaDescription {
+    /// The payload type that carries retransmissions of `payloadType`, itself no retransmission.
+    fileprivate func retransmission(of payloadType: UInt8, clockRate: UInt32) -> UInt8? {
+        payloadTypes.first { candidate in
+            guard candidate != payloadType, let map = rtpMap(for: candidate), map.clockRate == clockRate else {
+                return false
+            }
+            return map.encodingName.lowercased() == "rtx"
+                && parameters(for: candidate)["apt"].flatMap({ UInt8($0) }) == payloadType
         }
     }
 }

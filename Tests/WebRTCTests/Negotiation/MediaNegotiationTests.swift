@@ -138,8 +138,7 @@ import Wire
 
     @Test func viewersGetTheirRowsOfTheTable() throws {
         var offer = withVideo(
-            "a=rtcp-fb:96 transport-cc", "a=rtcp-fb:96 goog-remb", "a=rtcp-fb:96 nack", "a=rtcp-fb:96 nack pli",
-            viewer: true)
+            "a=rtcp-fb:96 transport-cc", "a=rtcp-fb:96 goog-remb", "a=rtcp-fb:96 nack pli", viewer: true)
         offer.sections[1] += Self.offered
         let video = try offer.viewed([.vp8, .opus]).sections[1]
         #expect(video.extensions.map(\.id) == [1, 5, 6, 7])
@@ -219,11 +218,11 @@ import Wire
 
     @Test func whatTheTableGainsIsAnswered() throws {
         var capabilities = NegotiationCapabilities.current
-        capabilities.feedback = [.init(.nack, [.video])]
-        let offer = try withVideo("a=rtcp-fb:96 nack").parsed()
+        capabilities.feedback.append(.init(.receiverReferenceTime, [.video]))
+        let offer = try withVideo("a=rtcp-fb:96 rrtr").parsed()
         let session = try offer.negotiate(.publish, with: .example, capabilities: capabilities)
-        #expect(session.sections[1].feedback == .nack)
-        #expect(session.answerText.contains("a=rtcp-fb:96 nack\r\n"))
+        #expect(session.sections[1].feedback == .receiverReferenceTime)
+        #expect(session.answerText.contains("a=rtcp-fb:96 rrtr\r\n"))
     }
 
     // MARK: Simulcast (SDP-27, SDP-28, WHIP-Q6)

@@ -17,6 +17,7 @@ extension AnswerParameters {
             sessionID: 7_000_000_001)
         parameters.audioSSRC = 11_111
         parameters.videoSSRC = 22_222
+        parameters.videoRetransmissionSSRC = 33_333
         parameters.streamID = "cam1"
         parameters.cname = "room-cname"
         return parameters

@@ -1,0 +1,85 @@
+import Wire
+
+/// Decides which of the packets a viewer asks for are sent again, and remembers what was sent to it.
+///
+/// However often a viewer asks, what it gets is bounded: a packet goes out again at most ``maximumTries`` times, not
+/// within a round trip of the last time (RTP-44), not when a keyframe that the viewer asked for has replaced it
+/// (RTP-45), and all of them together take at most a share of the stream's rate (RTP-47).
+struct RetransmissionGate {
+    static let maximumTries: UInt8 = 3
+    /// Repairs of a packet are at least this far apart, and further on longer round trips. Clients that do not know their
+    /// round trip ask again after 100 ms; the network may bring two of their requests closer together than that.
+    static let minimumPauseMilliseconds: UInt32 = 80
+    /// Repairs take at most one byte for this many of the stream.
+    static let streamBytesPerRepairByte = 2
+    /// What a stream that has been whole for a while may spend at once.
+    static let maximumBudget = 256 << 10
+    /// What it may spend at the start, when a whole keyframe can be lost.
+    static let initialBudget = 64 << 10
+
+    /// A packet that is to be sent again, with its number.
+    struct Answer: Sendable {
+        var packet: PacketRecord
+        var number: Int64
+    }
+
+    private var sentPackets = SentPacketMap()
+    private var budget = initialBudget
+    /// Packets before this number are not sent again.
+    private var floor = Int64.min
+    /// The viewer asked for a keyframe that it has not been sent yet.
+    private var owesKeyframe = false
+
+    private(set) var statistics = RepairStatistics()
+
+    /// The viewer was sent a packet of `byteCount` bytes.
+    mutating func sent(
+        _ packet: PacketRecord, extendedSequenceNumber number: Int64, byteCount: Int, startsKeyframe: Bool,
+        at now: Instant
+    ) {
+        sentPackets.sent(packet, extendedSequenceNumber: number, at: now)
+        budget = min(Self.maximumBudget, budget + byteCount / Self.streamBytesPerRepairByte)
+        if startsKeyframe, owesKeyframe {
+            owesKeyframe = false
+            floor = max(floor, number)
+        }
+    }
+
+    /// The viewer cannot go on without a keyframe.
+    mutating func pictureLost() { owesKeyframe = true }
+
+    /// The packet to be sent again for a viewer that misses `sequenceNumber`, with its number; nil when there is none
+    /// or it is not to be sent. What was really sent is to be told to ``sentAgain(_:byteCount:at:)``.
+    mutating func requested(
+        _ sequenceNumber: UInt16, roundTripNanoseconds: UInt64, at now: Instant
+    ) -> Answer? {
+        statistics.requested &+= 1
+        guard let number = sentPackets.extend(sequenceNumber), let packet = sentPackets[number] else {
+            statistics.unanswerable &+= 1
+            return nil
+        }
+        let pause = max(Self.minimumPauseMilliseconds, UInt32(clamping: roundTripNanoseconds / 1_000_000))
+        let isRecent = packet.tries > 0 && packet.millisecondsSinceSent(at: now) < pause
+        guard number >= floor, packet.tries < Self.maximumTries, !isRecent else {
+            statistics.suppressed &+= 1
+            return nil
+        }
+        guard budget > 0 else {
+            statistics.overBudget &+= 1
+            return nil
+        }
+        return Answer(packet: packet, number: number)
+    }
+
+    /// A packet that ``requested(_:roundTripNanoseconds:at:)`` returned was sent in `byteCount` bytes.
+    mutating func sentAgain(_ number: Int64, byteCount: Int, at now: Instant) {
+        sentPackets.sentAgain(number, at: now)
+        budget -= byteCount
+        statistics.answered &+= 1
+        statistics.bytesSent &+= UInt64(byteCount)
+    }
+
+    /// A packet that ``requested(_:roundTripNanoseconds:at:)`` returned is no longer in the history, or the transport
+    /// did not take it.
+    mutating func couldNotSend() { statistics.unanswerable &+= 1 }
+}

@@ -1,0 +1,100 @@
+import TestKit
+import Testing
+import Wire
+
+@testable import Streams
+
+@Suite struct RetransmissionGateTests {
+    private func gate(sending numbers: ClosedRange<Int64> = 100...199, byteCount: Int = 1000) -> RetransmissionGate {
+        var gate = RetransmissionGate()
+        for number in numbers {
+            gate.sent(
+                PacketRecord(position: number, timestamp: 0), extendedSequenceNumber: number, byteCount: byteCount,
+                startsKeyframe: false, at: .milliseconds(0))
+        }
+        return gate
+    }
+
+    private func ask(
+        _ gate: inout RetransmissionGate, _ number: UInt16, at milliseconds: UInt64, roundTrip: UInt64 = 0
+    ) -> Bool {
+        let now = Instant.milliseconds(milliseconds)
+        guard let answer = gate.requested(number, roundTripNanoseconds: roundTrip, at: now) else { return false }
+        #expect(UInt16(truncatingIfNeeded: answer.number) == number)
+        gate.sentAgain(answer.number, byteCount: 1000, at: now)
+        return true
+    }
+
+    @Test func aStormOfRequestsForOnePacketIsAnsweredThreeTimes() {
+        var gate = gate()
+        var answers: [UInt64] = []
+        for millisecond in 1..<2000 as Range<UInt64> where ask(&gate, 150, at: millisecond) {
+            answers.append(millisecond)
+        }
+        #expect(answers == [1, 81, 161])
+        #expect(gate.statistics.answered == 3)
+        #expect(gate.statistics.suppressed == 1996)
+    }
+
+    @Test func longRoundTripsKeepAnswersFurtherApart() {
+        var gate = gate()
+        var answers: [UInt64] = []
+        for millisecond in 1..<2000 as Range<UInt64>
+        where ask(&gate, 150, at: millisecond, roundTrip: 300_000_000) {
+            answers.append(millisecond)
+        }
+        #expect(answers == [1, 301, 601])
+    }
+
+    @Test func whatWasNeverSentIsNotAnswered() {
+        var gate = gate()
+        for number: UInt16 in [0, 99, 200, 40_000, 65_535] { #expect(!ask(&gate, number, at: 5)) }
+        #expect(gate.statistics.unanswerable == 5)
+        #expect(gate.statistics.requested == 5)
+    }
+
+    @Test func randomRequestsNeverReachAPacketThatWasNotSent() {
+        var random = SplitMix64(seed: 48)
+        var gate = gate(sending: 60_000...60_300)
+        for step in 0..<20_000 as Range<UInt64> {
+            let number = UInt16(truncatingIfNeeded: random.next())
+            if ask(&gate, number, at: step) { #expect((60_000...60_300).contains(number)) }
+        }
+    }
+
+    @Test func aKeyframeTheViewerAskedForReplacesWhatCameBefore() {
+        var gate = gate(sending: 100...149)
+        func send(_ number: Int64, keyframe: Bool) {
+            gate.sent(
+                PacketRecord(position: number, timestamp: 0), extendedSequenceNumber: number, byteCount: 1000,
+                startsKeyframe: keyframe, at: .milliseconds(1))
+        }
+        send(150, keyframe: true)
+        #expect(ask(&gate, 140, at: 2))
+        gate.pictureLost()
+        send(151, keyframe: false)
+        #expect(ask(&gate, 141, at: 3))
+        send(152, keyframe: true)
+        #expect(!ask(&gate, 142, at: 4))
+        #expect(!ask(&gate, 151, at: 4))
+        #expect(ask(&gate, 152, at: 4))
+        send(153, keyframe: true)
+        #expect(ask(&gate, 152, at: 200))
+    }
+
+    @Test func repairsTakeNoMoreThanTheirShareOfTheRate() {
+        var gate = RetransmissionGate()
+        var repaired = 0
+        let count = 20_000
+        for number in 0..<count {
+            let now = UInt64(number)
+            gate.sent(
+                PacketRecord(position: Int64(number), timestamp: 0), extendedSequenceNumber: Int64(number),
+                byteCount: 1000, startsKeyframe: false, at: .milliseconds(now))
+            if ask(&gate, UInt16(truncatingIfNeeded: number), at: now) { repaired += 1 }
+        }
+        #expect(repaired <= count / 2 + RetransmissionGate.initialBudget / 1000 + 1)
+        #expect(repaired >= count / 2)
+        #expect(Int(gate.statistics.overBudget) == count - repaired)
+    }
+}
