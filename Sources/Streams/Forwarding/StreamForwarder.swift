@@ -41,7 +41,6 @@ struct StreamForwarder {
     mutating func sourceChanged() {
         layer = nil
         wantsKeyframe = true
-        rewriter.pause()
     }
 
     mutating func forward(_ run: borrowing PacketRun, targetLayer: Int, statistics: inout TrackStatistics) {
