@@ -21,6 +21,7 @@ public actor MartletServer {
         var directory: RoomDirectory
         var service: WebRTCService
         var feed: RoomsFeed
+        var events: EventFeed
         var http: HTTPServer
         var metrics: HTTPServer?
     }
@@ -82,8 +83,11 @@ public actor MartletServer {
 
         let hub = hub
         let box = FeedBox()
-        let directory = RoomDirectory(on: control, media: media) { name, event in
-            box.feed?.changed()
+        let directory = RoomDirectory(
+            on: control, media: media, onOpened: { hub.publish(.roomCreated(room: $0)) }
+        ) { name, event in
+            box.feeds?.rooms.changed()
+            box.feeds?.events.changed(name)
             if case .emptied = event { hub.publish(.roomClosed(room: name)) }
         }
         let settings = settings
@@ -92,9 +96,11 @@ public actor MartletServer {
             settings: { settings })
         let list = RoomList(directory: directory, registry: service.registry)
         let feed = RoomsFeed(on: control, list: list)
-        box.set(feed)
-
         let authorizer = TokenAuthorizer(settings: settings)
+        let events = EventFeed(
+            on: control, source: FeedSource(directory: directory, registry: service.registry), authorizer: authorizer)
+        _ = hub.subscribe { events.received($0) }
+        box.set((feed, events))
         let limiter = SharedRateLimiter(
             perSecond: settings.httpRequestsPerSecond, burst: settings.httpRequestBurst)
         let signaling = SignalingRoutes(
@@ -103,15 +109,19 @@ public actor MartletServer {
         if settings.webrtc {
             signaling.add(to: &router)
             SigmaRoutes(signaling: signaling, list: list, feed: feed).add(to: &router)
+            FeedRoutes(
+                feed: events, authorizer: authorizer, allowsTokenInQuery: { settings.allowTokenInQuery },
+                limiter: limiter
+            ).add(to: &router)
             let folder = PageRoutes.folder(setting: settings.webRoot, programPath: programPath)
             PageRoutes(files: StaticFiles(folder: folder)).add(to: &router)
         }
         let http = HTTPServer(on: control, router: router, settings: httpSettings())
         httpAddresses = try await listen(http, settings.webrtcAddress)
-        let metrics = try await startMetrics(control, service, authorizer, http, limiter, feed)
+        let metrics = try await startMetrics(control, service, authorizer, http, limiter, feed, events)
         return Running(
-            control: control, media: media, directory: directory, service: service, feed: feed, http: http,
-            metrics: metrics)
+            control: control, media: media, directory: directory, service: service, feed: feed, events: events,
+            http: http, metrics: metrics)
     }
 
     private func httpSettings() -> HTTPServerSettings {
@@ -162,9 +172,9 @@ public actor MartletServer {
 
     private func startMetrics(
         _ control: EventLoop, _ service: WebRTCService, _ authorizer: TokenAuthorizer, _ http: HTTPServer,
-        _ limiter: SharedRateLimiter, _ feed: RoomsFeed
+        _ limiter: SharedRateLimiter, _ feed: RoomsFeed, _ events: EventFeed
     ) async throws -> HTTPServer? {
-        MediaMetrics(service: service, http: http, limiter: limiter, feed: feed).attach(to: registry)
+        MediaMetrics(service: service, http: http, limiter: limiter, feed: feed, events: events).attach(to: registry)
         guard settings.metrics else { return nil }
         var router = Router()
         MetricsRoutes(registry: registry, authorizer: authorizer).add(to: &router)
@@ -194,6 +204,7 @@ public actor MartletServer {
         self.running = nil
         hub.publish(.serverStopping)
         await running.feed.stop()
+        await running.events.stop()
         await running.service.endAll(.stopping)
         await running.directory.stop()
         await running.http.stop(graceMilliseconds: 1_000)
@@ -204,9 +215,10 @@ public actor MartletServer {
     }
 }
 
-/// The feed, which rooms tell of changes, exists only after the rooms' directory does.
+/// The feeds, which rooms tell of changes, exist only after the rooms' directory does.
 private final class FeedBox: Sendable {
-    private let box = Mutex<RoomsFeed?>(nil)
-    var feed: RoomsFeed? { box.withLock { $0 } }
-    func set(_ feed: RoomsFeed) { box.withLock { $0 = feed } }
+    typealias Feeds = (rooms: RoomsFeed, events: EventFeed)
+    private let box = Mutex<Feeds?>(nil)
+    var feeds: Feeds? { box.withLock { $0 } }
+    func set(_ feeds: Feeds) { box.withLock { $0 = feeds } }
 }

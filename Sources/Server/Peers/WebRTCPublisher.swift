@@ -14,7 +14,7 @@ actor WebRTCPublisher: LoopActor, TransportOwner, PublisherHandle {
 
     private let ingest: IngestEngine
     private let onConnected: @Sendable () -> Void
-    private let onEnd: @Sendable (PeerEnd) -> Void
+    private let onEnd: @Sendable (PeerEnd, TransportProgress) -> Void
     private var publication: Publication?
     private var timer: (any LoopTimer)?
     private var end: PeerEnd?
@@ -22,7 +22,7 @@ actor WebRTCPublisher: LoopActor, TransportOwner, PublisherHandle {
     init(
         transport: PeerTransport, room: Room, sections: [IngestSection], localSSRC: UInt32, canonicalName: String,
         startedAt now: Instant, onConnected: @escaping @Sendable () -> Void,
-        onEnd: @escaping @Sendable (PeerEnd) -> Void
+        onEnd: @escaping @Sendable (PeerEnd, TransportProgress) -> Void
     ) {
         peerID = transport.peerID
         self.transport = transport
@@ -127,7 +127,7 @@ actor WebRTCPublisher: LoopActor, TransportOwner, PublisherHandle {
         timer = nil
         publication = nil
         room.onLoop { $0.unpublish(peerID, reason: publicationEnd) }
-        onEnd(end ?? reason)
+        onEnd(end ?? reason, ingest.received.isEmpty ? transport.onLoop { $0.progress } : .media)
     }
 
     /// What arrived and what was dropped, copied out.

@@ -20,6 +20,7 @@ actor RoomDirectory: LoopActor {
 
     private let media: MediaPlane
     private let observer: @Sendable (String, RoomEvent) -> Void
+    private let onOpened: @Sendable (String) -> Void
     private var rooms: [String: RoomEntry] = [:]
     private var nextTrackID: UInt64 = 1
     private var isStopping = false
@@ -29,10 +30,14 @@ actor RoomDirectory: LoopActor {
         case stopping
     }
 
-    /// - Parameter observer: told every room's changes, on that room's loop.
+    /// - Parameters:
+    ///   - onOpened: told of every room that is made.
+    ///   - observer: told every room's changes, on that room's loop.
     init(
-        on loop: EventLoop, media: MediaPlane, observer: @escaping @Sendable (String, RoomEvent) -> Void
+        on loop: EventLoop, media: MediaPlane, onOpened: @escaping @Sendable (String) -> Void = { _ in },
+        observer: @escaping @Sendable (String, RoomEvent) -> Void
     ) {
+        self.onOpened = onOpened
         eventLoop = loop
         self.media = media
         self.observer = observer
@@ -59,6 +64,7 @@ actor RoomDirectory: LoopActor {
         nextTrackID += 2
         let entry = RoomEntry(room: room, loop: loop, arena: arena, numericID: unusedNumericID(for: name))
         rooms[name] = entry
+        onOpened(name)
         return entry
     }
 

@@ -56,9 +56,13 @@ struct CandidateSource: Sendable {
 
     /// The candidates for a client. One that asked from this machine itself is offered loopback first: it always works.
     func candidates(for client: SocketAddress, isForwarded: Bool) -> [ICECandidate] {
-        guard client.isLoopback, !isForwarded else { return ICECandidate.hostCandidates(for: addresses) }
+        ICECandidate.hostCandidates(for: addresses(for: client, isForwarded: isForwarded))
+    }
+
+    func addresses(for client: SocketAddress, isForwarded: Bool) -> [SocketAddress] {
+        guard client.isLoopback, !isForwarded else { return addresses }
         let local = loopback.filter { $0.isIPv6 == client.isIPv6 }
-        return ICECandidate.hostCandidates(for: local + addresses.filter { !local.contains($0) })
+        return local + addresses.filter { !local.contains($0) }
     }
 
     var all: [SocketAddress] { addresses }

@@ -99,17 +99,12 @@ final class WebRTCService: Sendable {
                 throw SignalingError(error)
             }
             let (transport, description) = makeTransport(negotiated, draft, request, entry, .whip)
-            let room = request.room.room
-            let state = ConnectionFlag()
+            let attempt = attempt(request, .publisher, description)
             let publisher = WebRTCPublisher(
                 transport: transport, room: entry.room, sections: sections, localSSRC: draft.controlSSRC,
                 canonicalName: draft.canonicalName, startedAt: MonotonicClock.now,
-                onConnected: { [hub] in
-                    state.set()
-                    hub.publish(.publisherStarted(room: room, description))
-                },
-                onEnd: { [weak self] end in self?.ended(description, room, .publisher, end, wasConnected: state.isSet) }
-            )
+                onConnected: { [hub] in hub.publish(attempt.started()) },
+                onEnd: { [weak self] end, progress in self?.ended(attempt, end, progress) })
             await media.demultiplexer.register(transport)
             do throws(RoomError) {
                 try await publisher.start(lanes: lanes)
@@ -157,15 +152,11 @@ final class WebRTCService: Sendable {
         let downTracks = negotiated.sections.compactMap { section in
             formats.first { $0.kind == section.kind }.flatMap { DownTrackFormat(section, track: $0, draft: draft) }
         }
-        let room = request.room.room
-        let state = ConnectionFlag()
+        let attempt = attempt(request, .viewer, description)
         let viewer = WebRTCViewer(
             transport: transport, room: entry.room, formats: downTracks,
-            onConnected: { [hub] in
-                state.set()
-                hub.publish(.viewerJoined(room: room, description))
-            },
-            onEnd: { [weak self] end in self?.ended(description, room, .viewer, end, wasConnected: state.isSet) })
+            onConnected: { [hub] in hub.publish(attempt.started()) },
+            onEnd: { [weak self] end, progress in self?.ended(attempt, end, progress) })
         await media.demultiplexer.register(transport)
         do throws(RoomError) {
             try await viewer.start()
@@ -195,17 +186,18 @@ final class WebRTCService: Sendable {
     }
 
     /// Called on the session's loop when its peer is gone, for whatever reason.
-    private func ended(
-        _ description: PeerDescription, _ room: String, _ role: PeerRole, _ end: PeerEnd, wasConnected: Bool
-    ) {
-        if !wasConnected, end.reason.isFailure {
-            hub.publish(.sessionFailed(room: room, role, description, end.reason, tried: end.detail))
-        } else if role == .publisher {
-            hub.publish(.publisherStopped(room: room, description, end.reason))
-        } else {
-            hub.publish(.viewerLeft(room: room, description, end.reason))
-        }
-        Task { await registry.forget(description.id) }
+    private func ended(_ attempt: SessionAttempt, _ end: PeerEnd, _ progress: TransportProgress) {
+        for event in attempt.ended(end, progress: progress, at: MonotonicClock.now) { hub.publish(event) }
+        Task { await registry.forget(attempt.description.id) }
+    }
+
+    private func attempt(
+        _ request: SignalingRequest, _ role: PeerRole, _ description: PeerDescription
+    ) -> SessionAttempt {
+        let offered = candidates.withLock { $0.addresses(for: request.remote, isForwarded: request.isForwarded) }
+        return SessionAttempt(
+            room: request.room.room, role: role, description: description, offered: offered,
+            startedAt: MonotonicClock.now)
     }
 
     // MARK: offers
@@ -282,11 +274,4 @@ extension NegotiatedSession {
     var remoteCredentials: ICECredentials {
         ICECredentials(ufrag: remoteICEUfrag, password: remoteICEPassword)
     }
-}
-
-/// Whether a session ever connected, asked when it ends.
-private final class ConnectionFlag: Sendable {
-    private let flag = Atomic<Bool>(false)
-    func set() { flag.store(true, ordering: .relaxed) }
-    var isSet: Bool { flag.load(ordering: .relaxed) }
 }
