@@ -59,6 +59,7 @@ public enum EndReason: String, Sendable, Hashable, CaseIterable {
         case .dtlsTimeout: "large datagrams may be lost on the way; check the MTU"
         case .noMedia:
             "the connection stood and no media came: check that the publisher's encoder runs and sends keyframes"
+        case .gaveUp: "the client waited for its connection and left; its address and how far it came say why"
         case .negotiationFailed: "the offer has no codec both sides know"
         case .limitReached: "raise the limit that is named or add a server"
         default: nil

@@ -20,10 +20,9 @@ struct FeedClient {
     private var current = Event()
 
     mutating func read(_ bytes: [UInt8]) {
-        for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
-            .dropLast()
-        {
-            read(String(line))
+        for line in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).dropLast() {
+            let ended = line.last == UInt8(ascii: "\r") ? line.dropLast() : line
+            read(String(decoding: ended, as: UTF8.self))
         }
     }
 
