@@ -94,7 +94,7 @@ let package = Package(
         tests("SDPTests", ["SDP"]),
         tests("ICETests", ["ICE", "Secure"]),
         tests("SecureTests", ["Secure", "COpenSSL", "CSRTP", "CTestClock"]),
-        tests("WebRTCTests", ["WebRTC", "SDP", "ICE", "Secure", "RTP", "Codecs"]),
+        tests("WebRTCTests", ["WebRTC", "SDP", "ICE", "Secure", "RTP", "Codecs", "CTestClock"]),
         tests("HTTPTests", ["HTTP"]),
         tests("StreamsTests", ["Streams", "Loop", "RTP", "Codecs"]),
         tests("LoopTests", ["Loop", "CLinux"]),

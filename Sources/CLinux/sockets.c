@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <netdb.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <unistd.h>
@@ -161,5 +162,20 @@ int clinux_interfaces(struct clinux_interface *interfaces, int capacity) {
         into->is_loopback = one->ifa_flags & IFF_LOOPBACK;
     }
     freeifaddrs(all);
+    return count;
+}
+
+int clinux_resolve(const char *host, struct clinux_address *addresses, int capacity) {
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM}, *found = NULL;
+    int status = getaddrinfo(host, NULL, &hints, &found);
+    if (status != 0) return status > 0 ? -status : status;
+    int count = 0;
+    for (const struct addrinfo *entry = found; entry && count < capacity; entry = entry->ai_next) {
+        if (entry->ai_family != AF_INET && entry->ai_family != AF_INET6) continue;
+        struct sockaddr_storage storage = {0};
+        memcpy(&storage, entry->ai_addr, entry->ai_addrlen);
+        clinux_from_sockaddr(&storage, &addresses[count++]);
+    }
+    freeaddrinfo(found);
     return count;
 }

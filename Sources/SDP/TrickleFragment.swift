@@ -54,7 +54,8 @@ public struct TrickleFragment: Hashable, Sendable {
 
 extension TrickleFragment {
     /// - Throws: ``SDPError`` of kind `tooLarge` beyond ``maximumBytes``, `limitExceeded` beyond
-    ///   ``maximumCandidates``, and `malformed` for a user fragment without a password or the other way round.
+    ///   ``maximumCandidates``, and `malformed` for what has no line of SDP, and for a user fragment without a password
+    ///   or the other way round.
     public init(parsing text: RawSpan) throws(SDPError) {
         guard text.byteCount <= Self.maximumBytes else {
             throw SDPError(.tooLarge, "the fragment is larger than \(Self.maximumBytes) bytes")
@@ -68,17 +69,20 @@ extension TrickleFragment {
         var scanner = try LineScanner(text, limits: limits, name: "fragment")
         var section = Section()
         var candidateCount = 0
+        var isFragment = false
         while try scanner.nextLine() {
-            guard let type = scanner.takeLineType() else { continue }
             guard !scanner.lineHasControlCharacter else {
                 throw scanner.malformed("the line holds a control character")
             }
+            guard let type = scanner.takeLineType() else { continue }
+            isFragment = true
             if type == UInt8(ascii: "m") {
                 if !section.isEmpty { sections.append(section) }
                 guard sections.count < limits.maximumMediaSections else {
                     throw SDPError(
                         .limitExceeded, line: scanner.lineNumber, "more than \(limits.maximumMediaSections) sections")
                 }
+                guard !scanner.isAtLineEnd else { throw scanner.malformed("m= holds no media") }
                 section = Section(mediaLine: scanner.text(scanner.rest))
             } else if type == UInt8(ascii: "a") {
                 let name = scanner.takeToken(until: UInt8(ascii: ":"))
@@ -93,6 +97,7 @@ extension TrickleFragment {
             }
         }
         if !section.isEmpty { sections.append(section) }
+        guard isFragment else { throw SDPError(.malformed, "no line has the form of an attribute, \"a=…\"") }
         for pair in [(iceUfrag, icePassword)] + sections.map({ ($0.iceUfrag, $0.icePassword) })
         where (pair.0 == nil) != (pair.1 == nil) {
             throw SDPError(.malformed, "an ICE user fragment and an ICE password come only together")

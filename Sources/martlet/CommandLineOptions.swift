@@ -65,6 +65,7 @@ struct CommandLineOptions: Equatable {
           --help           print this
 
         Every setting can be given in the environment too: MTX_LOGLEVEL=debug.
-        SIGTERM and SIGINT stop the server in order; SIGHUP reads the HTTPS certificate again.
+        SIGTERM and SIGINT stop the server in order; SIGHUP reads the settings
+        and the HTTPS certificate again.
         """
 }

@@ -37,13 +37,28 @@ struct Main {
         }
     }
 
+    /// - Parameter isWanted: whether the file must be there.
+    private static func load(
+        _ name: String, isWanted: Bool, version: UInt64
+    ) throws(SettingsError) -> LoadedSettings {
+        var yaml: [UInt8]?
+        if isWanted || FileReader.isReadable(name) {
+            do throws(SettingProblem) {
+                yaml = try SystemInputs.readFile(name)
+            } catch {
+                throw SettingsError([error])
+            }
+        }
+        return try SettingsLoader.load(
+            yaml: yaml, name: name, environment: SystemInputs.environment(), version: version)
+    }
+
     private static func run(_ file: String?) async {
         let name = file ?? "martlet.yml"
-        let isThere = unsafe access(name, R_OK) == 0
-        let yaml = file != nil || isThere ? read(name) : nil
+        let isWanted = file != nil
         let loaded: LoadedSettings
         do throws(SettingsError) {
-            loaded = try SettingsLoader.load(yaml: yaml, name: name, environment: SystemInputs.environment())
+            loaded = try load(name, isWanted: isWanted, version: 1)
         } catch {
             fail(error.problems.map { "\($0)" }.joined(separator: "\n"), status: 1)
         }
@@ -72,9 +87,17 @@ struct Main {
         }
         log.flush()
         await Greeting(server: server, isSecure: loaded.settings.webrtcEncryption).print()
+        var version: UInt64 = 1
         for await signal in signals.stream {
             guard signal == .hangUp else { break }
-            await server.reloadCertificates()
+            version += 1
+            do throws(SettingsError) {
+                let loaded = try load(name, isWanted: isWanted, version: version)
+                for warning in loaded.warnings { logger.warn("settings", [LogField(.message, "\(warning)")]) }
+                await server.reload(loaded.settings)
+            } catch {
+                server.reloadFailed(error.problems)
+            }
         }
         await server.stop()
     }

@@ -2,7 +2,8 @@
 
 import sys
 
-from cases import churn, hostile, http_table, matrix, obs, pages, shutdown  # noqa: F401  (they register their tests)
+# Importing a file registers its tests.
+from cases import churn, hostile, http_table, matrix, obs, pages, shutdown, sigma, simulcast  # noqa: F401
 from harness.runner import main
 
 if __name__ == "__main__":

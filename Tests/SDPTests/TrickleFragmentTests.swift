@@ -71,7 +71,7 @@ import Wire
     @Test(arguments: [
         "a=ice-ufrag:abcd\n", "a=ice-pwd:0123456789012345678901\n", "m=audio 9 RTP/AVP 0\na=ice-ufrag:abcd\n",
         "a=ice-ufrag:abcd\nm=audio 9 RTP/AVP 0\na=ice-pwd:0123456789012345678901\n", "a=ice-ufrag:ab\n",
-        "a=ice-pwd:short\n", "a=mid:\n", "a=x:\u{1}\n",
+        "a=ice-pwd:short\n", "a=mid:\n", "a=x:\u{1}\n", "m=\r\na=candidate:\r\n", "\u{0}\u{0}\u{0}",
     ])
     func halfCredentialsAndBrokenLinesAreRefused(_ text: String) {
         #expect(throws: SDPError.self) { try fragment(text) }

@@ -68,6 +68,11 @@ export class Session extends EventTarget {
         }
     }
 
+    /** A last change to the server's answer before the browser reads it. */
+    adapt(answer) {
+        return answer;
+    }
+
     async #negotiate(run) {
         const connection = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
         this.connection = run.connection = connection;
@@ -101,7 +106,7 @@ export class Session extends EventTarget {
         const servers = iceServers(response.headers.get("Link"));
         if (servers.length > 0) connection.setConfiguration({ bundlePolicy: "max-bundle", iceServers: servers });
         run.offer = offer;
-        await connection.setRemoteDescription({ type: "answer", sdp: await response.text() });
+        await connection.setRemoteDescription({ type: "answer", sdp: this.adapt(await response.text()) });
         this.#trickleSoon(run);
     }
 

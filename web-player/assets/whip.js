@@ -2,6 +2,8 @@
 
 import { Session } from "./session.js";
 
+const START_KILOBITS = 1500;
+
 export class WHIPPublisher extends Session {
     /** `codec` is a video codec's name (H264, VP8, VP9, AV1) or empty for the browser's own order. */
     constructor(endpoint, token, { stream, codec = "", maxBitrate = 2_500_000 }) {
@@ -24,6 +26,27 @@ export class WHIPPublisher extends Session {
             const preferred = preferredCodecs(this.codec);
             if (preferred.length > 0) transceiver.setCodecPreferences(preferred);
         }
+    }
+
+    /** Chromium begins at 300 kbit/s and a small picture, and takes a quarter of a minute to leave it; this begins higher. */
+    adapt(answer) {
+        const start = Math.round(Math.min(this.maxBitrate / 1000, START_KILOBITS));
+        let inVideo = false;
+        const types = new Set();
+        const lines = answer.split("\r\n").map((line) => {
+            if (line.startsWith("m=")) inVideo = line.startsWith("m=video ");
+            const match = inVideo && /^a=fmtp:(\d+) /.exec(line);
+            if (!match) return line;
+            types.add(match[1]);
+            return `${line};x-google-start-bitrate=${start}`;
+        });
+        return lines
+            .flatMap((line) => {
+                const match = /^a=rtpmap:(\d+) (H264|VP8|VP9|AV1)\//i.exec(line);
+                if (!match || types.has(match[1])) return [line];
+                return [line, `a=fmtp:${match[1]} x-google-start-bitrate=${start}`];
+            })
+            .join("\r\n");
     }
 
     problem(status) {

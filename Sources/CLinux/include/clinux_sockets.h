@@ -38,3 +38,7 @@ struct clinux_interface {
 };
 /// Fills in up to `capacity` addresses of the system's interfaces.
 int clinux_interfaces(struct clinux_interface *interfaces, int capacity);
+
+/// Asks the system's resolver for a host's addresses, which may take long: how many were filled in, or the negative of
+/// an EAI_ code.
+int clinux_resolve(const char *host, struct clinux_address *addresses, int capacity);

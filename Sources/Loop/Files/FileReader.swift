@@ -34,6 +34,9 @@ public enum FileReader {
         }
     }
 
+    /// Whether this process may read the file at `path`; false also when there is none.
+    public static func isReadable(_ path: String) -> Bool { unsafe access(path, R_OK) == 0 }
+
     private static func opened(_ path: String, _ action: String) throws(LoopError) -> CInt {
         let number = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard number >= 0 else { throw LoopError(action, code: errno) }

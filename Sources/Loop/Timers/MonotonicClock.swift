@@ -11,6 +11,9 @@ public enum MonotonicClock {
         WallClock(ntp: ntp(unixNanoseconds: clinux_realtime_nanoseconds()), instant: now)
     }
 
+    /// Milliseconds since 1970 (UTC), for what people read.
+    public static var unixMilliseconds: Int64 { Int64(clamping: clinux_realtime_nanoseconds() / 1_000_000) }
+
     /// Seconds from 1900, where NTP time begins, to 1970.
     private static let ntpEpochOffset: UInt64 = 2_208_988_800
 

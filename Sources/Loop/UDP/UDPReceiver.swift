@@ -9,6 +9,17 @@ public final class UDPReceiver {
         public var batches: UInt64 = 0
         /// Reads that failed, as when the network told of an earlier datagram that reached nobody. Never fatal.
         public var errors: UInt64 = 0
+
+        public init() {}
+
+        public static func + (left: Statistics, right: Statistics) -> Statistics {
+            var sum = left
+            sum.datagrams &+= right.datagrams
+            sum.bytes &+= right.bytes
+            sum.batches &+= right.batches
+            sum.errors &+= right.errors
+            return sum
+        }
     }
 
     /// Reads of one turn: the rest waits, so that timers and senders have their turn under a flood.

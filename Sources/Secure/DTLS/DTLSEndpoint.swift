@@ -27,7 +27,7 @@ public final class DTLSEndpoint {
         case closed
     }
 
-    public static let handshakeLimitSeconds: UInt64 = 30
+    public static let defaultHandshakeLimitSeconds: UInt64 = 30
     /// How often a handshake that failed at its first message starts again with a new OpenSSL object.
     static let maximumRestarts = 3
     /// The longest wait OpenSSL is believed; anything above comes from a clock that was set back.
@@ -50,6 +50,7 @@ public final class DTLSEndpoint {
     private let remoteFingerprints: [CertificateFingerprint]
     private let profiles: [SRTPProfile]
     private let mtu: Int
+    private let handshakeLimitSeconds: UInt64
     private var session: DTLSSession?
     private var handshakeDeadline: Instant?
     private var retransmission: Instant?
@@ -61,22 +62,25 @@ public final class DTLSEndpoint {
     ///   - remoteFingerprints: what the peer's session description promises; with none, every handshake fails.
     ///   - profiles: what is offered or accepted, best first.
     ///   - mtu: the longest datagram sent, in bytes of UDP payload; at least 256.
+    ///   - handshakeLimitSeconds: how long the handshake may take.
     public init(
         identity: DTLSIdentity, role: Role, remoteFingerprints: [CertificateFingerprint],
-        profiles: [SRTPProfile] = SRTPProfile.preferred, mtu: Int = 1200
+        profiles: [SRTPProfile] = SRTPProfile.preferred, mtu: Int = 1200,
+        handshakeLimitSeconds: UInt64 = DTLSEndpoint.defaultHandshakeLimitSeconds
     ) {
         self.identity = identity
         self.role = role
         self.remoteFingerprints = remoteFingerprints
         self.profiles = profiles
         self.mtu = max(mtu, Self.minimumMTU)
+        self.handshakeLimitSeconds = max(1, handshakeLimitSeconds)
     }
 
     /// Starts the clock of the handshake, and as a client sends the first flight. Does nothing a second time.
     public func start(at now: Instant) {
         guard state == .idle else { return }
         state = .handshaking
-        handshakeDeadline = now.advanced(bySeconds: Self.handshakeLimitSeconds)
+        handshakeDeadline = now.advanced(bySeconds: handshakeLimitSeconds)
         renewSession()
         if role == .client { advanceHandshake(at: now) }
     }

@@ -1,6 +1,6 @@
 /// Why a DTLS association ended other than by a close.
 public enum DTLSFailure: Error, Hashable, Sendable {
-    /// The handshake took longer than ``DTLSEndpoint/handshakeLimitSeconds``.
+    /// The handshake took longer than its limit.
     case timedOut
     /// The peer sent a fatal alert with this description (RFC 5246, section 7.2).
     case alert(UInt8)

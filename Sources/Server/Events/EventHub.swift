@@ -1,3 +1,4 @@
+public import Loop
 internal import Synchronization
 
 /// Takes events from any thread and gives them, in one order, to everyone who reads them.
@@ -29,7 +30,7 @@ public final class EventHub: Sendable {
     private let wallMilliseconds: @Sendable () -> Int64
 
     /// - Parameter clock: Milliseconds since 1970.
-    public init(clock: @escaping @Sendable () -> Int64 = { SystemClock.wallMilliseconds() }) {
+    public init(clock: @escaping @Sendable () -> Int64 = { MonotonicClock.unixMilliseconds }) {
         wallMilliseconds = clock
     }
 

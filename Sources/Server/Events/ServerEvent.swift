@@ -52,8 +52,8 @@ public enum EndReason: String, Sendable, Hashable, CaseIterable {
     public var advice: String? {
         switch self {
         case .iceNeverConnected:
-            "no connectivity check arrived: open the UDP port of webrtcLocalUDPAddress and set webrtcAdditionalHosts "
-                + "to the public address"
+            "open the UDP port of webrtcLocalUDPAddress in firewalls, and set webrtcAdditionalHosts to the address "
+                + "that clients reach this machine at"
         case .silent: "the client went away or its network lost all packets"
         case .dtlsFailed: "the client's certificate or its fingerprint was not accepted"
         case .dtlsTimeout: "large datagrams may be lost on the way; check the MTU"

@@ -58,7 +58,8 @@ final class HTTPConnection {
                 onEvent(
                     .accessed(
                         HTTPAccess(
-                            method: request?.method, path: request?.path.encoded, status: error.status,
+                            method: request?.method, path: request.map { HTTPAccess.loggable($0.path) },
+                            status: error.status,
                             milliseconds: 0, remote: remote)))
                 return response
             })
@@ -208,7 +209,8 @@ final class HTTPConnection {
         onEvent(
             .accessed(
                 HTTPAccess(
-                    method: exchange.request.method, path: exchange.request.path.encoded, status: status,
+                    method: exchange.request.method, path: HTTPAccess.loggable(exchange.request.path),
+                    status: status,
                     milliseconds: loop.now.milliseconds(since: exchange.at), remote: exchange.request.remoteAddress)))
     }
 

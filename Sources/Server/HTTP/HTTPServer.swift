@@ -29,7 +29,7 @@ public actor HTTPServer: LoopActor {
     public nonisolated let eventLoop: EventLoop
     public nonisolated var loop: any LoopExecutor { eventLoop }
 
-    private let settings: HTTPServerSettings
+    private var settings: HTTPServerSettings
     private let router: Router
     private var tlsContext: TLSServerContext?
     private var listeners: [TCPListener] = []
@@ -70,6 +70,9 @@ public actor HTTPServer: LoopActor {
 
     /// Gives connections made from now on another certificate.
     public func replaceTLS(_ context: TLSServerContext) { tlsContext = context }
+
+    /// What responses carry from now on; refusals of the parser change with the next connection.
+    func use(_ responses: ResponsePolicy) { settings.responses = responses }
 
     private func listen(on address: SocketAddress, isSecure: Bool) throws(LoopError) -> SocketAddress {
         let listener = try TCPListener(on: eventLoop, address: address) { accepted in

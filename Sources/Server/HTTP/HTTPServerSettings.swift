@@ -23,11 +23,20 @@ public struct HTTPServerSettings: Sendable {
 public struct HTTPAccess: Sendable, Hashable {
     /// Nil when the request was refused before its head could be read.
     public var method: HTTPMethod?
-    /// Percent-encoded and without the query, which may hold tokens.
+    /// Percent-encoded, without the query, which may hold tokens, and without the secret of a session's URL.
     public var path: String?
     /// Nil when the client went before the answer.
     public var status: Int?
     /// From the end of the request to the answer, or to the end of a streamed one.
     public var milliseconds: Int64
     public var remote: SocketAddress
+}
+
+extension HTTPAccess {
+    /// A path as it may be written down: whoever reads the log could end the sessions whose URLs stand in it.
+    static func loggable(_ path: ResourcePath) -> String {
+        let segments = path.segments
+        guard segments.count > 2, ["whip", "whep"].contains(segments[segments.count - 2]) else { return path.encoded }
+        return "/" + (segments.dropLast().map(PercentEncoding.encodeSegment) + ["***"]).joined(separator: "/")
+    }
 }

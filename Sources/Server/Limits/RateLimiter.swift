@@ -45,22 +45,35 @@ public struct RateLimiter<Key: Hashable & Sendable>: Sendable {
 
     /// Takes one from the bucket of `key` when there is one left.
     public mutating func admit(_ key: Key, at now: Instant) -> RateDecision {
-        guard perSecond > 0 else { return .admitted }
-        let present = fullAt[key]
-        if present == nil, fullAt.count >= maximumKeys { sweep(at: now.nanoseconds) }
-        let isOverflow = present == nil && fullAt.count >= maximumKeys
-
-        let interval = 1_000_000_000 / UInt64(perSecond)
-        let base = max(isOverflow ? overflowFullAt : present ?? 0, now.nanoseconds)
-        let next = base &+ interval
-        let capacity = interval &* UInt64(burst)
-        guard next &- now.nanoseconds <= capacity else {
-            limitedCount &+= 1
-            let wait = next &- capacity &- now.nanoseconds
-            return .limited(retryAfterSeconds: max(1, Int(clamping: (wait &+ 999_999_999) / 1_000_000_000)))
+        if fullAt[key] == nil, fullAt.count >= maximumKeys { sweep(at: now.nanoseconds) }
+        let decision = check(key, at: now)
+        guard decision.isAdmitted, perSecond > 0 else { return decision }
+        if isOverflow(key) {
+            overflowFullAt = next(key, at: now)
+        } else {
+            fullAt[key] = next(key, at: now)
         }
-        if isOverflow { overflowFullAt = next } else { fullAt[key] = next }
         return .admitted
+    }
+
+    /// Whether the bucket of `key` has one left. Takes nothing; being refused counts as with ``admit(_:at:)``.
+    public mutating func check(_ key: Key, at now: Instant) -> RateDecision {
+        guard perSecond > 0 else { return .admitted }
+        let fullAfter = next(key, at: now) &- now.nanoseconds
+        let capacity = interval &* UInt64(burst)
+        guard fullAfter > capacity else { return .admitted }
+        limitedCount &+= 1
+        let wait = fullAfter &- capacity
+        return .limited(retryAfterSeconds: max(1, Int(clamping: (wait &+ 999_999_999) / 1_000_000_000)))
+    }
+
+    private var interval: UInt64 { 1_000_000_000 / UInt64(max(1, perSecond)) }
+
+    private func isOverflow(_ key: Key) -> Bool { fullAt[key] == nil && fullAt.count >= maximumKeys }
+
+    /// When the bucket of `key` will be full after one more was taken.
+    private func next(_ key: Key, at now: Instant) -> UInt64 {
+        max(isOverflow(key) ? overflowFullAt : fullAt[key] ?? 0, now.nanoseconds) &+ interval
     }
 
     /// Forgets keys whose bucket is full again, at most once per interval because it looks at all of them.

@@ -1,4 +1,4 @@
-internal import Dispatch
+public import Loop
 internal import Synchronization
 internal import Wire
 
@@ -22,12 +22,12 @@ public final class Log: Sendable {
     private let suppressedTotal = Atomic<Int>(0)
     private let sinks: [any LogSink]
     private let wallMilliseconds: @Sendable () -> Int64
-    private let writer = DispatchQueue(label: "log")
+    private let writer = BlockingQueue(name: "log")
 
     /// - Parameter clock: Milliseconds since 1970.
     public init(
         level: LogLevel, sinks: [any LogSink], messagesPerSecond: Int = 10,
-        clock: @escaping @Sendable () -> Int64 = { SystemClock.wallMilliseconds() }
+        clock: @escaping @Sendable () -> Int64 = { MonotonicClock.unixMilliseconds }
     ) {
         threshold = Atomic(level.rank)
         self.sinks = sinks
@@ -43,13 +43,15 @@ public final class Log: Sendable {
         for destination in Set(settings.logDestinations) {
             switch destination {
             case .stdout:
-                sinks.append(LogOutput.standardOutput(isStructured: settings.logStructured))
+                sinks.append(LogOutput(.standardOutput, isStructured: settings.logStructured))
             case .file:
-                guard let file = LogOutput.file(settings.logFile, isStructured: settings.logStructured) else {
+                do throws(LoopError) {
+                    let file = try FileWriter.appending(to: settings.logFile)
+                    sinks.append(LogOutput(file, isStructured: settings.logStructured))
+                } catch {
                     throw SettingProblem(
-                        origin: SettingOrigin(source: settings.logFile), key: "logFile", message: "cannot be opened")
+                        origin: SettingOrigin(source: settings.logFile), key: "logFile", message: error.description)
                 }
-                sinks.append(file)
             }
         }
         self.init(level: settings.logLevel, sinks: sinks)
@@ -81,7 +83,7 @@ public final class Log: Sendable {
             }
             return Self.mustSchedule(&state)
         }
-        if mustSchedule { writer.async { self.drain() } }
+        if mustSchedule { writer.run { self.drain() } }
     }
 
     /// Waits until everything logged before the call has reached the sinks. Blocks; for the end of the program and
@@ -89,7 +91,7 @@ public final class Log: Sendable {
     public func flush() {
         let now = wallMilliseconds()
         state.withLock { appendOverdue(&$0, at: now, everything: true) }
-        writer.sync { drain() }
+        writer.runAndWait { drain() }
     }
 
     private func appendOverdue(_ state: inout State, at now: Int64, everything: Bool = false) {

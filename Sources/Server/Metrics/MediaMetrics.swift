@@ -8,7 +8,7 @@ import Wire
 struct MediaMetrics: Sendable {
     let service: WebRTCService
     let http: HTTPServer
-    let limiter: SharedRateLimiter
+    let limits: RequestLimits
     let feed: RoomsFeed
     let events: EventFeed
 
@@ -99,7 +99,7 @@ struct MediaMetrics: Sendable {
             gauge("http_connections", "Open HTTP connections.", statistics.connections),
             counter("http_requests_total", "HTTP requests.", statistics.requests),
             counter("http_connections_refused_total", "HTTP connections over a bound.", statistics.refused),
-            counter("http_requests_limited_total", "Requests answered with 429.", limiter.limitedCount),
+            counter("http_requests_limited_total", "Requests answered with 429.", limits.limitedCount),
             gauge(
                 "feed_subscribers", "Clients listening to the rooms.",
                 await feed.subscriberCount + events.subscriberCount),

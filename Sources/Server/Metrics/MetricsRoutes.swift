@@ -6,15 +6,18 @@ struct MetricsRoutes: Sendable {
 
     let registry: MetricsRegistry
     let authorizer: any Authorizing
+    let limits: RequestLimits
 
     func add(to router: inout Router) {
         router.add(.get, "/metrics") { request in
+            let token = request.headers["Authorization"].flatMap { Credentials.bearerToken(inAuthorization: $0) }
+            if token != nil, let limited = limits.mayTryToken(from: request.remoteAddress) {
+                return SignalingResponses.tooManyRequests(limited)
+            }
             let outcome = await authorizer.authorize(
                 action: .metrics, path: "", protocol: .internal,
-                credentials: Credentials(
-                    bearerToken: request.headers["Authorization"].flatMap {
-                        Credentials.bearerToken(inAuthorization: $0)
-                    }, address: request.remoteAddress))
+                credentials: Credentials(bearerToken: token, address: request.remoteAddress))
+            if token != nil, outcome != .allowed { limits.tokenWasWrong(from: request.remoteAddress) }
             switch outcome {
             case .allowed:
                 return HTTPResponse(status: 200, contentType: Self.contentType, Array(await registry.render().utf8))

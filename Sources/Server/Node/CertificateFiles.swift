@@ -8,6 +8,11 @@ struct CertificateFiles: Sendable {
     var certificate: String
     var key: String
 
+    init(_ settings: ServerSettings) {
+        certificate = settings.webrtcServerCert
+        key = settings.webrtcServerKey
+    }
+
     func load() async throws(ServerFault) -> TLSServerContext {
         let certificateBytes = try await read(certificate)
         let keyBytes = try await read(key)

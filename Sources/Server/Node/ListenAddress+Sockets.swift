@@ -10,6 +10,9 @@ extension ListenAddress {
 
 extension Duration {
     /// Rounded down, and 0 for negative durations.
+    var wholeSeconds: UInt64 { UInt64(max(0, components.seconds)) }
+
+    /// Rounded down, and 0 for negative durations.
     var wholeMilliseconds: UInt64 {
         let (seconds, attoseconds) = components
         guard seconds >= 0 else { return 0 }

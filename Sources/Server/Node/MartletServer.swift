@@ -15,7 +15,7 @@ public actor MartletServer {
     public static let version = "0.1.0"
 
     /// Everything that exists only between start and stop.
-    private struct Running {
+    struct Running {
         var control: EventLoop
         var media: MediaPlane
         var directory: RoomDirectory
@@ -24,26 +24,32 @@ public actor MartletServer {
         var events: EventFeed
         var http: HTTPServer
         var metrics: HTTPServer?
+        var authorizer: TokenAuthorizer
+        var limits: RequestLimits
+        var hostNames: HostNames
     }
 
-    private let settings: ServerSettings
+    /// What sockets and threads were made from; the rest goes by ``current``.
+    let startSettings: ServerSettings
+    let current: SettingsBox
     private let programPath: String
-    private let log: Log
-    private let logger: Logger
-    private let hub = EventHub()
+    let log: Log
+    let logger: Logger
+    let hub = EventHub()
     private let registry = MetricsRegistry()
-    private var running: Running?
+    private(set) var running: Running?
 
     /// Where HTTP is served and media received; empty before ``start()``.
     public private(set) var httpAddresses: [SocketAddress] = []
     public private(set) var metricsAddresses: [SocketAddress] = []
     public private(set) var mediaAddresses: [SocketAddress] = []
     /// What clients elsewhere are told to send media to.
-    public private(set) var advertisedAddresses: [SocketAddress] = []
+    public internal(set) var advertisedAddresses: [SocketAddress] = []
 
     /// - Parameter programPath: how the program was called; the pages may lie beside it.
     public init(settings: ServerSettings, log: Log, programPath: String = "") {
-        self.settings = settings
+        startSettings = settings
+        current = SettingsBox(settings)
         self.log = log
         self.programPath = programPath
         logger = Logger(log)
@@ -51,6 +57,11 @@ public actor MartletServer {
 
     /// What happens to rooms and peers.
     public nonisolated var events: EventHub { hub }
+
+    /// What the media port has carried since the start; all zero while the server does not run.
+    public var mediaTraffic: MediaTraffic {
+        get async { await running?.media.traffic ?? MediaTraffic() }
+    }
 
     public func start() async throws(ServerFault) {
         guard running == nil else { return }
@@ -71,68 +82,77 @@ public actor MartletServer {
     }
 
     private func assemble() async throws -> Running {
+        let settings = startSettings
+        let current = current
         let control = try EventLoop(name: "control")
         try control.start()
         let media = try await MediaPlane(
             loopCount: settings.mediaLoops == 0 ? ProcessorCount.online : settings.mediaLoops,
             listen: settings.webrtcLocalUDPAddress, logger: logger)
         mediaAddresses = media.sockets.map(\.localAddress)
+        let hostNames = HostNames(settings.webrtcAdditionalHosts, logger: logger)
+        await hostNames.start()
         let candidates = CandidateSource(
-            sockets: mediaAddresses, interfaces: try NetworkInterface.all(), settings: settings)
+            sockets: mediaAddresses, interfaces: try NetworkInterface.all(), settings: settings,
+            hosts: hostNames.addresses)
         advertisedAddresses = candidates.all
 
         let hub = hub
         let box = FeedBox()
         let directory = RoomDirectory(
-            on: control, media: media, onOpened: { hub.publish(.roomCreated(room: $0)) }
+            on: control, media: media, created: { hub.publish(.roomCreated(room: $0)) }
         ) { name, event in
             box.feeds?.rooms.changed()
             box.feeds?.events.changed(name)
             if case .emptied = event { hub.publish(.roomClosed(room: name)) }
         }
-        let settings = settings
         let service = WebRTCService(
             media: media, directory: directory, hub: hub, logger: logger, candidates: candidates,
-            settings: { settings })
-        let list = RoomList(directory: directory, registry: service.registry)
+            hostNames: hostNames, settings: { current.current })
+        hostNames.observe { [weak self, weak service] hosts in
+            guard let self, let service else { return }
+            Task { await self.updateCandidates(service, hosts) }
+        }
+        let list = RoomList(
+            directory: directory, registry: service.registry, settings: { current.current })
         let feed = RoomsFeed(on: control, list: list)
         let authorizer = TokenAuthorizer(settings: settings)
         let events = EventFeed(
             on: control, source: FeedSource(directory: directory, registry: service.registry), authorizer: authorizer)
         _ = hub.subscribe { events.received($0) }
         box.set((feed, events))
-        let limiter = SharedRateLimiter(
-            perSecond: settings.httpRequestsPerSecond, burst: settings.httpRequestBurst)
+        let limits = RequestLimits(settings)
         let signaling = SignalingRoutes(
-            service: service, authorizer: authorizer, settings: { settings }, limiter: limiter)
+            service: service, authorizer: authorizer, settings: { current.current }, limits: limits)
         var router = Router()
         if settings.webrtc {
             signaling.add(to: &router)
             SigmaRoutes(signaling: signaling, list: list, feed: feed).add(to: &router)
             FeedRoutes(
-                feed: events, authorizer: authorizer, allowsTokenInQuery: { settings.allowTokenInQuery },
-                limiter: limiter
+                feed: events, authorizer: authorizer, allowsTokenInQuery: { current.current.allowTokenInQuery },
+                limits: limits
             ).add(to: &router)
             let folder = PageRoutes.folder(setting: settings.webRoot, programPath: programPath)
             PageRoutes(files: StaticFiles(folder: folder)).add(to: &router)
         }
         let http = HTTPServer(on: control, router: router, settings: httpSettings())
         httpAddresses = try await listen(http, settings.webrtcAddress)
-        let metrics = try await startMetrics(control, service, authorizer, http, limiter, feed, events)
+        let metrics = try await startMetrics(control, service, authorizer, http, limits, feed, events)
         return Running(
             control: control, media: media, directory: directory, service: service, feed: feed, events: events,
-            http: http, metrics: metrics)
+            http: http, metrics: metrics, authorizer: authorizer, limits: limits, hostNames: hostNames)
     }
 
     private func httpSettings() -> HTTPServerSettings {
+        let settings = startSettings
         var http = HTTPServerSettings()
         http.maximumConnections = settings.httpMaxConnections
         http.limits.headMilliseconds = settings.readTimeout.wholeMilliseconds
         http.limits.bodyMilliseconds = settings.readTimeout.wholeMilliseconds
         http.limits.writeStallMilliseconds = settings.writeTimeout.wholeMilliseconds
         http.responses = ResponsePolicy(cors: CORSPolicy(allowedOrigins: settings.webrtcAllowOrigins))
-        let proxies = settings.webrtcTrustedProxies
-        http.isTrustedProxy = { address in proxies.contains { $0.contains(address) } }
+        let current = current
+        http.isTrustedProxy = { address in current.current.webrtcTrustedProxies.contains { $0.contains(address) } }
         let logger = logger
         http.onAccess = { access in
             logger.debug(
@@ -148,9 +168,7 @@ public actor MartletServer {
 
     private func listen(_ server: HTTPServer, _ address: ListenAddress) async throws -> [SocketAddress] {
         let context =
-            settings.webrtcEncryption
-            ? try await CertificateFiles(certificate: settings.webrtcServerCert, key: settings.webrtcServerKey).load()
-            : nil
+            startSettings.webrtcEncryption ? try await CertificateFiles(startSettings).load() : nil
         var bound: [SocketAddress] = []
         for candidate in address.socketAddresses {
             // The second family follows the port that the system chose for the first.
@@ -172,30 +190,22 @@ public actor MartletServer {
 
     private func startMetrics(
         _ control: EventLoop, _ service: WebRTCService, _ authorizer: TokenAuthorizer, _ http: HTTPServer,
-        _ limiter: SharedRateLimiter, _ feed: RoomsFeed, _ events: EventFeed
+        _ limits: RequestLimits, _ feed: RoomsFeed, _ events: EventFeed
     ) async throws -> HTTPServer? {
-        MediaMetrics(service: service, http: http, limiter: limiter, feed: feed, events: events).attach(to: registry)
-        guard settings.metrics else { return nil }
+        MediaMetrics(service: service, http: http, limits: limits, feed: feed, events: events).attach(to: registry)
+        guard startSettings.metrics else { return nil }
         var router = Router()
-        MetricsRoutes(registry: registry, authorizer: authorizer).add(to: &router)
+        MetricsRoutes(registry: registry, authorizer: authorizer, limits: limits).add(to: &router)
         let server = HTTPServer(on: control, router: router)
-        for address in settings.metricsAddress.socketAddresses {
-            metricsAddresses.append(try await server.listen(on: address))
+        for address in startSettings.metricsAddress.socketAddresses {
+            do throws(LoopError) {
+                metricsAddresses.append(try await server.listen(on: address))
+            } catch {
+                // Media is worth more than numbers about it.
+                logger.error("metrics are not served", [LogField(.reason, error.description)])
+            }
         }
         return server
-    }
-
-    /// Reads the certificate for HTTPS again; connections that exist keep the old one.
-    public func reloadCertificates() async {
-        guard settings.webrtcEncryption, let running else { return }
-        let files = CertificateFiles(certificate: settings.webrtcServerCert, key: settings.webrtcServerKey)
-        do throws(ServerFault) {
-            let context = try await files.load()
-            await running.http.replaceTLS(context)
-            hub.publish(.certificateReloaded(path: files.certificate))
-        } catch {
-            hub.publish(.certificateReloadFailed(path: files.certificate, reason: error.description))
-        }
     }
 
     /// Stops in order: no new sessions, everybody is told (BYE, close_notify), then sockets and threads go.

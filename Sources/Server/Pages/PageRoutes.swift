@@ -20,6 +20,7 @@ struct PageRoutes: Sendable {
         router.add(.get, "/favicon.ico") { _ in HTTPResponse(status: 204) }
         router.add(.get, "/{room...}/publish", page("publish.html"))
         router.add(.get, "/{room...}") { request in
+            if let response = noRoom(request) { return response }
             // Relative addresses in the page count from the room, so the slash is part of its URL.
             guard request.path.hasTrailingSlash else {
                 return HTTPResponse(status: 302, headers: ["Location": request.path.encoded + "/"])
@@ -31,9 +32,11 @@ struct PageRoutes: Sendable {
     private func page(_ name: String) -> HTTPHandler { { request in page(name, request) } }
 
     private func page(_ name: String, _ request: HTTPRequest) -> HTTPResponse {
-        if let problem = RoomName.problem(with: request.parameters["room"] ?? "") {
-            return .problem(404, detail: problem)
-        }
-        return files.response(for: request, file: name)
+        noRoom(request) ?? files.response(for: request, file: name)
+    }
+
+    /// The answer where the path cannot be a room's.
+    private func noRoom(_ request: HTTPRequest) -> HTTPResponse? {
+        RoomName.problem(with: request.parameters["room"] ?? "").map { .problem(404, detail: $0) }
     }
 }

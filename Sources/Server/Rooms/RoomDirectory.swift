@@ -19,8 +19,8 @@ actor RoomDirectory: LoopActor {
     nonisolated var loop: any LoopExecutor { eventLoop }
 
     private let media: MediaPlane
+    private let created: @Sendable (String) -> Void
     private let observer: @Sendable (String, RoomEvent) -> Void
-    private let onOpened: @Sendable (String) -> Void
     private var rooms: [String: RoomEntry] = [:]
     private var nextTrackID: UInt64 = 1
     private var isStopping = false
@@ -31,15 +31,15 @@ actor RoomDirectory: LoopActor {
     }
 
     /// - Parameters:
-    ///   - onOpened: told of every room that is made.
+    ///   - created: told the name of every new room, on this directory's loop.
     ///   - observer: told every room's changes, on that room's loop.
     init(
-        on loop: EventLoop, media: MediaPlane, onOpened: @escaping @Sendable (String) -> Void = { _ in },
+        on loop: EventLoop, media: MediaPlane, created: @escaping @Sendable (String) -> Void = { _ in },
         observer: @escaping @Sendable (String, RoomEvent) -> Void
     ) {
-        self.onOpened = onOpened
         eventLoop = loop
         self.media = media
+        self.created = created
         self.observer = observer
     }
 
@@ -57,14 +57,15 @@ actor RoomDirectory: LoopActor {
         guard rooms.count < limit else { throw .tooManyRooms(limit: limit) }
         let (loop, arena) = media.assignLoop()
         let observer = observer
+        let numericID = unusedNumericID(for: name)
         let room = Room(name: name, loop: loop, policy: policy, firstTrackID: nextTrackID) { [weak self] event in
             observer(name, event)
-            if case .emptied = event { self?.forget(name) }
+            if case .emptied = event { self?.forget(name, numericID) }
         }
         nextTrackID += 2
-        let entry = RoomEntry(room: room, loop: loop, arena: arena, numericID: unusedNumericID(for: name))
+        let entry = RoomEntry(room: room, loop: loop, arena: arena, numericID: numericID)
         rooms[name] = entry
-        onOpened(name)
+        created(name)
         return entry
     }
 
@@ -85,8 +86,13 @@ actor RoomDirectory: LoopActor {
         }
     }
 
-    private nonisolated func forget(_ name: String) {
-        eventLoop.execute { self.onLoop { $0.rooms[name] = nil } }
+    private nonisolated func forget(_ name: String, _ numericID: UInt32) {
+        eventLoop.execute { self.onLoop { $0.remove(name, numericID) } }
+    }
+
+    /// The name may belong to a newer room by now.
+    private func remove(_ name: String, _ numericID: UInt32) {
+        if rooms[name]?.numericID == numericID { rooms[name] = nil }
     }
 
     /// Forgets a closed room at once, so that its name is free for a new one.

@@ -3,15 +3,18 @@ import HTTP
 import Streams
 import Wire
 
-/// The rooms that are live, in the shapes SigmaMediaServer's clients read.
+/// The rooms that are live, in the shapes SigmaMediaServer's clients read. Everybody may read it, so rooms that ask
+/// viewers for a token are not on it (SSE-12).
 struct RoomList: Sendable {
     let directory: RoomDirectory
     let registry: SessionRegistry
+    let settings: @Sendable () -> ServerSettings
 
     /// `{"rooms":[{"viewer_count":0,"id":123,"name":"cam1","tracks":["H264"],"publisher":"whip"}]}`.
     func json() async -> [UInt8] {
         var rooms: [(entry: RoomEntry, snapshot: RoomSnapshot)] = []
-        for entry in await directory.all {
+        let settings = settings()
+        for entry in await directory.all where settings.room(named: entry.room.name)?.readToken == nil {
             let snapshot = await entry.room.snapshot
             if snapshot.publisher != nil { rooms.append((entry, snapshot)) }
         }

@@ -32,6 +32,17 @@ extension ServerSettings {
             "httpRequestBurst", \.httpRequestBurst, .integer(1...1_000_000), in: .server, reloadable: true,
             "How many such requests a client address may send at once."),
         Setting(
+            "httpTokenRequestsPerSecond", \.httpTokenRequestsPerSecond,
+            .integer(0...1_000_000, zeroMeans: "no limit"), in: .server, reloadable: true,
+            "The same for each token, from whatever addresses it is used."),
+        Setting(
+            "httpTokenRequestBurst", \.httpTokenRequestBurst, .integer(1...1_000_000), in: .server, reloadable: true,
+            "How many such requests may bring the same token at once."),
+        Setting(
+            "httpFailedAuthorizationBurst", \.httpFailedAuthorizationBurst,
+            .integer(0...1_000_000, zeroMeans: "no limit"), in: .server, reloadable: true,
+            "Wrong tokens a client address may send at once, and then one each second; more are answered with 429."),
+        Setting(
             "webRoot", \.webRoot, .string(), in: .server,
             "Directory of the web pages; empty looks for web-player beside the program and in the working directory."),
     ]
@@ -76,10 +87,8 @@ extension ServerSettings {
             aliases: ["webrtcICEServers"], "STUN and TURN servers that clients are told to use."),
         Setting(
             "webrtcHandshakeTimeout", \.webrtcHandshakeTimeout, .duration(.seconds(1)...(.seconds(120))), in: .webrtc,
-            reloadable: true, "How long a session may take to connect."),
-        Setting(
-            "webrtcTrackGatherTimeout", \.webrtcTrackGatherTimeout, .duration(.milliseconds(100)...(.seconds(60))),
-            in: .webrtc, reloadable: true, "How long to wait for the first media of an announced track."),
+            reloadable: true,
+            "How long a session may take until the first connectivity check, and again for the handshake."),
         Setting(
             "webrtcDTLSRole", \.webrtcDTLSRole, .choice(), in: .webrtc, reloadable: true,
             "Side of the DTLS handshake the server takes when the client leaves it the choice."),

@@ -17,14 +17,17 @@ public struct ServerSettings: Sendable {
     public var httpMaxConnections = 10_000
     public var httpRequestsPerSecond = 50
     public var httpRequestBurst = 200
+    public var httpTokenRequestsPerSecond = 200
+    public var httpTokenRequestBurst = 1_000
+    public var httpFailedAuthorizationBurst = 20
     public var webRoot = ""
 
     // WebRTC
     public var webrtc = true
     public var webrtcAddress = ListenAddress(port: 8889)
     public var webrtcEncryption = false
-    public var webrtcServerKey = "server.key"
-    public var webrtcServerCert = "server.crt"
+    public var webrtcServerKey = "certs/key.pem"
+    public var webrtcServerCert = "certs/cert.pem"
     public var webrtcAllowOrigins = ["*"]
     public var webrtcTrustedProxies: [AddressRange] = []
     public var webrtcLocalUDPAddress = ListenAddress(port: 8189)
@@ -32,14 +35,13 @@ public struct ServerSettings: Sendable {
     public var webrtcIPsFromInterfacesList: [String] = []
     public var webrtcAdditionalHosts: [String] = []
     public var webrtcICEServers2: [ICEServerSettings] = []
-    public var webrtcHandshakeTimeout = Duration.seconds(10)
-    public var webrtcTrackGatherTimeout = Duration.seconds(2)
+    public var webrtcHandshakeTimeout = Duration.seconds(30)
     public var webrtcDTLSRole = DTLSRoleSetting.passive
     public var webrtcICEConsentTimeout = Duration.seconds(30)
     public var mediaLoops = 0
 
     // Metrics
-    public var metrics = false
+    public var metrics = true
     public var metricsAddress = ListenAddress("127.0.0.1:9998") ?? ListenAddress(port: 9998)
     public var metricsToken: AccessToken?
 

@@ -1,6 +1,4 @@
-internal import CYAML
-
-/// Reads one YAML document into nodes, through libyaml's events.
+/// Reads one YAML document into nodes.
 ///
 /// Sizes, depth and the number of nodes after alias expansion are bounded, so a small hostile file cannot become a
 /// large tree. Tags are ignored; merge keys (`<<`) work; duplicate keys and second documents are errors.
@@ -43,71 +41,49 @@ struct YAMLReader {
     private init(name: String) { self.name = name }
 
     private mutating func parse(_ bytes: [UInt8]) throws(SettingProblem) {
-        // libyaml keeps a pointer to its own parser, so the parser must not move.
-        let parser = UnsafeMutablePointer<yaml_parser_t>.allocate(capacity: 1)
-        defer { unsafe parser.deallocate() }
-        guard unsafe yaml_parser_initialize(parser) != 0 else { throw problem("out of memory", line: nil) }
-        defer { unsafe yaml_parser_delete(parser) }
-        unsafe yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING)
-
-        let result: Result<Void, SettingProblem> = unsafe bytes.withUnsafeBufferPointer { input in
-            unsafe yaml_parser_set_input_string(parser, input.baseAddress, input.count)
-            do throws(SettingProblem) {
-                while try unsafe step(parser) {}
-                return .success(())
-            } catch {
-                return .failure(error)
-            }
+        let events: YAMLEvents
+        do throws(YAMLEvents.Fault) {
+            events = try YAMLEvents(bytes)
+        } catch {
+            throw problem(error)
         }
-        try result.get()
+        while true {
+            let event: YAMLEvents.Event
+            do throws(YAMLEvents.Fault) {
+                event = try events.next()
+            } catch {
+                throw problem(error)
+            }
+            guard case .end = event.kind else {
+                try handle(event)
+                continue
+            }
+            return
+        }
     }
 
-    /// Handles one event; false at the end of the stream.
-    private mutating func step(_ parser: UnsafeMutablePointer<yaml_parser_t>) throws(SettingProblem) -> Bool {
-        var event = unsafe yaml_event_t()
-        guard unsafe yaml_parser_parse(parser, &event) != 0 else {
-            let reason = unsafe parser.pointee.problem.map { unsafe String(cString: $0) } ?? "unreadable"
-            let mark = unsafe parser.pointee.problem_mark.line
-            let start = unsafe parser.pointee.context_mark.line
-            let context = unsafe parser.pointee.context.map {
-                unsafe " (\(String(cString: $0)), line \(Int(clamping: start) + 1))"
-            }
-            throw problem("not valid YAML: \(reason)\(context ?? "")", line: Int(clamping: mark) + 1)
-        }
-        defer { unsafe yaml_event_delete(&event) }
-        let origin = SettingOrigin(source: name, line: Int(clamping: unsafe event.start_mark.line) + 1)
-
-        switch unsafe event.type {
-        case YAML_STREAM_END_EVENT:
-            return false
-        case YAML_DOCUMENT_START_EVENT:
+    private mutating func handle(_ event: YAMLEvents.Event) throws(SettingProblem) {
+        let origin = SettingOrigin(source: name, line: event.line)
+        switch event.kind {
+        case .documentStart:
             documents += 1
             if documents > 1 { throw SettingProblem(origin: origin, message: "only one YAML document is read") }
-        case YAML_SCALAR_EVENT:
-            let scalar = unsafe event.data.scalar
-            let text = unsafe Self.text(scalar.value, count: scalar.length)
-            let isPlain = unsafe scalar.style == YAML_PLAIN_SCALAR_STYLE
+        case .scalar(let text, let isPlain, let anchor):
             let isEmpty = isPlain && ["", "~", "null", "Null", "NULL"].contains(text)
             let node = SettingNode(content: isEmpty ? .empty : .scalar(text), origin: origin)
-            try add(node, weight: 1, key: text, anchor: unsafe Self.text(scalar.anchor))
-        case YAML_ALIAS_EVENT:
-            let alias = unsafe Self.text(event.data.alias.anchor) ?? ""
+            try add(node, weight: 1, key: text, anchor: anchor)
+        case .alias(let alias):
             guard let (node, weight) = anchors[alias] else {
                 throw SettingProblem(origin: origin, message: "'*\(alias.escapedForDisplay(limit: 80))' is not defined")
             }
             var key: String?
             if case .scalar(let text) = node.content { key = text }
             try add(node, weight: weight, key: key, anchor: nil)
-        case YAML_SEQUENCE_START_EVENT:
-            try open(isMap: false, origin, anchor: unsafe Self.text(event.data.sequence_start.anchor))
-        case YAML_MAPPING_START_EVENT:
-            try open(isMap: true, origin, anchor: unsafe Self.text(event.data.mapping_start.anchor))
-        case YAML_SEQUENCE_END_EVENT, YAML_MAPPING_END_EVENT:
-            try close()
-        default:
-            break
+        case .listStart(let anchor): try open(isMap: false, origin, anchor: anchor)
+        case .mapStart(let anchor): try open(isMap: true, origin, anchor: anchor)
+        case .listEnd, .mapEnd: try close()
+        case .end, .other: break
         }
-        return true
     }
 
     private mutating func open(isMap: Bool, _ origin: SettingOrigin, anchor: String?) throws(SettingProblem) {
@@ -177,15 +153,7 @@ struct YAMLReader {
         stack[top].entries.append(SettingEntry(key: pending.text, keyOrigin: pending.origin, value: node))
     }
 
-    private func problem(_ message: String, line: Int?) -> SettingProblem {
-        SettingProblem(origin: SettingOrigin(source: name, line: line), message: message)
-    }
-
-    private static func text(_ bytes: UnsafeMutablePointer<UInt8>?, count: Int) -> String {
-        unsafe String(decoding: UnsafeBufferPointer(start: bytes, count: count), as: UTF8.self)
-    }
-
-    private static func text(_ bytes: UnsafeMutablePointer<UInt8>?) -> String? {
-        unsafe bytes.map { unsafe String(cString: $0) }
+    private func problem(_ fault: YAMLEvents.Fault) -> SettingProblem {
+        SettingProblem(origin: SettingOrigin(source: name, line: fault.line), message: fault.message)
     }
 }

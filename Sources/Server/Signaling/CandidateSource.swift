@@ -10,15 +10,19 @@ struct CandidateSource: Sendable {
     /// - Parameters:
     ///   - sockets: where media is received.
     ///   - interfaces: the machine's addresses, asked for once.
-    init(sockets: [SocketAddress], interfaces: [NetworkInterface], settings: ServerSettings) {
+    ///   - hosts: the addresses of the names among `webrtcAdditionalHosts`.
+    init(
+        sockets: [SocketAddress], interfaces: [NetworkInterface], settings: ServerSettings,
+        hosts: HostNames.Addresses = [:]
+    ) {
         var found: [SocketAddress] = []
         var loopback: [SocketAddress] = []
         for host in settings.webrtcAdditionalHosts {
-            for socket in sockets {
-                guard let address = SocketAddress(host: host, port: socket.port), address.isIPv6 == socket.isIPv6 else {
-                    continue
+            let addresses = SocketAddress(host: host, port: 0).map { [$0] } ?? hosts[host] ?? []
+            for address in addresses {
+                for socket in sockets where socket.isIPv6 == address.isIPv6 {
+                    found.append(address.withPort(socket.port))
                 }
-                found.append(address)
             }
         }
         for socket in sockets {

@@ -15,6 +15,15 @@ struct SigmaRoutes: Sendable {
             return await signaling.open(request, .publisher, roomName: name, createdStatus: 201)
         }
         router.add(.post, "/whep", acceptPost: SignalingResponses.sdpType) { await watch($0) }
+        router.add(.options, "/whip") { request in
+            await signaling.options(request, .publisher, roomName: await signaling.service.directory.unusedName())
+        }
+        router.add(.options, "/whep") { request in
+            await signaling.options(request, .viewer, roomName: await roomName(request.query["target_id"] ?? ""))
+        }
+        for role in [PeerRole.publisher, .viewer] {
+            router.add(.get, "/" + role.word) { signaling.probe($0, role) }
+        }
         router.add(.get, "/rooms") { _ in
             var response = HTTPResponse.json(await list.json())
             response.headers["Cache-Control"] = "no-store"
@@ -33,16 +42,22 @@ struct SigmaRoutes: Sendable {
         guard let target = request.query["target_id"], !target.isEmpty else {
             return .problem(400, detail: "target_id is missing: it is the id or the path of the room to watch")
         }
+        let name = await roomName(target)
+        guard await signaling.service.directory.room(named: name) != nil else {
+            return await signaling.refusal(request, .viewer, room: name)
+                ?? .problem(404, detail: "there is no such room")
+        }
+        return await signaling.open(request, .viewer, roomName: name, createdStatus: 200)
+    }
+
+    /// The room a client means, which may say its path or its number.
+    private func roomName(_ target: String) async -> String {
         let directory = signaling.service.directory
-        var name = target
         if await directory.room(named: target) == nil, let number = UInt32(target),
             let entry = await directory.room(numericID: number)
         {
-            name = entry.room.name
+            return entry.room.name
         }
-        guard await directory.room(named: name) != nil else {
-            return .problem(404, detail: "there is no such room")
-        }
-        return await signaling.open(request, .viewer, roomName: name, createdStatus: 200)
+        return target
     }
 }

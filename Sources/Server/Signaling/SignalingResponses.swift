@@ -25,10 +25,15 @@ enum SignalingResponses {
         return response
     }
 
-    static func tooManyRequests(_ seconds: Int) -> HTTPResponse {
-        retry(
-            .problem(429, detail: "too many requests from this address (httpRequestsPerSecond); wait and try again"),
-            after: seconds)
+    static func tooManyRequests(_ refusal: RequestLimits.Refusal) -> HTTPResponse {
+        let (what, seconds) =
+            switch refusal {
+            case .address(let seconds): ("requests from this address (httpRequestsPerSecond)", seconds)
+            case .token(let seconds): ("requests with this token (httpTokenRequestsPerSecond)", seconds)
+            case .failedAuthorization(let seconds):
+                ("wrong tokens from this address (httpFailedAuthorizationBurst)", seconds)
+            }
+        return retry(.problem(429, detail: "too many \(what); wait and try again"), after: seconds)
     }
 
     static func unauthorized() -> HTTPResponse {

@@ -1,16 +1,29 @@
 import HTTP
+import Loop
 import SDP
 import Secure
+import Synchronization
 import Wire
 
 /// WHIP and WHEP over HTTP: `/{room}/whip`, `/{room}/whep` and the sessions below them.
 ///
 /// Every request is first counted against its address, then authorized, and only then looked at (WHIP-12, WHIP-40).
-struct SignalingRoutes: Sendable {
+final class SignalingRoutes: Sendable {
     let service: WebRTCService
-    let authorizer: any Authorizing
-    let settings: @Sendable () -> ServerSettings
-    let limiter: SharedRateLimiter
+    private let authorizer: any Authorizing
+    private let settings: @Sendable () -> ServerSettings
+    private let limits: RequestLimits
+    private let replay = Mutex(AnswerReplay())
+
+    init(
+        service: WebRTCService, authorizer: any Authorizing, settings: @escaping @Sendable () -> ServerSettings,
+        limits: RequestLimits
+    ) {
+        self.service = service
+        self.authorizer = authorizer
+        self.settings = settings
+        self.limits = limits
+    }
 
     func add(to router: inout Router) {
         for role in [PeerRole.publisher, .viewer] {
@@ -18,13 +31,13 @@ struct SignalingRoutes: Sendable {
             let session = endpoint + "/{session}"
             router.add(
                 .post, endpoint, bodyLimit: SDPLimits.standard.maximumBytes, acceptPost: SignalingResponses.sdpType
-            ) { await post($0, role) }
-            router.add(.options, endpoint) { await options($0, role) }
-            router.add(.get, endpoint) { probe($0, role) }
-            router.add(.patch, session, bodyLimit: SDPLimits.standard.maximumBytes) { await patch($0, role) }
-            router.add(.delete, session) { await delete($0, role) }
-            router.add(.options, session) { await options($0, role) }
-            router.add(.get, session) { await probeSession($0, role) }
+            ) { await self.post($0, role) }
+            router.add(.options, endpoint) { await self.options($0, role, roomName: $0.parameters["room"] ?? "") }
+            router.add(.get, endpoint) { self.probe($0, role) }
+            router.add(.patch, session, bodyLimit: SDPLimits.standard.maximumBytes) { await self.patch($0, role) }
+            router.add(.delete, session) { await self.delete($0, role) }
+            router.add(.options, session) { await self.sessionOptions($0, role) }
+            router.add(.get, session) { await self.probeSession($0, role) }
         }
     }
 
@@ -36,26 +49,52 @@ struct SignalingRoutes: Sendable {
 
     /// Makes a session of `role` in the room called `roomName`.
     func open(_ request: HTTPRequest, _ role: PeerRole, roomName: String, createdStatus: Int) async -> HTTPResponse {
-        if let refusal = limit(request) { return refusal }
-        guard let room = settings().room(named: roomName) else { return unknownRoom(roomName) }
         if let refusal = await refusal(request, role, room: roomName) { return refusal }
+        guard let room = settings().room(named: roomName) else { return unknownRoom(roomName) }
         guard request.hasContentType(SignalingResponses.sdpType) else {
             return .problem(415, detail: "the body has to be an SDP offer with Content-Type: application/sdp")
         }
+        guard let key = AnswerReplay.Key(request, tokenDigest: tokenDigest(of: request)) else {
+            return await create(request, role, room, createdStatus).response
+        }
+        switch replay.withLock({ $0.begin(key, offer: request.body, at: MonotonicClock.now) }) {
+        case .replay(let response, let sessionID):
+            // A session that has ended cannot be handed out again; its key may begin another.
+            if await service.registry.session(sessionID) != nil { return response }
+            replay.withLock { $0.finish(key, nil, at: MonotonicClock.now) }
+            return await open(request, role, roomName: roomName, createdStatus: createdStatus)
+        case .pending:
+            return SignalingResponses.retry(
+                .problem(409, detail: "the first request with this Idempotency-Key is not answered yet"), after: 1)
+        case .otherOffer:
+            return .problem(422, detail: "this Idempotency-Key was used with another offer")
+        case .proceed:
+            let (response, sessionID) = await create(request, role, room, createdStatus)
+            replay.withLock {
+                $0.finish(key, sessionID == nil ? nil : response, sessionID: sessionID ?? "", at: MonotonicClock.now)
+            }
+            return response
+        }
+    }
+
+    private func create(
+        _ request: HTTPRequest, _ role: PeerRole, _ room: RoomSettings, _ createdStatus: Int
+    ) async -> (response: HTTPResponse, sessionID: String?) {
         let signaling = SignalingRequest(
             room: room, offer: request.body, remote: request.remoteAddress,
             isForwarded: request.headers.contains("X-Forwarded-For") || request.headers.contains("Forwarded"),
             tokenDigest: tokenDigest(of: request))
         do throws(SignalingError) {
             let answer = try await role == .publisher ? service.publish(signaling) : service.view(signaling)
-            return SignalingResponses.created(
+            let response = SignalingResponses.created(
                 answer, location: location(answer.session, role), status: createdStatus,
                 iceServers: settings().iceServerLinks)
+            return (response, answer.session.id)
         } catch {
             if case .conflict = error, role == .viewer, room.whepIdlePolicy == .notFound404 {
-                return .problem(404, detail: "there is no such stream at the moment")
+                return (.problem(404, detail: "there is no such stream at the moment"), nil)
             }
-            return SignalingResponses.problem(error)
+            return (SignalingResponses.problem(error), nil)
         }
     }
 
@@ -104,7 +143,6 @@ struct SignalingRoutes: Sendable {
     private func onSession(
         _ request: HTTPRequest, _ role: PeerRole, _ body: (WebRTCSession) async -> HTTPResponse
     ) async -> HTTPResponse {
-        if let refusal = limit(request) { return refusal }
         let roomName = request.parameters["room"] ?? ""
         if let refusal = await refusal(request, role, room: roomName) { return refusal }
         guard let session = await session(request, role), session.isOwned(by: tokenDigest(of: request))
@@ -123,19 +161,26 @@ struct SignalingRoutes: Sendable {
 
     // MARK: OPTIONS, GET, HEAD
 
-    private func options(_ request: HTTPRequest, _ role: PeerRole) async -> HTTPResponse {
+    func options(_ request: HTTPRequest, _ role: PeerRole, roomName: String) async -> HTTPResponse {
         var response = HTTPResponse(status: 200)
         response.headers["Accept-Post"] = SignalingResponses.sdpType
-        response.headers["Allow"] = CORSPolicy.allowedMethods
+        response.headers["Allow"] = "GET, HEAD, OPTIONS, POST"
         // A preflight has no credentials, so it learns nothing (WHIP-38).
-        guard request.headers["Access-Control-Request-Method"] == nil, let name = request.parameters["room"],
-            await refusal(request, role, room: name) == nil
+        guard request.headers["Access-Control-Request-Method"] == nil,
+            await refusal(request, role, room: roomName) == nil
         else { return response }
         for link in settings().iceServerLinks { response.headers.add("Link", link) }
         return response
     }
 
-    private func probe(_ request: HTTPRequest, _ role: PeerRole) -> HTTPResponse {
+    private func sessionOptions(_ request: HTTPRequest, _ role: PeerRole) async -> HTTPResponse {
+        var response = await options(request, role, roomName: request.parameters["room"] ?? "")
+        response.headers["Allow"] = "DELETE, GET, HEAD, OPTIONS, PATCH"
+        response.headers["Accept-Patch"] = SignalingResponses.fragmentType
+        return response
+    }
+
+    func probe(_ request: HTTPRequest, _ role: PeerRole) -> HTTPResponse {
         guard role == .viewer, request.method == .head else { return SignalingResponses.noContent() }
         return HTTPResponse(status: 200, headers: ["Content-Type": SignalingResponses.sdpType])
     }
@@ -146,20 +191,25 @@ struct SignalingRoutes: Sendable {
 
     // MARK: who may
 
-    private func limit(_ request: HTTPRequest) -> HTTPResponse? {
-        switch limiter.admit(request.remoteAddress) {
-        case .admitted: nil
-        case .limited(let seconds): SignalingResponses.tooManyRequests(seconds)
+    /// Counts the request and asks who it comes from; nil when it may go on. First of all for every request, so that
+    /// whoever may not do something learns nothing about what is there.
+    func refusal(_ request: HTTPRequest, _ role: PeerRole, room: String) async -> HTTPResponse? {
+        if let limited = limits.admit(from: request.remoteAddress) {
+            return SignalingResponses.tooManyRequests(limited)
         }
-    }
-
-    private func refusal(_ request: HTTPRequest, _ role: PeerRole, room: String) async -> HTTPResponse? {
+        let credentials = credentials(of: request)
+        let digest = tokenDigest(of: credentials)
+        if digest != nil, let limited = limits.mayTryToken(from: request.remoteAddress) {
+            return SignalingResponses.tooManyRequests(limited)
+        }
         let outcome = await authorizer.authorize(
             action: role == .publisher ? .publish : .read, path: room, protocol: role == .publisher ? .whip : .whep,
-            credentials: credentials(of: request))
+            credentials: credentials)
         switch outcome {
-        case .allowed: return nil
-        case .unauthenticated: return SignalingResponses.unauthorized()
+        case .allowed: return digest.flatMap { limits.admit(tokenDigest: $0) }.map(SignalingResponses.tooManyRequests)
+        case .unauthenticated:
+            if digest != nil { limits.tokenWasWrong(from: request.remoteAddress) }
+            return SignalingResponses.unauthorized()
         case .forbidden: return SignalingResponses.forbidden()
         }
     }
@@ -170,9 +220,10 @@ struct SignalingRoutes: Sendable {
             queryToken: request.query["token"], address: request.remoteAddress)
     }
 
+    private func tokenDigest(of request: HTTPRequest) -> [UInt8]? { tokenDigest(of: credentials(of: request)) }
+
     /// SHA-256 of the token that counts, to bind a session to whoever made it.
-    private func tokenDigest(of request: HTTPRequest) -> [UInt8]? {
-        let credentials = credentials(of: request)
+    private func tokenDigest(of credentials: Credentials) -> [UInt8]? {
         let token = credentials.bearerToken ?? (settings().allowTokenInQuery ? credentials.queryToken : nil)
         return token.map { Array($0.revealed.utf8).withBytes { Digest.sha256($0) } }
     }

@@ -41,17 +41,19 @@ final class WebRTCService: Sendable {
     private let logger: Logger
     private let settings: @Sendable () -> ServerSettings
     private let candidates: Mutex<CandidateSource>
+    private let hostNames: HostNames
     private let nextPeer = Atomic<UInt64>(1)
 
     init(
         media: MediaPlane, directory: RoomDirectory, hub: EventHub, logger: Logger, candidates: CandidateSource,
-        settings: @escaping @Sendable () -> ServerSettings
+        hostNames: HostNames, settings: @escaping @Sendable () -> ServerSettings
     ) {
         self.media = media
         self.directory = directory
         self.hub = hub
         self.logger = logger
         self.candidates = Mutex(candidates)
+        self.hostNames = hostNames
         self.settings = settings
         registry = SessionRegistry(limits: SessionLimits(settings()))
     }
@@ -231,9 +233,7 @@ final class WebRTCService: Sendable {
         var parameters = AnswerParameters(
             iceUfrag: draft.credentials.ufrag, icePassword: draft.credentials.password,
             fingerprintSHA256: media.identity.fingerprintSHA256,
-            candidates: candidates.withLock {
-                $0.candidates(for: request.remote, isForwarded: request.isForwarded)
-            }, sessionID: draft.descriptionID)
+            candidates: offeredCandidates(request), sessionID: draft.descriptionID)
         parameters.preferredDTLSRole = settings().webrtcDTLSRole == .active ? .client : .server
         parameters.audioSSRC = draft.audioSSRC
         parameters.videoSSRC = draft.videoSSRC
@@ -250,19 +250,25 @@ final class WebRTCService: Sendable {
         }
     }
 
+    private func offeredCandidates(_ request: SignalingRequest) -> [ICECandidate] {
+        hostNames.refresh(at: MonotonicClock.now)
+        return candidates.withLock { $0.candidates(for: request.remote, isForwarded: request.isForwarded) }
+    }
+
     private func makeTransport(
         _ negotiated: NegotiatedSession, _ draft: SessionDraft, _ request: SignalingRequest, _ entry: RoomEntry,
         _ protocol: PeerProtocol
     ) -> (PeerTransport, PeerDescription) {
         let peerID = PeerID(nextPeer.wrappingAdd(1, ordering: .relaxed).oldValue)
         let settings = settings()
-        var limits = ICELimits(consentSeconds: UInt64(max(0, settings.webrtcICEConsentTimeout.components.seconds)))
-        limits.connectSeconds = 30
+        var limits = ICELimits(consentSeconds: settings.webrtcICEConsentTimeout.wholeSeconds)
+        limits.connectSeconds = settings.webrtcHandshakeTimeout.wholeSeconds
         let configuration = TransportConfiguration(
             localCredentials: draft.credentials,
             remoteCredentials: negotiated.remoteCredentials,
             remoteFingerprints: negotiated.remoteFingerprints.compactMap { CertificateFingerprint($0) },
-            role: negotiated.localDTLSRole, identity: media.identity, iceLimits: limits)
+            role: negotiated.localDTLSRole, identity: media.identity, iceLimits: limits,
+            handshakeSeconds: limits.connectSeconds)
         let transport = PeerTransport(
             peerID: peerID, localUfrag: draft.ufragKey, configuration: configuration, loop: entry.loop,
             arena: entry.arena, demultiplexer: media.demultiplexer, startedAt: MonotonicClock.now)

@@ -1,6 +1,6 @@
 import ICE
-import Loop
-import Wire
+package import Loop
+package import Wire
 
 /// Sends every datagram of the media port to the transport it belongs to (RFC 7983; ICE-1, ICE-2).
 ///
@@ -8,9 +8,9 @@ import Wire
 /// exact tuple; what belongs to nobody is counted and dropped without an answer. A tuple is first mapped when a check
 /// names a known session, so that the handshake that follows at once finds its way; the session itself decides what it
 /// accepts from a tuple that has not proved itself.
-actor Demultiplexer: LoopActor {
+package actor Demultiplexer: LoopActor {
     nonisolated let eventLoop: EventLoop
-    nonisolated var loop: any LoopExecutor { eventLoop }
+    package nonisolated var loop: any LoopExecutor { eventLoop }
 
     /// Tuples one session may occupy: the 8 its agent keeps and as many that still have to prove themselves.
     static let maximumTuplesPerTransport = 16
@@ -37,7 +37,7 @@ actor Demultiplexer: LoopActor {
     private var statistics = Statistics()
     private var receivers: [UDPReceiver] = []
 
-    init(on loop: EventLoop, limiterSeed: UInt64) {
+    package init(on loop: EventLoop, limiterSeed: UInt64) {
         eventLoop = loop
         limiter = IntegrityFailureLimiter(seed: limiterSeed)
     }
@@ -77,6 +77,11 @@ actor Demultiplexer: LoopActor {
                 }
             }
         }
+    }
+
+    /// Whether a datagram would reach a session; one that does not is counted like any other.
+    package func belongsToSession(_ datagram: RawSpan, on tuple: TransportTuple, at now: Instant) -> Bool {
+        destination(of: datagram, on: tuple, at: now) != nil
     }
 
     private func destination(of datagram: RawSpan, on tuple: TransportTuple, at now: Instant) -> PeerTransport? {
@@ -165,6 +170,11 @@ actor Demultiplexer: LoopActor {
         } else {
             eventLoop.execute { self.onLoop { change($0) } }
         }
+    }
+
+    /// What was read, over all sockets.
+    var received: UDPReceiver.Statistics {
+        receivers.reduce(UDPReceiver.Statistics()) { $0 + $1.statistics }
     }
 
     var snapshot: Statistics {

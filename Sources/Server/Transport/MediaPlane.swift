@@ -20,7 +20,9 @@ final class MediaPlane: Sendable {
         let sockets = try Self.bind(listen, logger)
         var loops: [EventLoop] = []
         for index in 0..<max(1, loopCount) {
-            let loop = try EventLoop(name: "media \(index)")
+            let loop = try EventLoop(name: "media \(index)") { slow in
+                logger.debug("a callback held up a media loop", [LogField(.message, "\(slow)")])
+            }
             try loop.start()
             loops.append(loop)
         }
@@ -68,6 +70,18 @@ final class MediaPlane: Sendable {
 
     func arena(of loop: EventLoop) -> SendArena {
         arenas.first { $0.eventLoop === loop } ?? arenas[0]
+    }
+
+    var traffic: MediaTraffic {
+        get async {
+            var traffic = MediaTraffic()
+            traffic.received = await demultiplexer.received
+            for arena in arenas {
+                traffic.sent = traffic.sent + (await arena.statistics)
+                traffic.turns &+= await arena.turns
+            }
+            return traffic
+        }
     }
 
     /// Stops receiving, sends what is queued and joins the threads.

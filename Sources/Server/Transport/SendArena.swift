@@ -26,5 +26,8 @@ actor SendArena: LoopActor {
     /// Armed timers of the arena's loop.
     var armedTimerCount: Int { eventLoop.armedTimerCount }
 
+    /// Turns of the arena's loop so far.
+    var turns: UInt64 { eventLoop.statistics.turns }
+
     var statistics: DatagramSender.Statistics { sender?.statistics ?? DatagramSender.Statistics() }
 }

@@ -96,7 +96,8 @@ public actor Track: LoopActor {
             header.isPaddingOnly
             ? .unknown : PayloadInspector.inspect(packet.extracting(header.payload), codec: format.codec)
         if summary.isKeyframeStart { statistics.keyframes &+= 1 }
-        layers[layer].received(byteCount: packet.byteCount, summary: summary, at: now)
+        // Senders probe the link with padding on layers they have stopped; that keeps none of them alive.
+        if !header.isPaddingOnly { layers[layer].received(byteCount: packet.byteCount, summary: summary, at: now) }
         let entry = RunEntry(
             header: header, layer: layer, summary: summary,
             captured: publication.onLoop {

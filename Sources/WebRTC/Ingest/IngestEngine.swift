@@ -2,7 +2,8 @@ public import RTP
 public import Wire
 
 /// The receiving side of one publisher without its transport: finds out what each packet is, counts it, and makes the
-/// RTCP that the publisher gets back: receiver reports, transport-wide feedback or REMB, keyframe requests.
+/// RTCP that the publisher gets back: receiver reports, transport-wide feedback or REMB, requests for lost packets
+/// and for keyframes.
 ///
 /// Packets come in decrypted; what has to go out is drained as plaintext RTCP. Owned by one actor; nothing here
 /// allocates per packet.
@@ -11,6 +12,8 @@ public final class IngestEngine {
     static let reportIntervalMilliseconds: UInt64 = 1_000
     /// What a publisher without transport-wide feedback is told that its link carries.
     static let estimatedBitsPerSecond: UInt64 = 20_000_000
+    /// Bytes of one outgoing compound packet before encryption, so that it fits a datagram.
+    static let maximumCompoundSize = 1_200
 
     private let sections: [IngestSection]
     private let localSSRC: UInt32
@@ -22,6 +25,7 @@ public final class IngestEngine {
     private var nextReport: Instant
     private var output: [UInt8] = []
     private var pendingRequests: Set<PendingRequest> = []
+    private var lost: [UInt16] = []
 
     public private(set) var drops = IngestDropCounters()
     public private(set) var keyframeRequestsSent: UInt64 = 0
@@ -85,7 +89,11 @@ public final class IngestEngine {
         let outcome = streams[position].statistics.received(
             sequenceNumber: header.sequenceNumber, timestamp: header.timestamp, byteCount: header.payload.count, at: now
         )
-        if outcome == .duplicate {
+        switch outcome {
+        case .accepted: streams[position].repair?.received(header.sequenceNumber, at: now)
+        case .restarted: streams[position].repair?.restarted(at: header.sequenceNumber)
+        case .unexpected: break
+        case .duplicate:
             drops.duplicates &+= 1
             return nil
         }
@@ -96,8 +104,15 @@ public final class IngestEngine {
         if let known = streams.firstIndex(where: { $0.ssrc == ssrc }) { return known }
         let kind = section.kind
         // An encoder that restarted under another SSRC takes its predecessor's place (RTP-8).
-        streams.removeAll { $0.kind == kind && $0.layer == layer }
-        streams.append(IngestStream(ssrc: ssrc, kind: kind, layer: layer, clockRate: section.clockRate))
+        var keyframes = KeyframeRequester()
+        if let predecessor = streams.firstIndex(where: { $0.kind == kind && $0.layer == layer }) {
+            // Whoever waited for a keyframe of the old source waits for one of the new.
+            keyframes = streams.remove(at: predecessor).keyframes
+        }
+        streams.append(
+            IngestStream(
+                ssrc: ssrc, kind: kind, layer: layer, clockRate: section.clockRate, keyframes: keyframes,
+                isRepairable: section.feedback.contains(.nack)))
         if pendingRequests.remove(PendingRequest(kind: kind, layer: layer)) != nil {
             requestKeyframe(kind, layer: layer, at: now)
         }
@@ -107,6 +122,7 @@ public final class IngestEngine {
     /// Takes one compound RTCP packet. A malformed part ends the reading, not what was read before it.
     public func receivedControl(_ compound: RawSpan, at now: Instant, _ body: (IngestControl) -> Void) {
         var packets = RTCPIterator()
+        var hasAnswered = false
         while true {
             let packet: RTCPPacket?
             do throws(WireError) {
@@ -126,16 +142,19 @@ public final class IngestEngine {
                     body(.goodbye(kind: stream.kind, layer: stream.layer))
                 }
             case .extendedReport(_, let blocks):
-                answer(blocks, in: compound)
+                answer(blocks, in: compound, &hasAnswered)
             default: continue
             }
         }
     }
 
     /// Answers a publisher's receiver reference time, so that it can tell its round trip (RTP-75).
-    private func answer(_ blocks: ExtendedReportList, in compound: RawSpan) {
+    ///
+    /// One answer to a compound packet, however many times it asks.
+    private func answer(_ blocks: ExtendedReportList, in compound: RawSpan, _ hasAnswered: inout Bool) {
         blocks.forEach(in: compound) { block in
-            guard case .receiverReferenceTime(let ntp) = block, let stream = streams.first else { return }
+            guard !hasAnswered, case .receiverReferenceTime(let ntp) = block, let stream = streams.first else { return }
+            hasAnswered = true
             beginControl()
             RTCPWriter.appendDelaySinceLastReceiverReport(
                 sender: localSSRC, ssrc: stream.ssrc, lastReceiverReport: UInt32(truncatingIfNeeded: ntp >> 16),
@@ -184,6 +203,7 @@ public final class IngestEngine {
         if let feedback = transportWide?.nextDeadline { deadline = min(deadline, feedback) }
         for stream in streams {
             if let request = stream.keyframes.nextDeadline { deadline = min(deadline, request) }
+            if let repair = stream.repair?.nextDeadline { deadline = min(deadline, repair) }
         }
         return deadline
     }
@@ -192,14 +212,29 @@ public final class IngestEngine {
         for index in streams.indices where streams[index].keyframes.deadlineReached(at: now) {
             sendKeyframeRequest(index)
         }
-        if let due = transportWide?.nextDeadline, due <= now, let stream = streams.first {
+        for index in streams.indices { repairLosses(index, at: now) }
+        if let due = transportWide?.nextDeadline, due <= now {
             beginControl()
-            transportWide?.append(sender: localSSRC, media: stream.ssrc, to: &output)
+            // Probes come before any stream; feedback on them names none.
+            transportWide?.append(sender: localSSRC, media: streams.first?.ssrc ?? 0, to: &output)
         }
         if nextReport <= now {
             nextReport = now.advanced(byMilliseconds: Self.reportIntervalMilliseconds)
             appendReports(at: now)
         }
+    }
+
+    /// Asks for the packets of a stream that did not come (RTP-40).
+    private func repairLosses(_ index: Int, at now: Instant) {
+        if streams[index].repair?.takeOverwhelmed() == true {
+            requestKeyframe(streams[index].kind, layer: streams[index].layer, at: now)
+        }
+        streams[index].repair?.collectDue(at: now, into: &lost)
+        guard !lost.isEmpty else { return }
+        beginControl()
+        RTCPWriter.appendNegativeAcknowledgement(
+            sender: localSSRC, media: streams[index].ssrc, sequenceNumbers: lost, to: &output)
+        lost.removeAll(keepingCapacity: true)
     }
 
     private func appendReports(at now: Instant) {
@@ -225,16 +260,40 @@ public final class IngestEngine {
 
     /// Feedback alone is only for peers that agreed to reduced-size RTCP (RFC 5506); others get a whole compound.
     private func beginControl() {
-        guard output.isEmpty, !sections.allSatisfy(\.reducedSizeRTCP) else { return }
-        RTCPWriter.appendReceiverReport(ssrc: localSSRC, blocks: [], to: &output)
-        RTCPWriter.appendSourceDescription(ssrc: localSSRC, cname: canonicalName, to: &output)
+        guard output.isEmpty else { return }
+        appendPrefix(to: &output)
     }
 
-    /// Hands the RTCP that has gathered to `body`, as one compound packet; nothing when there is none.
+    private func appendPrefix(to compound: inout [UInt8]) {
+        guard !sections.allSatisfy(\.reducedSizeRTCP) else { return }
+        RTCPWriter.appendReceiverReport(ssrc: localSSRC, blocks: [], to: &compound)
+        RTCPWriter.appendSourceDescription(ssrc: localSSRC, cname: canonicalName, to: &compound)
+    }
+
+    /// Hands the RTCP that has gathered to `body`, as one compound packet, or as several when it does not fit a
+    /// datagram; nothing when there is none.
     public func drainControl(_ body: (RawSpan) -> Void) {
         guard !output.isEmpty else { return }
-        output.withBytes { body($0) }
+        if output.count <= Self.maximumCompoundSize { output.withBytes { body($0) } } else { drainParts(body) }
         output.removeAll(keepingCapacity: true)
+    }
+
+    private func drainParts(_ body: (RawSpan) -> Void) {
+        var compound: [UInt8] = []
+        output.withBytes { output in
+            var start = 0
+            while let words = output.integer(at: start + 2, as: UInt16.self) {
+                let end = min(start + 4 + 4 * Int(words), output.byteCount)
+                if !compound.isEmpty, compound.count + end - start > Self.maximumCompoundSize {
+                    compound.withBytes { body($0) }
+                    compound.removeAll(keepingCapacity: true)
+                    appendPrefix(to: &compound)
+                }
+                compound.append(contentsOf: output.extracting(start..<end))
+                start = end
+            }
+        }
+        if !compound.isEmpty { compound.withBytes { body($0) } }
     }
 
     /// Appends what tells the publisher that this side is leaving.

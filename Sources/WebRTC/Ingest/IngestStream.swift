@@ -7,13 +7,19 @@ struct IngestStream {
     let kind: MediaKind
     let layer: Int
     var statistics: ReceiveStatistics
-    var keyframes = KeyframeRequester()
+    var keyframes: KeyframeRequester
+    /// nil when the publisher does not send packets again.
+    var repair: LossRepair?
 
-    init(ssrc: UInt32, kind: MediaKind, layer: Int, clockRate: UInt32) {
+    init(
+        ssrc: UInt32, kind: MediaKind, layer: Int, clockRate: UInt32, keyframes: KeyframeRequester, isRepairable: Bool
+    ) {
         self.ssrc = ssrc
         self.kind = kind
         self.layer = layer
+        self.keyframes = keyframes
         statistics = ReceiveStatistics(clockRate: clockRate)
+        repair = isRepairable ? LossRepair() : nil
     }
 }
 

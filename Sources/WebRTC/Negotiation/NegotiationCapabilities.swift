@@ -78,6 +78,7 @@ public struct NegotiationCapabilities: Sendable {
             Extension(ExtensionURI.colorSpace, [.video]),
         ],
         feedback: [
+            Feedback(.nack, [.video], toViewers: false),
             Feedback(.nackPLI, [.video]),
             Feedback(.ccmFIR, [.video]),
             Feedback(.transportCC, [.audio, .video], toViewers: false),

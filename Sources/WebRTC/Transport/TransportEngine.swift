@@ -10,11 +10,13 @@ public struct TransportConfiguration: Sendable {
     public var role: DTLSRole
     public var identity: DTLSIdentity
     public var iceLimits: ICELimits
+    public var handshakeSeconds: UInt64
 
     public init(
         localCredentials: ICECredentials, remoteCredentials: ICECredentials,
         remoteFingerprints: [CertificateFingerprint], role: DTLSRole, identity: DTLSIdentity,
-        iceLimits: ICELimits = ICELimits()
+        iceLimits: ICELimits = ICELimits(),
+        handshakeSeconds: UInt64 = DTLSEndpoint.defaultHandshakeLimitSeconds
     ) {
         self.localCredentials = localCredentials
         self.remoteCredentials = remoteCredentials
@@ -22,6 +24,7 @@ public struct TransportConfiguration: Sendable {
         self.role = role
         self.identity = identity
         self.iceLimits = iceLimits
+        self.handshakeSeconds = handshakeSeconds
     }
 }
 
@@ -50,6 +53,7 @@ public final class TransportEngine {
     private var nextEvent = 0
     private var closed: TransportCloseReason?
     private var dtlsStarted = false
+    private var wasSelected = false
 
     public private(set) var drops = TransportDropCounters()
     public private(set) var isConnected = false
@@ -62,7 +66,8 @@ public final class TransportEngine {
             authentication: .openSSL, startedAt: now, limits: configuration.iceLimits)
         dtls = DTLSEndpoint(
             identity: configuration.identity, role: configuration.role == .client ? .client : .server,
-            remoteFingerprints: configuration.remoteFingerprints, profiles: SRTPProfile.preferred)
+            remoteFingerprints: configuration.remoteFingerprints, profiles: SRTPProfile.preferred,
+            handshakeLimitSeconds: configuration.handshakeSeconds)
         outputTuples.reserveCapacity(Self.maximumQueuedOutput)
     }
 
@@ -224,17 +229,24 @@ public final class TransportEngine {
     /// Encrypts the compound RTCP packet in `packet` in place.
     public func protectControl(_ packet: inout [UInt8]) -> Bool { srtcpOut?.protect(&packet) ?? false }
 
-    private func post(_ event: TransportEvent) { events.append(event) }
+    private func post(_ event: TransportEvent) {
+        if case .selected = event { wasSelected = true }
+        events.append(event)
+    }
 
     private func send(_ bytes: RawSpan, to tuple: TransportTuple) {
         guard outputTuples.count < Self.maximumQueuedOutput, output.append(copying: bytes) else { return }
         outputTuples.append(tuple)
     }
 
+    /// Sends what DTLS has to say: on `tuple`, on the selected one, or on any validated one before the first selection.
+    /// Without consent it waits, because the address may be somebody else's by now (ICE-28).
     private func drainDTLS(to tuple: TransportTuple? = nil) {
-        guard let target = tuple ?? ice.selectedTuple ?? ice.validatedTuples.first else { return }
+        guard !hasLostConsent, let target = tuple ?? ice.selectedTuple ?? ice.validatedTuples.first else { return }
         dtls.drainDatagrams { send($0, to: target) }
     }
+
+    private var hasLostConsent: Bool { wasSelected && ice.selectedTuple == nil }
 
     // MARK: time
 

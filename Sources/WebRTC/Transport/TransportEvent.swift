@@ -13,7 +13,7 @@ public enum ReceivedDatagram: Hashable, Sendable {
     case refusedCheck
 }
 
-/// Why a transport ended. The text is for an operator: what happened and what to try.
+/// Why a transport ended. The text says what happened, for an operator.
 public enum TransportCloseReason: Hashable, Sendable {
     /// No valid connectivity check came within the time limit.
     case neverConnected
@@ -29,10 +29,9 @@ public enum TransportCloseReason: Hashable, Sendable {
     public var explanation: String {
         switch self {
         case .neverConnected:
-            "no connectivity check arrived: the client could not reach the UDP port at any advertised address; "
-                + "check the firewall and webrtcAdditionalHosts"
+            "no connectivity check of the client arrived"
         case .handshakeFailed(let failure):
-            "the DTLS handshake failed (\(failure)): check that nothing on the path drops packets over 1200 bytes"
+            "the DTLS handshake failed (\(failure))"
         case .consentLost: "the client went silent: it crashed, lost its network or was blocked"
         case .closedByPeer: "the client closed the connection"
         case .closedLocally: "the server closed the session"

@@ -91,6 +91,27 @@ def simulcast(env):
             publisher.leave()
 
 
+@test("OBS simulcast: a layer that repairs nothing is not asked for ever")
+def unanswered(env):
+    with env.server() as server:
+        publisher = OBSPublisher(
+            server.whip("deaf"), gop_seconds=2, layers=["0", "1", "2"], loss=0.05, unrepaired_layers=(0, 1)).start()
+        try:
+            # The highest layer is forwarded and repaired, whatever the others lose.
+            viewer = watch_for(RawViewer(server.whep("deaf")), 4)
+            viewer.forget()
+            viewer.pump(5)
+            figures = viewer.of_kind("video")
+            check(figures["missing"] <= 3 and figures["frames"] > 100, f"{figures}")
+            viewer.leave()
+        finally:
+            publisher.leave()
+        worst = max(publisher.asked.values(), default=0)
+        check(2 <= worst <= 10, f"one packet was asked for {worst} times")
+        requests = publisher.keyframe_requests
+        check(len(requests) < 20, f"{len(requests)} keyframe requests")
+
+
 @test("a viewer gets every packet")
 def every_packet(env):
     for loops in (1, 2):

@@ -20,6 +20,7 @@ def sigterm(env):
                 check(seconds < 5, f"it took {seconds:.1f} s")
                 until(lambda: all(peer.was_closed_by_server for peer in viewers + [publisher]), 2,
                       "every client gets DTLS close_notify")
+                check(all(peer.was_told_goodbye for peer in viewers + [publisher]), "not every client gets a BYE")
             finally:
                 for peer in viewers + [publisher]:
                     peer.stop()

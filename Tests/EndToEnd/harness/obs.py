@@ -32,10 +32,10 @@ class OBSPublisher(RawPeer):
     """Publishes a looped group of pictures of `gop_seconds` in H.264 High behind an offer that says 42e01f.
 
     `layers` turns it into OBS's simulcast form. `loss` drops that share of video packets once, before they are sent;
-    only a NACK brings them.
+    only a NACK brings them, and not even that for `unrepaired_layers`.
     """
 
-    def __init__(self, url, token=None, gop_seconds=10, layers=None, loss=0.0, **arguments):
+    def __init__(self, url, token=None, gop_seconds=10, layers=None, loss=0.0, unrepaired_layers=(), **arguments):
         base = random.randrange(1 << 20, 1 << 31)
         self.audio = _Stream(base, 48000)
         names = layers or [None]
@@ -48,8 +48,10 @@ class OBSPublisher(RawPeer):
             media.h264(width, height, gop_seconds, "high", width * height * 3) for width, height in sizes]
         self.sound = media.opus()
         self.loss = loss
+        self.unrepaired_layers = unrepaired_layers
         self.keyframe_requests = []
         self.nacks = 0
+        self.asked = collections.Counter()
         self.retransmitted = 0
         self.dropped = 0
         self._dice = random.Random(1)
@@ -130,6 +132,9 @@ class OBSPublisher(RawPeer):
         for offset in range(8, len(body) - 3, 4):
             first, mask = struct.unpack_from(">HH", body, offset)
             for sequence in [first] + [first + 1 + bit for bit in range(16) if mask >> bit & 1]:
+                self.asked[source, sequence & 0xFFFF] += 1
+                if stream in self.videos and self.videos.index(stream) in self.unrepaired_layers:
+                    continue
                 protected = stream.sent.get(sequence & 0xFFFF)
                 if protected:
                     self.retransmitted += 1

@@ -23,6 +23,9 @@ from harness.runner import check
 from harness.sdp import Answer
 
 CHECK_INTERVAL = 2.0
+# 201 is WHIP's and WHEP's; SigmaMediaServer's viewers get 200.
+CREATED = (200, 201)
+GOODBYE = 203
 PROFILES = {
     b"SRTP_AEAD_AES_128_GCM": (pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_128_GCM, 16, 12),
     b"SRTP_AEAD_AES_256_GCM": (pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_256_GCM, 32, 12),
@@ -75,6 +78,7 @@ class RawPeer:
         self.remote = None
         self.is_connected = False
         self.was_closed_by_server = False
+        self.was_told_goodbye = False
         self.errors = []
         self._tls = None
         self._outbound = self._inbound = None
@@ -88,7 +92,7 @@ class RawPeer:
     def post(self):
         """Sends the offer; the response, whatever it says."""
         self.response = web.post_offer(self.url, self.offer, self.token)
-        if self.response.status == 201:
+        if self.response.status in CREATED:
             self.answer = Answer(self.response.text)
             check(self.answer.candidates, "the answer has a UDP host candidate")
             self.remote = self.answer.candidates[0]
@@ -108,7 +112,7 @@ class RawPeer:
     def connect(self, deadline=10):
         """POST, then ICE and DTLS until media can flow."""
         response = self.post()
-        check(response.status == 201, f"POST {self.url}: {response.status} {response.text[:200]}")
+        check(response.status in CREATED, f"POST {self.url}: {response.status} {response.text[:200]}")
         self.establish(deadline)
         return self
 
@@ -237,7 +241,9 @@ class RawPeer:
     def _received_srtp(self, datagram):
         try:
             if 192 <= datagram[1] < 224:
-                self.received_rtcp(self._inbound.unprotect_rtcp(datagram))
+                compound = self._inbound.unprotect_rtcp(datagram)
+                self.was_told_goodbye |= any(kind == GOODBYE for kind, _, _ in rtcp_packets(compound))
+                self.received_rtcp(compound)
             else:
                 self.received_rtp(self._inbound.unprotect(datagram))
         except pylibsrtp.Error as error:

@@ -23,9 +23,10 @@ def free_port(kind=socket.SOCK_STREAM):
 
 
 class Server:
-    """Use as a context manager. `settings` and `paths` are laid over the test's configuration file."""
+    """Use as a context manager. `settings` and `paths` are laid over the test's configuration file, `variables` over
+    its environment."""
 
-    def __init__(self, environment, loops=2, settings=None, paths=None):
+    def __init__(self, environment, loops=2, settings=None, paths=None, variables=None):
         self.environment = environment
         self.loops = loops
         self.port = free_port()
@@ -50,6 +51,7 @@ class Server:
         }
         if paths:
             self.configuration["paths"] = paths
+        self.variables = variables or {}
         self.process = None
         self.log = None
 
@@ -59,10 +61,12 @@ class Server:
         file.write_text(json.dumps(self.configuration, indent=2))
         self.log_file = ARTIFACTS / f"server-{re.sub(r'[^a-z0-9]+', '-', self.environment._current.lower())}.log"
         self.log = open(self.log_file, "ab")
-        clean = {key: value for key, value in os.environ.items() if not re.match(r"(MTX|RTSP|MARTLET)_", key)}
+        settings = re.compile(r"(MTX|RTSP|MARTLET)_|WHIP_TOKEN$|FRONTEND_URL$")
+        clean = {key: value for key, value in os.environ.items() if not settings.match(key)}
         self.process = subprocess.Popen(
             [str(self.environment.binary), "--config", str(file)],
-            cwd=self.environment.directory, env=clean, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+            cwd=self.environment.directory, env={**clean, **self.variables},
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
         )
         try:
             until(self._answers, START_DEADLINE, "the server answers GET /rooms", interval=0.02)
@@ -139,7 +143,8 @@ class Server:
         """The gauges that count things a leaving client must give back."""
         values, gauges = self.metrics()
         wanted = re.compile(r"session|tuple|timer|viewer|reader|publisher|peer|room|path|conn")
-        return {name: values.get(name, 0.0) for name in gauges if wanted.search(name) and "bytes" not in name}
+        traffic = re.compile(r"bytes|packets")
+        return {name: values.get(name, 0.0) for name in gauges if wanted.search(name) and not traffic.search(name)}
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))

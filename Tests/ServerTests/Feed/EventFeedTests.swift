@@ -51,7 +51,7 @@ private struct Fixture {
         var router = Router()
         FeedRoutes(
             feed: feed, authorizer: LetterAuthorizer(), allowsTokenInQuery: { true },
-            limiter: SharedRateLimiter(perSecond: 0, burst: 1)
+            limits: RequestLimits(ServerSettings())
         ).add(to: &router)
         http = try await HTTPServerFixture(router)
     }

@@ -1,4 +1,5 @@
 import Dispatch
+import Loop
 import Synchronization
 import Testing
 
@@ -172,7 +173,7 @@ struct TestLog {
     }
 
     @Test func aLogFileIsAppendedTo() throws {
-        let path = "/tmp/martlet-log-\(SystemClock.wallMilliseconds()).log"
+        let path = "/tmp/martlet-log-\(MonotonicClock.unixMilliseconds).log"
         var settings = ServerSettings()
         settings.logDestinations = [.file]
         settings.logFile = path

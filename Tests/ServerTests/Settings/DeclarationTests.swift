@@ -95,7 +95,6 @@ import Testing
         Bound(key: "httpRequestsPerSecond", good: ["0", "1000000"], bad: ["-1", "1000001"]),
         Bound(key: "httpRequestBurst", good: ["1", "1000000"], bad: ["0", "1000001"]),
         Bound(key: "webrtcHandshakeTimeout", good: ["1s", "2m"], bad: ["999ms", "121s"]),
-        Bound(key: "webrtcTrackGatherTimeout", good: ["100ms", "1m"], bad: ["99ms", "61s"]),
         Bound(key: "webrtcICEConsentTimeout", good: ["10s", "60s"], bad: ["9999ms", "61s"]),
         Bound(key: "mediaLoops", good: ["0", "256"], bad: ["-1", "257"]),
         Bound(key: "maxSessions", good: ["1", "1000000"], bad: ["0", "1000001", "99999999999999999999"]),

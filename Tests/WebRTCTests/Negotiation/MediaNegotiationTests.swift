@@ -138,7 +138,8 @@ import Wire
 
     @Test func viewersGetTheirRowsOfTheTable() throws {
         var offer = withVideo(
-            "a=rtcp-fb:96 transport-cc", "a=rtcp-fb:96 goog-remb", "a=rtcp-fb:96 nack pli", viewer: true)
+            "a=rtcp-fb:96 transport-cc", "a=rtcp-fb:96 goog-remb", "a=rtcp-fb:96 nack", "a=rtcp-fb:96 nack pli",
+            viewer: true)
         offer.sections[1] += Self.offered
         let video = try offer.viewed([.vp8, .opus]).sections[1]
         #expect(video.extensions.map(\.id) == [1, 5, 6, 7])
@@ -195,7 +196,7 @@ import Wire
         arguments: [
             (
                 ["a=rtcp-fb:96 nack", "a=rtcp-fb:96 nack pli", "a=rtcp-fb:96 ccm fir"],
-                FeedbackMessages([.nackPLI, .ccmFIR])
+                FeedbackMessages([.nack, .nackPLI, .ccmFIR])
             ),
             (["a=rtcp-fb:* nack pli"], [.nackPLI]),
             (["a=rtcp-fb:97 nack pli"], []),
@@ -218,7 +219,7 @@ import Wire
 
     @Test func whatTheTableGainsIsAnswered() throws {
         var capabilities = NegotiationCapabilities.current
-        capabilities.feedback.append(.init(.nack, [.video]))
+        capabilities.feedback = [.init(.nack, [.video])]
         let offer = try withVideo("a=rtcp-fb:96 nack").parsed()
         let session = try offer.negotiate(.publish, with: .example, capabilities: capabilities)
         #expect(session.sections[1].feedback == .nack)

@@ -1,0 +1,75 @@
+/// What the command line asks for.
+enum CommandLineOptions {
+    struct Fanout {
+        var viewers = [1, 10, 100]
+        var seconds = 10
+        var isJSON = false
+        var tracesAllocations = false
+    }
+
+    case fanout(Fanout)
+    case micro(isJSON: Bool)
+    case checkLimits
+    case serve
+    case help
+
+    init(_ arguments: [String]) throws(BenchmarkFault) {
+        var rest = arguments[...]
+        switch rest.popFirst() {
+        case nil, "--help", "-h": self = .help
+        case "serve": self = .serve
+        case "micro": self = .micro(isJSON: rest.popFirst("--json"))
+        case "--check-limits": self = .checkLimits
+        case "fanout": self = .fanout(try Self.fanout(&rest))
+        case let word?: throw BenchmarkFault("unknown command '\(word)'; martlet-bench --help lists them")
+        }
+        if let surplus = rest.first { throw BenchmarkFault("what is '\(surplus)' for?") }
+    }
+
+    private static func fanout(_ rest: inout ArraySlice<String>) throws(BenchmarkFault) -> Fanout {
+        var options = Fanout()
+        while let word = rest.popFirst() {
+            switch word {
+            case "--json": options.isJSON = true
+            case "--trace-allocations": options.tracesAllocations = true
+            case "--viewers":
+                options.viewers = (rest.popFirst() ?? "").split(separator: ",").compactMap { Int($0) }
+                guard !options.viewers.isEmpty, options.viewers.allSatisfy({ (1...1_000).contains($0) }) else {
+                    throw BenchmarkFault("--viewers takes numbers from 1 to 1000, with commas between")
+                }
+            case "--seconds":
+                guard let seconds = rest.popFirst().flatMap({ Int($0) }), (2...3_600).contains(seconds) else {
+                    throw BenchmarkFault("--seconds takes a number from 2 to 3600")
+                }
+                options.seconds = seconds
+            default: throw BenchmarkFault("unknown option '\(word)'")
+            }
+        }
+        return options
+    }
+
+    static let usage = """
+        What Martlet costs: processor time, heap allocations and system calls of its packet path.
+
+        usage: martlet-bench fanout [--viewers 1,10,100] [--seconds 10] [--json] [--trace-allocations]
+               martlet-bench micro [--json]
+               martlet-bench --check-limits
+
+          fanout              one publisher and so many viewers over loopback, the server in a process of its own:
+                              processor time and allocations for each packet sent
+          --seconds N         how long to measure each number of viewers
+          --json              one JSON object a line instead of a table
+          --trace-allocations tell on standard error where the server allocated while it was measured
+          micro               the parts of the packet path, each by itself
+          --check-limits      allocations against their limits; fails when one is over
+        """
+}
+
+extension ArraySlice where Element: Equatable {
+    /// Takes the first element away if it is `element`.
+    fileprivate mutating func popFirst(_ element: Element) -> Bool {
+        guard first == element else { return false }
+        removeFirst()
+        return true
+    }
+}

@@ -1,0 +1,39 @@
+public import Wire
+
+/// A viewer's transport that keeps what it is given. For one thread, like the loop it stands on.
+public final class FakeSink: PacketSink, @unchecked Sendable {
+    public private(set) var packets: [[UInt8]] = []
+    public private(set) var control: [[UInt8]] = []
+    /// Packets and control packets in the order they came.
+    public private(set) var order: [String] = []
+    /// Whether it takes packets, as a transport with keys and an address does.
+    public var isOpen = true
+    public private(set) var refused = 0
+
+    public init() {}
+
+    public func enqueue(
+        _ packetClass: PacketClass, maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> Void
+    ) -> Bool {
+        guard isOpen else {
+            refused += 1
+            return false
+        }
+        packets.append(.written(capacity: maximumSize, write))
+        order.append("packet")
+        return true
+    }
+
+    public func enqueueControl(_ packet: RawSpan) -> Bool {
+        guard isOpen else { return false }
+        control.append(packet.array)
+        order.append("control")
+        return true
+    }
+
+    public func forget() {
+        packets = []
+        control = []
+        order = []
+    }
+}

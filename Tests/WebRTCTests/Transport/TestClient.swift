@@ -1,0 +1,159 @@
+import ICE
+import RTP
+import Secure
+import TestKit
+import Wire
+
+@testable import WebRTC
+
+/// The other end of a transport, as a browser is one: controlling ICE agent, DTLS client or server, SRTP both ways.
+///
+/// Everything it sends is left in ``outbox`` with the port it was sent from.
+final class TestClient {
+    static let credentials = ICECredentials(ufrag: "cli1", password: "passwordOfTheTestClient+01")
+    /// How often an unanswered check is repeated, and how often consent is renewed.
+    static let checkMilliseconds: UInt64 = 100
+    static let consentMilliseconds: UInt64 = 5_000
+
+    let dtls: DTLSEndpoint
+    var remote: ICECredentials
+    /// The port the client sends from; a NAT that rebinds changes it.
+    var port: UInt16 = 40_000
+    var renewsConsent = true
+    var nominates = true
+    var outbox: [(port: UInt16, datagram: [UInt8])] = []
+
+    private(set) var isValidated = false
+    private(set) var profile: SRTPProfile?
+    private(set) var receivedRTP: [[UInt8]] = []
+    private(set) var receivedRTCP: [[UInt8]] = []
+    private(set) var responses = 0
+    private var transaction: UInt64 = 0
+    private var nextCheck: Instant?
+    private var srtpIn: SRTPReceiver?
+    private var srtpOut: SRTPSender?
+    private var srtcpIn: SRTCPReceiver?
+    private var srtcpOut: SRTCPSender?
+
+    init(
+        identity: DTLSIdentity, role: DTLSEndpoint.Role, remoteFingerprint: CertificateFingerprint,
+        profiles: [SRTPProfile] = SRTPProfile.preferred, remote: ICECredentials
+    ) {
+        self.remote = remote
+        dtls = DTLSEndpoint(
+            identity: identity, role: role, remoteFingerprints: [remoteFingerprint], profiles: profiles)
+    }
+
+    var isConnected: Bool { srtpOut != nil }
+
+    func start(at now: Instant) { nextCheck = now }
+
+    var nextDeadline: Instant? { [nextCheck, dtls.nextDeadline].compactMap { $0 }.min() }
+
+    func deadlineReached(at now: Instant) {
+        if let due = nextCheck, due <= now {
+            send(check(nominating: nominates))
+            scheduleCheck(at: now)
+        }
+        if let due = dtls.nextDeadline, due <= now {
+            dtls.deadlineReached(at: now)
+            drainDTLS()
+        }
+    }
+
+    private func scheduleCheck(at now: Instant) {
+        let wait = isValidated ? Self.consentMilliseconds : Self.checkMilliseconds
+        nextCheck = isValidated && !renewsConsent ? nil : now.advanced(byMilliseconds: wait)
+    }
+
+    func received(_ datagram: [UInt8], at now: Instant) {
+        switch datagram.withBytes({ DatagramKind($0) }) {
+        case .stun:
+            responses += 1
+            guard datagram.first == 1, datagram.count > 1, datagram[1] == 1 else { return }
+            if !isValidated {
+                isValidated = true
+                scheduleCheck(at: now)
+            }
+            dtls.start(at: now)
+            drainDTLS()
+        case .dtls:
+            dtls.start(at: now)
+            datagram.withBytes { dtls.received($0, at: now) }
+            drainDTLS()
+            takeKeys()
+        case .rtp:
+            if let plain = open(datagram, { packet in try? self.srtpIn?.unprotect(&packet) }) {
+                receivedRTP.append(plain)
+            }
+        case .rtcp:
+            if let plain = open(datagram, { packet in try? self.srtcpIn?.unprotect(&packet) }) {
+                receivedRTCP.append(plain)
+            }
+        default: break
+        }
+    }
+
+    private func open(_ datagram: [UInt8], _ unprotect: (inout MutableRawSpan) -> Int?) -> [UInt8]? {
+        var datagram = datagram
+        guard let count = datagram.withMutableBytes(unprotect) else { return nil }
+        return Array(datagram[..<count])
+    }
+
+    private func takeKeys() {
+        guard let keys = dtls.takeKeys() else { return }
+        profile = keys.profile
+        srtpIn = try? SRTPReceiver(keys)
+        srtpOut = try? SRTPSender(keys)
+        srtcpIn = try? SRTCPReceiver(keys)
+        srtcpOut = try? SRTCPSender(keys)
+    }
+
+    func drainDTLS() { dtls.drainDatagrams { self.send($0.array) } }
+
+    func send(_ datagram: [UInt8]) { outbox.append((port, datagram)) }
+
+    // MARK: what it sends
+
+    func check(nominating: Bool, password: String? = nil) -> [UInt8] {
+        transaction += 1
+        var output: [UInt8] = []
+        let writer = STUNWriter(
+            .request, transactionID: STUNTransactionID(high: 7, low: transaction), into: &output)
+        writer.append(.username, Array("\(remote.ufrag):\(Self.credentials.ufrag)".utf8), into: &output)
+        writer.append(.iceControlling, integer: UInt64(1), into: &output)
+        writer.append(.priority, integer: UInt32(0x6E00_01FF), into: &output)
+        if nominating { writer.append(.useCandidate, [], into: &output) }
+        writer.appendIntegrity(key: Array((password ?? remote.password).utf8), .openSSL, into: &output)
+        writer.appendFingerprint(into: &output)
+        return output
+    }
+
+    func protected(rtp packet: [UInt8]) -> [UInt8] {
+        .written(capacity: packet.count + SRTPProfile.maximumTagLength) { output in
+            packet.withBytes { output.append(contentsOf: $0) }
+            _ = srtpOut?.protect(&output)
+        }
+    }
+
+    func protected(rtcp packet: [UInt8]) -> [UInt8] {
+        var packet = packet
+        _ = srtcpOut?.protect(&packet)
+        return packet
+    }
+
+    static func packet(ssrc: UInt32 = 1_111, sequenceNumber: UInt16, payload: [UInt8] = [1, 2, 3, 4]) -> [UInt8] {
+        .written(capacity: 12 + payload.count) { output in
+            RTPHeader.append(
+                payloadType: 96, marker: false, sequenceNumber: sequenceNumber, timestamp: 3_000, ssrc: ssrc,
+                hasExtension: false, to: &output)
+            payload.withBytes { output.append(contentsOf: $0) }
+        }
+    }
+
+    static let receiverReport: [UInt8] = {
+        var report: [UInt8] = []
+        RTCPWriter.appendReceiverReport(ssrc: 5, blocks: [], to: &report)
+        return report
+    }()
+}
