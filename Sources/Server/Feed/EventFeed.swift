@@ -62,7 +62,7 @@ actor EventFeed: LoopActor {
 
     private let source: FeedSource
     private let authorizer: any Authorizing
-    private let limits: Limits
+    nonisolated let limits: Limits
     private let changes = ChangedRooms()
 
     private var history: FeedHistory

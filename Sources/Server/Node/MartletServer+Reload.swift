@@ -42,6 +42,7 @@ extension MartletServer {
         do throws(ServerFault) {
             let context = try await files.load()
             await running.http.replaceTLS(context)
+            running.check.use(context)
             hub.publish(.certificateReloaded(path: files.certificate))
         } catch {
             hub.publish(.certificateReloadFailed(path: files.certificate, reason: error.description))

@@ -27,6 +27,7 @@ public actor MartletServer {
         var authorizer: TokenAuthorizer
         var limits: RequestLimits
         var hostNames: HostNames
+        var check: SelfCheck
     }
 
     /// What sockets and threads were made from; the rest goes by ``current``.
@@ -124,7 +125,9 @@ public actor MartletServer {
         let limits = RequestLimits(settings)
         let signaling = SignalingRoutes(
             service: service, authorizer: authorizer, settings: { current.current }, limits: limits)
+        let check = SelfCheck(service: service, events: events, settings: { current.current })
         var router = Router()
+        CheckRoutes(check: check, authorizer: authorizer, limits: limits).add(to: &router)
         if settings.webrtc {
             signaling.add(to: &router)
             SigmaRoutes(signaling: signaling, list: list, feed: feed).add(to: &router)
@@ -136,11 +139,12 @@ public actor MartletServer {
             PageRoutes(files: StaticFiles(folder: folder)).add(to: &router)
         }
         let http = HTTPServer(on: control, router: router, settings: httpSettings())
-        httpAddresses = try await listen(http, settings.webrtcAddress)
+        httpAddresses = try await listen(http, settings.webrtcAddress, check)
+        check.use(http, listening: httpAddresses)
         let metrics = try await startMetrics(control, service, authorizer, http, limits, feed, events)
         return Running(
             control: control, media: media, directory: directory, service: service, feed: feed, events: events,
-            http: http, metrics: metrics, authorizer: authorizer, limits: limits, hostNames: hostNames)
+            http: http, metrics: metrics, authorizer: authorizer, limits: limits, hostNames: hostNames, check: check)
     }
 
     private func httpSettings() -> HTTPServerSettings {
@@ -166,9 +170,12 @@ public actor MartletServer {
         return http
     }
 
-    private func listen(_ server: HTTPServer, _ address: ListenAddress) async throws -> [SocketAddress] {
+    private func listen(
+        _ server: HTTPServer, _ address: ListenAddress, _ check: SelfCheck
+    ) async throws -> [SocketAddress] {
         let context =
             startSettings.webrtcEncryption ? try await CertificateFiles(startSettings).load() : nil
+        if let context { check.use(context) }
         var bound: [SocketAddress] = []
         for candidate in address.socketAddresses {
             // The second family follows the port that the system chose for the first.

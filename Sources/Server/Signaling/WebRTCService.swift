@@ -193,10 +193,15 @@ final class WebRTCService: Sendable {
         Task { await registry.forget(attempt.description.id) }
     }
 
+    /// Where a client would be told to send.
+    func candidateAddresses(for client: SocketAddress, isForwarded: Bool) -> [SocketAddress] {
+        candidates.withLock { $0.addresses(for: client, isForwarded: isForwarded) }
+    }
+
     private func attempt(
         _ request: SignalingRequest, _ role: PeerRole, _ description: PeerDescription
     ) -> SessionAttempt {
-        let offered = candidates.withLock { $0.addresses(for: request.remote, isForwarded: request.isForwarded) }
+        let offered = candidateAddresses(for: request.remote, isForwarded: request.isForwarded)
         return SessionAttempt(
             room: request.room.room, role: role, description: description, offered: offered,
             startedAt: MonotonicClock.now)
