@@ -101,12 +101,12 @@ public actor MartletServer {
         let hub = hub
         let box = FeedBox()
         let directory = RoomDirectory(
-            on: control, media: media, created: { hub.publish(.roomCreated(room: $0)) }
-        ) { name, event in
-            box.feeds?.rooms.changed()
-            box.feeds?.events.changed(name)
-            if case .emptied = event { hub.publish(.roomClosed(room: name)) }
-        }
+            on: control, media: media, created: { hub.publish(.roomCreated(room: $0)) },
+            observer: { name, event in
+                box.feeds?.rooms.changed()
+                box.feeds?.events.changed(name)
+                if case .emptied = event { hub.publish(.roomClosed(room: name)) }
+            })
         let service = WebRTCService(
             media: media, directory: directory, hub: hub, logger: logger, candidates: candidates,
             hostNames: hostNames, settings: { current.current })

@@ -101,7 +101,7 @@ package actor Demultiplexer: LoopActor {
     }
 
     private func destination(ofCheck datagram: RawSpan, on tuple: TransportTuple, at now: Instant) -> PeerTransport? {
-        checkSources.note(tuple.remote, at: now)
+        checkSources.note(tuple, at: now)
         guard let ufrag = UfragKey.receiver(of: datagram), let transport = byUfrag[ufrag] else {
             statistics.unknownUfrag &+= 1
             return nil

@@ -138,6 +138,14 @@ struct RecentSourcesTests {
         #expect(sources.latest(from: SocketAddress(ipv4: 2, port: 5), at: .seconds(2)) == nil)
     }
 
+    @Test func whatComesFromThisMachineCountsForItsLoopbackAddresses() {
+        var sources = RecentSources()
+        sources.note(
+            TransportTuple(local: SocketAddress(ipv4: 0x7F00_0001, port: 1), remote: SocketAddress(ipv4: 9, port: 2)),
+            at: .seconds(1))
+        #expect(sources.latest(from: SocketAddress(ipv6High: 0, low: 1, port: 3), at: .seconds(2)) == .seconds(1))
+    }
+
     @Test func aFloodOfAddressesStaysBounded() {
         var sources = RecentSources()
         for number in 0..<10_000 as Range<UInt32> {
