@@ -112,6 +112,10 @@ int clinux_take_socket_error(int socket) {
 }
 
 int clinux_set_no_delay(int socket) { return set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1); }
+
+int clinux_set_user_timeout(int socket, int milliseconds) {
+    return set_option(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, milliseconds);
+}
 int clinux_set_reuse_address(int socket) { return set_option(socket, SOL_SOCKET, SO_REUSEADDR, 1); }
 
 static int set_buffer(int socket, int size, int forced, int plain) {

@@ -3,6 +3,7 @@ struct CommandLineOptions: Equatable {
     enum Action: Equatable {
         case run(settingsFile: String?)
         case check(settingsFile: String)
+        case doctor(url: String)
         case help
         case version
     }
@@ -28,6 +29,11 @@ struct CommandLineOptions: Equatable {
         var settingsFile: String?
         var checkFile: String?
         var remaining = arguments[...]
+        if remaining.first == "doctor" {
+            guard remaining.count <= 2 else { throw .surplus(remaining[2]) }
+            action = .doctor(url: remaining.dropFirst().first ?? "http://127.0.0.1:8889")
+            return
+        }
         while let word = remaining.popFirst() {
             switch word {
             case "--help", "-h":
@@ -56,11 +62,15 @@ struct CommandLineOptions: Equatable {
 
         usage: martlet [FILE]
                martlet --check FILE
+               martlet doctor [URL]
 
           FILE             settings, YAML; without it martlet.yml in the working directory is
                            read when there is one, and defaults apply otherwise
           --config FILE    the same
           --check FILE     say whether the settings can be used, and what is wrong with them
+          doctor [URL]     ask a running server what keeps WebRTC from working; without a URL the
+                           one on this machine. MTX_METRICSTOKEN gives details from elsewhere.
+                           The exit status is 1 when something fails
           --version        print the version
           --help           print this
 

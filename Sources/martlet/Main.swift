@@ -18,7 +18,19 @@ struct Main {
         case .help: Terminal.print(CommandLineOptions.help)
         case .version: Terminal.print("martlet \(MartletServer.version)")
         case .check(let file): check(file)
+        case .doctor(let url): await examine(url)
         case .run(let file): await run(file)
+        }
+    }
+
+    private static func examine(_ url: String) async {
+        do throws(Doctor.Fault) {
+            let token = SystemInputs.environment()["MTX_METRICSTOKEN"].flatMap { $0.isEmpty ? nil : $0 }
+            let diagnosis = try await Doctor(url).examine(token: token)
+            Terminal.print(diagnosis.text)
+            if diagnosis.status == .fail { exit(1) }
+        } catch {
+            fail(error.description, status: 1)
         }
     }
 

@@ -63,28 +63,91 @@ async function poll() {
     }
 }
 
+function stopPolling() {
+    clearInterval(polling);
+    polling = null;
+}
+
 function startPolling() {
     if (polling !== null) return;
     poll();
     polling = setInterval(poll, POLL_INTERVAL);
 }
 
-function listen() {
-    const source = new EventSource("/notifications");
-    source.addEventListener("message", (event) => {
-        clearInterval(polling);
-        polling = null;
-        try {
-            show(JSON.parse(event.data));
-            setState("live");
-        } catch {
-            // One broken message does not end the feed; the next one replaces it.
-        }
+/** Rooms by name as /v1/events tells of them, in the shape /rooms has. */
+const live = new Map();
+
+function roomOfEvent(room) {
+    return {
+        name: room.name,
+        id: room.id,
+        viewer_count: room.viewers,
+        tracks: (room.tracks ?? []).map((track) => track.codec),
+        publisher: room.publisher?.protocol,
+        waiting: room.publisher === null,
+    };
+}
+
+function showLive() {
+    // A room whose viewers wait for a publisher that left is not live.
+    show({ rooms: [...live.values()].filter((room) => !room.waiting) });
+    setState("live");
+}
+
+/** Follows a feed; `handlers` are by the type of event and get the data. Where it fails, `failed` hears of it. */
+function follow(address, handlers, failed) {
+    const source = new EventSource(address);
+    for (const [type, handler] of Object.entries(handlers)) {
+        source.addEventListener(type, (event) => {
+            stopPolling();
+            try {
+                handler(JSON.parse(event.data));
+            } catch {
+                // One broken message does not end the feed; the next one replaces it.
+            }
+        });
+    }
+    source.addEventListener("open", () => {
+        stopPolling();
+        setState("live");
     });
     source.addEventListener("error", () => {
         startPolling();
-        if (source.readyState === EventSource.CLOSED) setTimeout(listen, 10 * POLL_INTERVAL);
+        // A browser comes back by itself after anything but an answer that is no feed.
+        if (source.readyState === EventSource.CLOSED) failed();
     });
+}
+
+function put(room) {
+    live.set(room.name, roomOfEvent(room));
+    showLive();
+}
+
+function listen() {
+    const handlers = {
+        reset: () => live.clear(),
+        snapshot: (list) => {
+            live.clear();
+            for (const room of list.rooms) live.set(room.name, roomOfEvent(room));
+            showLive();
+        },
+        "room.created": put,
+        "room.updated": put,
+        "room.closed": (room) => {
+            live.delete(room.name);
+            showLive();
+        },
+    };
+    follow("/v1/events", handlers, listenToNotifications);
+}
+
+/** For servers, or proxies before them, that know the older feed only. */
+function listenToNotifications() {
+    const message = (list) => {
+        show(list);
+        setState("live");
+    };
+    follow("/notifications", { message }, () => setTimeout(listen, 10 * POLL_INTERVAL));
 }
 
 function wireGuide() {

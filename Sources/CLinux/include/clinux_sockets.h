@@ -17,6 +17,8 @@ int clinux_local_address(int socket, struct clinux_address *address);
 int clinux_take_socket_error(int socket);
 
 int clinux_set_no_delay(int socket);
+// Ends a connection whose peer acknowledges nothing for so long (RFC 5482).
+int clinux_set_user_timeout(int socket, int milliseconds);
 int clinux_set_reuse_address(int socket);
 /// Asks for a buffer of `size` bytes, past the system's limit when privileged; returns what the kernel granted.
 int clinux_set_receive_buffer(int socket, int size);

@@ -17,6 +17,9 @@ public struct TCPConnectionSettings: Sendable {
     public var maximumQueuedBytes = 4 << 20
     /// How long an orderly close waits for the peer's end, so that what was sent last is not lost to a reset.
     public var lingerMilliseconds: UInt64 = 2_000
+    /// How long the peer may acknowledge nothing of what was sent before the connection ends; nil leaves it to the
+    /// kernel, which takes a quarter of an hour.
+    public var acknowledgementMilliseconds: Int32?
 
     public init() {}
 }
@@ -93,6 +96,7 @@ public final class TCPConnection {
         statistics = Statistics(lastReceived: loop.now, lastSent: loop.now)
         // Fails on sockets that are broken already, which reading tells better.
         _ = clinux_set_no_delay(number)
+        if let timeout = settings.acknowledgementMilliseconds { _ = clinux_set_user_timeout(number, timeout) }
     }
 
     /// Begins to connect to `address`. Writing may begin at once.

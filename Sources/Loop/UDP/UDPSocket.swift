@@ -28,6 +28,8 @@ public final class UDPSocket: Sendable {
     public let localAddress: SocketAddress
     /// What the kernel granted, to be logged when it is less than was asked for (`net.core.rmem_max`).
     public let receiveBufferSize: Int
+    /// Whether the kernel hands over runs of datagrams at once.
+    public let isCoalescing: Bool
     /// What the kernel granted (`net.core.wmem_max`).
     public let sendBufferSize: Int
 
@@ -41,7 +43,7 @@ public final class UDPSocket: Sendable {
             try check(clinux_set_receive_buffer(number, CInt(clamping: settings.receiveBufferSize)), action))
         sendBufferSize = Int(
             try check(clinux_set_send_buffer(number, CInt(clamping: settings.sendBufferSize)), action))
-        if settings.usesReceiveOffload { _ = clinux_udp_enable_gro(number) }
+        isCoalescing = settings.usesReceiveOffload && clinux_udp_enable_gro(number) == 0
         segmentation = Atomic(settings.usesSegmentation && clinux_udp_probe_gso(number) == 0)
         localAddress = try descriptor.localAddress
         self.descriptor = descriptor

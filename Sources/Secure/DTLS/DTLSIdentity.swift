@@ -13,7 +13,7 @@ public final class DTLSIdentity: @unchecked Sendable {
     let context: OpaquePointer
 
     /// Certificates are checked by fingerprint, not by date, so the end only has to lie beyond any uptime.
-    static let validityDays = 3650
+    public static let validityDays = 3650
 
     /// A fresh ECDSA P-256 key with a self-signed certificate.
     public static func generate() throws(SecureError) -> DTLSIdentity {

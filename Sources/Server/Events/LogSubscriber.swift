@@ -26,11 +26,11 @@ public struct LogSubscriber: Sendable {
         case .viewerJoined(_, let peer): logger.info("viewer connected", fields(peer))
         case .viewerLeft(_, let peer, let reason):
             logger.info("viewer disconnected", fields(peer) + fields(reason))
-        case .sessionFailed(_, let role, let peer, let reason, let tried):
+        case .sessionFailed(_, let role, let peer, let reason, let tried, let progress):
             logger.warn(
                 "session failed",
                 [LogField(.role, role.rawValue)] + fields(peer) + [LogField(.reason, "\(reason.rawValue): \(tried)")]
-                    + advice(reason))
+                    + advice(reason.advice(after: progress)))
         case .trackAdded(_, let track, _, let codec):
             logger.info("track added", [LogField(.track, track), LogField(.codec, codec.rawValue)])
         case .trackCodecChanged(_, let track, let old, let new):
@@ -55,10 +55,10 @@ public struct LogSubscriber: Sendable {
     }
 
     private func fields(_ reason: EndReason) -> [LogField] {
-        [LogField(.reason, reason.rawValue)] + advice(reason)
+        [LogField(.reason, reason.rawValue)] + advice(reason.advice)
     }
 
-    private func advice(_ reason: EndReason) -> [LogField] {
-        reason.advice.map { [LogField(.advice, $0)] } ?? []
+    private func advice(_ text: String?) -> [LogField] {
+        text.map { [LogField(.advice, $0)] } ?? []
     }
 }

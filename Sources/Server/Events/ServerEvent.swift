@@ -1,4 +1,5 @@
 public import Codecs
+public import WebRTC
 public import Wire
 
 /// How a peer reached the server. Raw values appear in logs, feeds and labels of metrics.
@@ -31,6 +32,8 @@ public enum EndReason: String, Sendable, Hashable, CaseIterable {
     case dtlsFailed
     case dtlsTimeout
     case noMedia
+    /// The client ended its session before it was connected.
+    case gaveUp
     case negotiationFailed
     case limitReached
     case serverStopping
@@ -54,10 +57,24 @@ public enum EndReason: String, Sendable, Hashable, CaseIterable {
         case .silent: "the client went away or its network lost all packets"
         case .dtlsFailed: "the client's certificate or its fingerprint was not accepted"
         case .dtlsTimeout: "large datagrams may be lost on the way; check the MTU"
-        case .noMedia: "the client connected and sent nothing; check that its encoder runs"
+        case .noMedia:
+            "the connection stood and no media came: check that the publisher's encoder runs and sends keyframes"
+        case .gaveUp: "the client waited for its connection and left; its address and how far it came say why"
         case .negotiationFailed: "the offer has no codec both sides know"
         case .limitReached: "raise the limit that is named or add a server"
         default: nil
+        }
+    }
+
+    /// What an operator can do about a session that came this far and no further.
+    public func advice(after progress: TransportProgress) -> String? {
+        switch (self, progress) {
+        case (.gaveUp, .answered), (.silent, .answered): Self.iceNeverConnected.advice
+        case (.gaveUp, .checked):
+            "checks arrived and no handshake followed: the server's answers may not reach the client; check what "
+                + "filters outgoing UDP"
+        case (.gaveUp, .handshaking), (.silent, .handshaking): Self.dtlsTimeout.advice
+        default: advice
         }
     }
 }
@@ -73,7 +90,8 @@ public enum ServerEvent: Sendable, Hashable {
     case viewerJoined(room: String, PeerDescription)
     case viewerLeft(room: String, PeerDescription, EndReason)
     /// A session that never carried media. `tried` says what was attempted, for example the candidates offered.
-    case sessionFailed(room: String, PeerRole, PeerDescription, EndReason, tried: String)
+    case sessionFailed(
+        room: String, PeerRole, PeerDescription, EndReason, tried: String, progress: TransportProgress = .answered)
     case trackAdded(room: String, TrackID, MediaKind, Codec)
     case trackCodecChanged(room: String, TrackID, from: Codec, to: Codec)
     case certificateReloaded(path: String)
@@ -87,7 +105,7 @@ public enum ServerEvent: Sendable, Hashable {
         switch self {
         case .roomCreated(let room), .roomClosed(let room), .publisherStarted(let room, _),
             .publisherStopped(let room, _, _), .publisherReplaced(let room, _, _), .viewerJoined(let room, _),
-            .viewerLeft(let room, _, _), .sessionFailed(let room, _, _, _, _), .trackAdded(let room, _, _, _),
+            .viewerLeft(let room, _, _), .sessionFailed(let room, _, _, _, _, _), .trackAdded(let room, _, _, _),
             .trackCodecChanged(let room, _, _, _):
             room
         case .certificateReloaded, .certificateReloadFailed, .settingsReloaded, .serverStarted, .serverStopping: nil

@@ -18,6 +18,7 @@ final class HTTPConnection {
     /// Streams are taken from while less than this waits for the socket.
     private static let streamLowWatermark = 64 * 1024
     private static let streamTakeBytes = 32 * 1024
+    private static let acknowledgementMilliseconds: Int32 = 30_000
 
     private let loop: EventLoop
     private let socket: TCPConnection
@@ -44,6 +45,8 @@ final class HTTPConnection {
         let remote = accepted.remoteAddress
         var socketSettings = TCPConnectionSettings()
         socketSettings.maximumQueuedBytes = settings.maximumQueuedBytes
+        // Small events never fill the kernel's buffer, so only this finds out that their reader is gone (SSE-11).
+        socketSettings.acknowledgementMilliseconds = Self.acknowledgementMilliseconds
         socket = TCPConnection(accepted, on: loop, settings: socketSettings)
         let responses = settings.responses
         machine = HTTPConnectionMachine(

@@ -10,6 +10,7 @@ struct MediaMetrics: Sendable {
     let http: HTTPServer
     let limits: RequestLimits
     let feed: RoomsFeed
+    let events: EventFeed
 
     func attach(to registry: MetricsRegistry) {
         registry.collect { await families() }
@@ -118,7 +119,9 @@ struct MediaMetrics: Sendable {
             counter("http_requests_total", "HTTP requests.", statistics.requests),
             counter("http_connections_refused_total", "HTTP connections over a bound.", statistics.refused),
             counter("http_requests_limited_total", "Requests answered with 429.", limits.limitedCount),
-            gauge("feed_subscribers", "Clients listening to the rooms.", await feed.subscriberCount),
+            gauge(
+                "feed_subscribers", "Clients listening to the rooms.",
+                await feed.subscriberCount + events.subscriberCount),
             gauge("loop_timers", "Armed timers of the media loops.", timers),
         ]
     }

@@ -49,7 +49,7 @@ public struct MetricsSubscriber: Sendable {
         case .viewerLeft(_, _, let reason):
             viewers.add(-1)
             ended(.viewer, reason)
-        case .sessionFailed(_, let role, _, let reason, _):
+        case .sessionFailed(_, let role, _, let reason, _, _):
             count(
                 "sessions_failed", "Sessions that never carried media.",
                 [MetricLabel("role", role.rawValue), MetricLabel("reason", reason.rawValue)])

@@ -14,6 +14,7 @@ extension MartletServer {
         current.replace(new)
         log.setLevel(new.logLevel)
         running.authorizer.change(new)
+        await running.events.authorizationChanged()
         running.limits.change(new)
         await running.service.registry.change(new)
         await running.http.use(ResponsePolicy(cors: CORSPolicy(allowedOrigins: new.webrtcAllowOrigins)))
@@ -41,6 +42,7 @@ extension MartletServer {
         do throws(ServerFault) {
             let context = try await files.load()
             await running.http.replaceTLS(context)
+            running.check.use(context)
             hub.publish(.certificateReloaded(path: files.certificate))
         } catch {
             hub.publish(.certificateReloadFailed(path: files.certificate, reason: error.description))

@@ -21,12 +21,14 @@ public actor MartletServer {
         var directory: RoomDirectory
         var service: WebRTCService
         var feed: RoomsFeed
+        var events: EventFeed
         var http: HTTPServer
         var metrics: HTTPServer?
         var authorizer: TokenAuthorizer
         var limits: RequestLimits
         var hostNames: HostNames
         var subscriptions: [EventHub.Token]
+        var check: SelfCheck
     }
 
     /// What sockets and threads were made from; the rest goes by ``current``.
@@ -134,7 +136,8 @@ public actor MartletServer {
         let directory = RoomDirectory(
             on: control, media: media, created: { hub.publish(.roomCreated(room: $0)) },
             observer: { name, event in
-                box.feed?.changed()
+                box.feeds?.rooms.changed()
+                box.feeds?.events.changed(name)
                 if case .emptied = event { hub.publish(.roomClosed(room: name)) }
             })
         let service = WebRTCService(
@@ -147,24 +150,33 @@ public actor MartletServer {
         let list = RoomList(
             directory: directory, registry: service.registry, settings: { current.current })
         let feed = RoomsFeed(on: control, list: list)
-        box.set(feed)
-
         let authorizer = TokenAuthorizer(settings: settings)
+        let events = EventFeed(
+            on: control, source: FeedSource(directory: directory, registry: service.registry), authorizer: authorizer)
+        _ = hub.subscribe { events.received($0) }
+        box.set(FeedBox.Feeds(rooms: feed, events: events))
         let limits = RequestLimits(settings)
         let signaling = SignalingRoutes(
             service: service, authorizer: authorizer, settings: { current.current }, limits: limits)
+        let check = SelfCheck(service: service, events: events, settings: { current.current })
         var router = Router()
+        CheckRoutes(check: check, authorizer: authorizer, limits: limits).add(to: &router)
         if settings.webrtc {
             signaling.add(to: &router)
             SigmaRoutes(signaling: signaling, list: list, feed: feed).add(to: &router)
+            FeedRoutes(
+                feed: events, authorizer: authorizer, allowsTokenInQuery: { current.current.allowTokenInQuery },
+                limits: limits
+            ).add(to: &router)
             let folder = PageRoutes.folder(setting: settings.webRoot, programPath: programPath)
             PageRoutes(files: StaticFiles(folder: folder)).add(to: &router)
         }
         let http = HTTPServer(on: control, router: router, settings: httpSettings())
-        MediaMetrics(service: service, http: http, limits: limits, feed: feed).attach(to: registry)
+        MediaMetrics(service: service, http: http, limits: limits, feed: feed, events: events).attach(to: registry)
         let metrics = settings.metrics ? metricsServer(control, registry, authorizer, limits) : nil
         do {
-            httpAddresses = try await listen(http, settings.webrtcAddress)
+            httpAddresses = try await listen(http, settings.webrtcAddress, check)
+            check.use(http, listening: httpAddresses)
             for address in settings.metricsAddress.socketAddresses {
                 guard let metrics else { break }
                 do throws(LoopError) {
@@ -180,9 +192,9 @@ public actor MartletServer {
             throw error
         }
         return Running(
-            control: control, media: media, directory: directory, service: service, feed: feed, http: http,
-            metrics: metrics, authorizer: authorizer, limits: limits, hostNames: hostNames,
-            subscriptions: subscriptions)
+            control: control, media: media, directory: directory, service: service, feed: feed, events: events,
+            http: http, metrics: metrics, authorizer: authorizer, limits: limits, hostNames: hostNames,
+            subscriptions: subscriptions, check: check)
     }
 
     private func httpSettings() -> HTTPServerSettings {
@@ -208,9 +220,12 @@ public actor MartletServer {
         return http
     }
 
-    private func listen(_ server: HTTPServer, _ address: ListenAddress) async throws -> [SocketAddress] {
+    private func listen(
+        _ server: HTTPServer, _ address: ListenAddress, _ check: SelfCheck
+    ) async throws -> [SocketAddress] {
         let context =
             startSettings.webrtcEncryption ? try await CertificateFiles(startSettings).load() : nil
+        if let context { check.use(context) }
         var bound: [SocketAddress] = []
         for candidate in address.socketAddresses {
             // The second family follows the port that the system chose for the first.
@@ -244,6 +259,7 @@ public actor MartletServer {
         self.running = nil
         hub.publish(.serverStopping)
         await running.feed.stop()
+        await running.events.stop()
         await running.service.endAll(.stopping)
         await running.directory.stop()
         await running.http.stop(graceMilliseconds: 1_000)
@@ -255,12 +271,32 @@ public actor MartletServer {
     }
 }
 
-/// The feed, which rooms tell of changes, exists only after the rooms' directory does. It is not kept alive from here:
-/// it holds the directory.
+/// The feeds, which rooms tell of changes, exist only after the rooms' directory does. They are not kept alive from here:
+/// they hold the directory.
 private final class FeedBox: Sendable {
-    private struct Reference { weak var feed: RoomsFeed? }
+    struct Feeds {
+        var rooms: RoomsFeed
+        var events: EventFeed
+    }
 
-    private let box = Mutex(Reference())
-    var feed: RoomsFeed? { box.withLock { $0.feed } }
-    func set(_ feed: RoomsFeed) { box.withLock { $0.feed = feed } }
+    private struct References {
+        weak var rooms: RoomsFeed?
+        weak var events: EventFeed?
+    }
+
+    private let box = Mutex(References())
+
+    var feeds: Feeds? {
+        box.withLock { references in
+            guard let rooms = references.rooms, let events = references.events else { return nil }
+            return Feeds(rooms: rooms, events: events)
+        }
+    }
+
+    func set(_ feeds: Feeds) {
+        box.withLock {
+            $0.rooms = feeds.rooms
+            $0.events = feeds.events
+        }
+    }
 }

@@ -14,7 +14,7 @@ actor WebRTCPublisher: LoopActor, TransportOwner, PublisherHandle {
 
     private let ingest: IngestEngine
     private let onConnected: @Sendable () -> Void
-    private let onEnd: @Sendable (PeerEnd) -> Void
+    private let onEnd: @Sendable (PeerEnd, TransportProgress) -> Void
     private var publication: Publication?
     private var timer: (any LoopTimer)?
     private var end: PeerEnd?
@@ -22,7 +22,7 @@ actor WebRTCPublisher: LoopActor, TransportOwner, PublisherHandle {
     init(
         transport: PeerTransport, room: Room, sections: [IngestSection], localSSRC: UInt32, canonicalName: String,
         startedAt now: Instant, onConnected: @escaping @Sendable () -> Void,
-        onEnd: @escaping @Sendable (PeerEnd) -> Void
+        onEnd: @escaping @Sendable (PeerEnd, TransportProgress) -> Void
     ) {
         peerID = transport.peerID
         self.transport = transport
@@ -132,8 +132,9 @@ actor WebRTCPublisher: LoopActor, TransportOwner, PublisherHandle {
         timer = nil
         publication = nil
         let end = end ?? transportEnd
+        let progress = ingest.received.isEmpty ? transport.onLoop { $0.progress } : .media
         room.onLoop { $0.unpublish(peerID, reason: PublicationEnd(end.reason)) }
-        onEnd(end)
+        onEnd(end, progress)
     }
 
     /// What arrived and what was dropped, copied out.

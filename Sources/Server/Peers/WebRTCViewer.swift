@@ -27,7 +27,7 @@ actor WebRTCViewer: LoopActor, TransportOwner, ViewerHandle {
     private let formats: [DownTrackFormat]
     private var receptions: [Reception]
     private let onConnected: @Sendable () -> Void
-    private let onEnd: @Sendable (PeerEnd) -> Void
+    private let onEnd: @Sendable (PeerEnd, TransportProgress) -> Void
     private var control: [UInt8] = []
     private var hasJoined = false
     private var end: PeerEnd?
@@ -37,7 +37,7 @@ actor WebRTCViewer: LoopActor, TransportOwner, ViewerHandle {
 
     init(
         transport: PeerTransport, room: Room, formats: [DownTrackFormat], onConnected: @escaping @Sendable () -> Void,
-        onEnd: @escaping @Sendable (PeerEnd) -> Void
+        onEnd: @escaping @Sendable (PeerEnd, TransportProgress) -> Void
     ) {
         peerID = transport.peerID
         self.transport = transport
@@ -175,7 +175,7 @@ actor WebRTCViewer: LoopActor, TransportOwner, ViewerHandle {
         guard hasJoined else { return }
         hasJoined = false
         room.onLoop { $0.leave(peerID) }
-        onEnd(end ?? reason)
+        onEnd(end ?? reason, transport.onLoop { $0.progress })
     }
 
     var reception: [Reception] { receptions }

@@ -101,20 +101,12 @@ final class WebRTCService: Sendable {
                 throw SignalingError(error)
             }
             let (transport, description) = makeTransport(negotiated, draft, request, entry, .whip)
-            let room = request.room.room
-            let state = ConnectionFlag()
-            let offered = offeredAddresses(request)
+            let attempt = attempt(request, .publisher, description)
             let publisher = WebRTCPublisher(
                 transport: transport, room: entry.room, sections: sections, localSSRC: draft.controlSSRC,
                 canonicalName: draft.canonicalName, startedAt: MonotonicClock.now,
-                onConnected: { [hub] in
-                    state.set()
-                    hub.publish(.publisherStarted(room: room, description))
-                },
-                onEnd: { [weak self] end in
-                    self?.ended(
-                        description, ticket, room, .publisher, end, wasConnected: state.isSet, offered: offered)
-                })
+                onConnected: { [hub] in hub.publish(attempt.started()) },
+                onEnd: { [weak self] end, progress in self?.ended(attempt, ticket, end, progress) })
             await media.demultiplexer.register(transport)
             do throws(RoomError) {
                 try await publisher.start(lanes: lanes)
@@ -162,18 +154,11 @@ final class WebRTCService: Sendable {
         let downTracks = negotiated.sections.compactMap { section in
             formats.first { $0.kind == section.kind }.flatMap { DownTrackFormat(section, track: $0, draft: draft) }
         }
-        let room = request.room.room
-        let state = ConnectionFlag()
-        let offered = offeredAddresses(request)
+        let attempt = attempt(request, .viewer, description)
         let viewer = WebRTCViewer(
             transport: transport, room: entry.room, formats: downTracks,
-            onConnected: { [hub] in
-                state.set()
-                hub.publish(.viewerJoined(room: room, description))
-            },
-            onEnd: { [weak self] end in
-                self?.ended(description, ticket, room, .viewer, end, wasConnected: state.isSet, offered: offered)
-            })
+            onConnected: { [hub] in hub.publish(attempt.started()) },
+            onEnd: { [weak self] end, progress in self?.ended(attempt, ticket, end, progress) })
         await media.demultiplexer.register(transport)
         do throws(RoomError) {
             try await viewer.start()
@@ -204,23 +189,24 @@ final class WebRTCService: Sendable {
 
     /// Called on the session's loop when its peer is gone, for whatever reason.
     private func ended(
-        _ description: PeerDescription, _ ticket: SessionLimits.Ticket, _ room: String, _ role: PeerRole,
-        _ end: PeerEnd, wasConnected: Bool, offered: String
+        _ attempt: SessionAttempt, _ ticket: SessionLimits.Ticket, _ end: PeerEnd, _ progress: TransportProgress
     ) {
-        // Of sessions that never connected nobody was told that they began.
-        if !wasConnected {
-            if end.reason.isFailure {
-                hub.publish(
-                    .sessionFailed(
-                        room: room, role, description, end.reason, tried: "\(end.detail); offered was UDP at \(offered)"
-                    ))
-            }
-        } else if role == .publisher {
-            hub.publish(.publisherStopped(room: room, description, end.reason))
-        } else {
-            hub.publish(.viewerLeft(room: room, description, end.reason))
-        }
-        Task { await registry.forget(description.id, ticket) }
+        for event in attempt.ended(end, progress: progress, at: MonotonicClock.now) { hub.publish(event) }
+        Task { await registry.forget(attempt.description.id, ticket) }
+    }
+
+    /// Where a client would be told to send.
+    func candidateAddresses(for client: SocketAddress, isForwarded: Bool) -> [SocketAddress] {
+        candidates.withLock { $0.addresses(for: client, isForwarded: isForwarded) }
+    }
+
+    private func attempt(
+        _ request: SignalingRequest, _ role: PeerRole, _ description: PeerDescription
+    ) -> SessionAttempt {
+        let offered = candidateAddresses(for: request.remote, isForwarded: request.isForwarded)
+        return SessionAttempt(
+            room: request.room.room, role: role, description: description, offered: offered,
+            startedAt: MonotonicClock.now)
     }
 
     // MARK: offers
@@ -277,12 +263,6 @@ final class WebRTCService: Sendable {
         return candidates.withLock { $0.candidates(for: request.remote, isForwarded: request.isForwarded) }
     }
 
-    /// For people who wonder why a client could not connect.
-    private func offeredAddresses(_ request: SignalingRequest) -> String {
-        candidates.withLock { $0.addresses(for: request.remote, isForwarded: request.isForwarded) }
-            .map(\.description).joined(separator: ", ")
-    }
-
     private func makeTransport(
         _ negotiated: NegotiatedSession, _ draft: SessionDraft, _ request: SignalingRequest, _ entry: RoomEntry,
         _ protocol: PeerProtocol
@@ -309,11 +289,4 @@ extension NegotiatedSession {
     var remoteCredentials: ICECredentials {
         ICECredentials(ufrag: remoteICEUfrag, password: remoteICEPassword)
     }
-}
-
-/// Whether a session ever connected, asked when it ends.
-private final class ConnectionFlag: Sendable {
-    private let flag = Atomic<Bool>(false)
-    func set() { flag.store(true, ordering: .relaxed) }
-    var isSet: Bool { flag.load(ordering: .relaxed) }
 }

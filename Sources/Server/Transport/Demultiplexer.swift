@@ -41,6 +41,7 @@ package actor Demultiplexer: LoopActor {
     private var mailboxes: [ObjectIdentifier: DatagramMailbox] = [:]
     private var limiter: IntegrityFailureLimiter
     private var statistics = Statistics()
+    private var checkSources = RecentSources()
     private var receivers: [UDPReceiver] = []
 
     package init(on loop: EventLoop, limiterSeed: UInt64) {
@@ -106,6 +107,7 @@ package actor Demultiplexer: LoopActor {
     }
 
     private func destination(ofCheck datagram: RawSpan, on tuple: TransportTuple, at now: Instant) -> PeerTransport? {
+        checkSources.note(tuple, at: now)
         guard let ufrag = UfragKey.receiver(of: datagram), let transport = byUfrag[ufrag] else {
             statistics.unknownUfrag &+= 1
             return nil
@@ -195,6 +197,11 @@ package actor Demultiplexer: LoopActor {
     /// What was read, over all sockets.
     var received: UDPReceiver.Statistics {
         receivers.reduce(UDPReceiver.Statistics()) { $0 + $1.statistics }
+    }
+
+    /// When a connectivity check came from this host last, of whatever session.
+    func latestCheck(from address: SocketAddress) -> Instant? {
+        checkSources.latest(from: address, at: eventLoop.now)
     }
 
     var snapshot: Statistics {

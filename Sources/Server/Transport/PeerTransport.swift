@@ -213,6 +213,11 @@ actor PeerTransport: LoopActor, PacketSink {
         receiver?.transportClosed(reason)
     }
 
+    /// How far the session came. For a viewer that includes media; what a publisher sent is known to its ingest.
+    var progress: TransportProgress {
+        engine.progress == .connected && statistics.packetsSent > 0 ? .media : engine.progress
+    }
+
     var snapshot: Statistics {
         var snapshot = statistics
         snapshot.drops = engine.drops

@@ -61,6 +61,8 @@ public final class TransportEngine {
 
     public private(set) var drops = TransportDropCounters()
     public private(set) var isConnected = false
+    /// How far the session came, also after its end. The engine knows nothing of ``TransportProgress/media``.
+    public private(set) var progress = TransportProgress.answered
 
     public init(_ configuration: TransportConfiguration, startedAt now: Instant) {
         ice = ICELiteAgent(
@@ -143,6 +145,7 @@ public final class TransportEngine {
         if !response.isEmpty { response.withBytes { send($0, to: tuple) } }
         if case .rejected(.unauthenticated) = event { return .refusedCheck }
         guard case .answered(let added, let selectionChanged, let evicted) = event else { return .consumed }
+        progress = max(progress, .checked)
         if let evicted { post(.tupleRemoved(evicted)) }
         // Until media flows each check claims the tuple anew: another session may have held it the last time.
         if added || !isConnected { post(.tupleAdded(tuple)) }
@@ -193,6 +196,7 @@ public final class TransportEngine {
         if !isConnected, ice.secureDatagramReceived(on: tuple, at: now), let selected = ice.selectedTuple {
             post(.selected(selected))
         }
+        progress = max(progress, .handshaking)
         startDTLS(at: now)
         dtls.received(datagram, at: now)
         afterDTLS(replyTo: tuple)
@@ -217,6 +221,7 @@ public final class TransportEngine {
             srtpOut = try SRTPSender(keys)
             srtcpOut = try SRTCPSender(keys)
             isConnected = true
+            progress = .connected
             post(.connected(keys.profile))
         } catch {
             close(.handshakeFailed(.library("\(error)")))

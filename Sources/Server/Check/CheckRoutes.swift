@@ -1,0 +1,50 @@
+import HTTP
+import Wire
+
+/// `GET /check`: what may keep WebRTC from working, see docs/check.md.
+struct CheckRoutes: Sendable {
+    /// Repeats the overall status, for programs that do not read the body.
+    static let statusField = "Martlet-Check"
+
+    let check: SelfCheck
+    let authorizer: any Authorizing
+    let limits: RequestLimits
+
+    func add(to router: inout Router) {
+        router.add(.get, "/check") { await respond($0) }
+    }
+
+    private func respond(_ request: HTTPRequest) async -> HTTPResponse {
+        if let limited = limits.admit(from: request.remoteAddress) {
+            return SignalingResponses.tooManyRequests(limited)
+        }
+        let token = request.headers["Authorization"].flatMap { Credentials.bearerToken(inAuthorization: $0) }
+        if token != nil, let limited = limits.mayTryToken(from: request.remoteAddress) {
+            return SignalingResponses.tooManyRequests(limited)
+        }
+        let outcome = await authorizer.authorize(
+            action: .metrics, path: "", protocol: .internal,
+            credentials: Credentials(bearerToken: token, address: request.remoteAddress))
+        if token != nil, outcome != .allowed {
+            limits.tokenWasWrong(from: request.remoteAddress)
+            return SignalingResponses.unauthorized()
+        }
+        let isForwarded = request.headers.contains("X-Forwarded-For") || request.headers.contains("Forwarded")
+        // Behind a proxy on this machine that is not named as trusted, everybody seems to be local.
+        let isLocal = request.remoteAddress.isLoopback && !isForwarded
+        let isOperator = outcome == .allowed && (token != nil || isLocal)
+        let report = await check.report(
+            for: request.remoteAddress, isForwarded: isForwarded, isSecure: request.isSecure)
+        let shown = isOperator ? report : report.forStrangers
+        var response =
+            Self.wantsJSON(request) ? HTTPResponse.json(shown.json) : HTTPResponse.text(shown.text)
+        response.headers["Cache-Control"] = "no-store"
+        response.headers[Self.statusField] = shown.status.rawValue
+        return response
+    }
+
+    /// Browsers and curl get text, programs that ask for it JSON.
+    static func wantsJSON(_ request: HTTPRequest) -> Bool {
+        request.headers.listElements("Accept").contains { MediaType.matches($0, "application/json") }
+    }
+}

@@ -1,0 +1,348 @@
+import HTTP
+import Loop
+import Secure
+import Synchronization
+import Wire
+
+/// Where the feed learns how things are.
+struct FeedSource: Sendable {
+    /// The room as it is now; nil when there is none.
+    var room: @Sendable (String) async -> FeedRoom?
+    var quality: @Sendable () async -> [RoomQuality]
+}
+
+/// Rooms that changed since they were last looked at. Marking is all that media threads do for the feed.
+private final class ChangedRooms: Sendable {
+    private let names = Mutex<Set<String>>([])
+
+    /// - Returns: whether somebody has to be woken.
+    func mark(_ name: String) -> Bool {
+        names.withLock { names in
+            defer { names.insert(name) }
+            return names.isEmpty
+        }
+    }
+
+    func take() -> [String] {
+        names.withLock { names in
+            defer { names.removeAll(keepingCapacity: true) }
+            return names.sorted()
+        }
+    }
+
+    var isEmpty: Bool { names.withLock(\.isEmpty) }
+}
+
+/// `GET /v1/events`: what is live, as numbered server-sent events that a client can resume.
+///
+/// The feed keeps a picture of its own of every room. A change marks the room; the feed looks at it, compares, and what is
+/// new becomes one event for all subscribers. Subscribing reads that picture without a pause between snapshot and first
+/// event, so nothing is lost or told twice (SSE-5).
+actor EventFeed: LoopActor {
+    struct Limits: Sendable {
+        var subscribers = 5_000
+        /// A browser opens one per tab; an office shares one address.
+        var subscribersPerAddress = 100
+    }
+
+    enum Subscription: Sendable {
+        case accepted(HTTPBodyStream)
+        /// A short stream that tells the client to come back later: EventSource never comes back after an error (SSE-8).
+        case later(HTTPBodyStream)
+    }
+
+    /// Changes closer together than this are told together.
+    static let pacingMilliseconds: UInt64 = 20
+    static let tickMilliseconds: UInt64 = 1_000
+    static let ticksPerQuality = 5
+    static let maximumFailures = 256
+
+    nonisolated let eventLoop: EventLoop
+    nonisolated var loop: any LoopExecutor { eventLoop }
+
+    private let source: FeedSource
+    private let authorizer: any Authorizing
+    nonisolated let limits: Limits
+    private let changes = ChangedRooms()
+
+    private var history: FeedHistory
+    private var access = FeedAccess()
+    private var subscribers: [UInt64: FeedSubscriber] = [:]
+    private var countByAddress: [ClientAddress: Int] = [:]
+    private var nextSubscriber: UInt64 = 1
+    private var failures: [SessionFailure] = []
+    private var publishers: [PeerID: PeerProtocol] = [:]
+
+    private var ticker: (any LoopTimer)?
+    private var pacer: (any LoopTimer)?
+    private var ticks = 0
+    private var lastRefresh: Instant?
+    private var isRefreshing = false
+    private var isSampling = false
+    private var isStopping = false
+    private(set) var refused: UInt64 = 0
+
+    init(
+        on loop: EventLoop, source: FeedSource, authorizer: any Authorizing, limits: Limits = Limits(),
+        epoch: String = EventFeed.newEpoch()
+    ) {
+        eventLoop = loop
+        self.source = source
+        self.authorizer = authorizer
+        self.limits = limits
+        history = FeedHistory(epoch: epoch)
+    }
+
+    static func newEpoch() -> String { String(SecureRandom.uint64(), radix: 36) }
+
+    var subscriberCount: Int { subscribers.count }
+    var lastEventID: String { history.id(history.lastNumber) }
+
+    // MARK: what happens
+
+    /// Something about a room changed. Any thread; never waits.
+    nonisolated func changed(_ room: String) {
+        guard changes.mark(room) else { return }
+        eventLoop.execute { self.onLoop { $0.refreshSoon() } }
+    }
+
+    /// Takes what the hub reports. Any thread; never waits.
+    nonisolated func received(_ record: EventRecord) {
+        switch record.event {
+        case .publisherStarted, .publisherStopped, .publisherReplaced, .sessionFailed:
+            eventLoop.execute { self.onLoop { $0.note(record.event) } }
+        default: break
+        }
+    }
+
+    private func note(_ event: ServerEvent) {
+        switch event {
+        case .publisherStarted(let room, let peer):
+            publishers[peer.id] = peer.protocol
+            changed(room)
+        case .publisherStopped(let room, let peer, _), .publisherReplaced(let room, let peer, _):
+            publishers[peer.id] = nil
+            changed(room)
+        case .sessionFailed(let room, let role, let peer, let reason, _, let progress):
+            guard failures.count < Self.maximumFailures else { return }
+            failures.append(
+                SessionFailure(room: room, role: role, peer: peer.id, reason: reason, progress: progress))
+            refreshSoon()
+        default: break
+        }
+    }
+
+    private func refreshSoon() {
+        guard !isRefreshing, !isStopping else { return }
+        if let lastRefresh, eventLoop.now.milliseconds(since: lastRefresh) < Int64(Self.pacingMilliseconds) {
+            if pacer == nil {
+                pacer = eventLoop.makeTimer(name: "event feed pacing") { [weak self] in
+                    self?.onLoop { $0.refreshSoon() }
+                }
+            }
+            if pacer?.deadline == nil {
+                pacer?.schedule(at: lastRefresh.advanced(byMilliseconds: Self.pacingMilliseconds))
+            }
+            return
+        }
+        isRefreshing = true
+        Task { await refresh() }
+    }
+
+    /// Looks at every room that changed and tells what is new.
+    private func refresh() async {
+        for name in changes.take() {
+            var room = await source.room(name)
+            if let peer = room?.publisher?.peer {
+                room?.publisher?.isConnected = publishers[peer] != nil
+                if let spoken = publishers[peer] { room?.publisher?.protocol = spoken }
+            }
+            await decide(about: name)
+            if let entry = history.update(name, to: room, at: eventLoop.now) { tell(entry) }
+        }
+        let occurred = failures
+        failures = []
+        for failure in occurred {
+            await decide(about: failure.room)
+            tell(history.occurred("session.failed", failure.json, room: failure.room, at: eventLoop.now))
+        }
+        isRefreshing = false
+        lastRefresh = eventLoop.now
+        if !changes.isEmpty || !failures.isEmpty { refreshSoon() }
+    }
+
+    private func tell(_ entry: FeedEntry) {
+        let now = eventLoop.now
+        var overflowed: [UInt64] = []
+        for (id, subscriber) in subscribers where isFor(subscriber, entry.room) {
+            if !subscriber.deliver(entry, at: now) { overflowed.append(id) }
+        }
+        for id in overflowed { giveUp(id) }
+    }
+
+    private func isFor(_ subscriber: FeedSubscriber, _ room: String) -> Bool {
+        subscriber.filter.matches(room) && access.mayRead(room, subscriber.identity)
+    }
+
+    // MARK: who may know
+
+    /// Asks about everybody who is subscribed, so that telling an event afterwards needs no waiting.
+    private func decide(about room: String) async {
+        while true {
+            let undecided = access.undecided(for: room)
+            guard !undecided.isEmpty else { return }
+            for (identity, credentials) in undecided { await decide(room, identity, credentials) }
+        }
+    }
+
+    private func decide(_ room: String, _ identity: FeedIdentity, _ credentials: Credentials) async {
+        let generation = access.generation
+        let outcome = await authorizer.authorize(
+            action: .read, path: room, protocol: .whep, credentials: credentials)
+        access.decide(room, identity, outcome == .allowed, generation: generation)
+    }
+
+    /// The settings say anew who may read what: every client comes back and is asked about again.
+    func authorizationChanged() {
+        access.reset()
+        let next = FeedHistory(epoch: Self.newEpoch())
+        var moved = next
+        for name in history.roomNames.sorted() { _ = moved.update(name, to: history.room(name), at: eventLoop.now) }
+        history = moved
+        for id in Array(subscribers.keys) { giveUp(id) }
+    }
+
+    // MARK: subscribers
+
+    /// A new client's stream, with its beginning already in it.
+    ///
+    /// - Parameter lastEventID: where the client was cut off. It must ask for the same rooms as before.
+    func subscribe(
+        after lastEventID: String?, filter: RoomFilter, credentials: Credentials, identity: FeedIdentity
+    ) async -> Subscription {
+        let address = ClientAddress(credentials.address)
+        guard !isStopping, subscribers.count < limits.subscribers,
+            countByAddress[address, default: 0] < limits.subscribersPerAddress
+        else {
+            refused += 1
+            return .later(Self.comeBackLater())
+        }
+        // Taken before the first pause, so that many who come at once cannot pass the limits.
+        countByAddress[address, default: 0] += 1
+        access.enter(identity, credentials)
+        while true {
+            let undecided = undecidedRooms(identity, filter, since: lastEventID)
+            guard !undecided.isEmpty else { break }
+            for room in undecided { await decide(room, identity, credentials) }
+        }
+
+        let beginning = history.beginning(after: lastEventID) {
+            filter.matches($0) && access.mayRead($0, identity)
+        }
+        let id = nextSubscriber
+        nextSubscriber += 1
+        let stream = HTTPBodyStream(maximumQueuedBytes: FeedSubscriber.queueBytes + beginning.count) { [weak self] in
+            guard let self else { return }
+            eventLoop.execute { self.onLoop { $0.remove(id) } }
+        }
+        stream.send(ServerSentEvent.retry(milliseconds: Self.jittered(2_000...5_000)))
+        stream.send(beginning)
+        guard !isStopping else {
+            release(address, identity)
+            stream.finish()
+            return .later(stream)
+        }
+        subscribers[id] = FeedSubscriber(
+            stream: stream, filter: filter, identity: identity, address: address, at: eventLoop.now)
+        startTicking()
+        return .accepted(stream)
+    }
+
+    private func undecidedRooms(_ identity: FeedIdentity, _ filter: RoomFilter, since id: String?) -> [String] {
+        var rooms = Set(history.roomNames)
+        // Rooms that are gone, and whose last events a returning client may have missed.
+        if id != nil { rooms.formUnion(history.keptRoomNames) }
+        return rooms.filter { filter.matches($0) && !access.isDecided($0, identity) }
+    }
+
+    private static func jittered(_ range: ClosedRange<Int>) -> Int {
+        range.lowerBound + Int(SecureRandom.uint32()) % (range.upperBound - range.lowerBound + 1)
+    }
+
+    private static func comeBackLater() -> HTTPBodyStream {
+        let stream = HTTPBodyStream()
+        stream.send(ServerSentEvent.comment("too many clients listen at the moment; come back later"))
+        stream.send(ServerSentEvent.retry(milliseconds: jittered(10_000...20_000)))
+        stream.finish()
+        return stream
+    }
+
+    private func remove(_ id: UInt64) {
+        guard let subscriber = subscribers.removeValue(forKey: id) else { return }
+        release(subscriber.address, subscriber.identity)
+    }
+
+    private func release(_ address: ClientAddress, _ identity: FeedIdentity) {
+        access.leave(identity)
+        if let count = countByAddress[address] { countByAddress[address] = count > 1 ? count - 1 : nil }
+    }
+
+    /// Ends a client's stream; it comes back and goes on after the last event it has seen.
+    private func giveUp(_ id: UInt64) {
+        subscribers[id]?.stream.finish()
+        remove(id)
+    }
+
+    // MARK: time
+
+    private func startTicking() {
+        if ticker == nil {
+            ticker = eventLoop.makeTimer(name: "event feed") { [weak self] in
+                self?.onLoop { feed in
+                    feed.tick(at: feed.eventLoop.now)
+                    if !feed.subscribers.isEmpty { feed.startTicking() }
+                }
+            }
+        }
+        guard ticker?.deadline == nil else { return }
+        ticker?.schedule(at: eventLoop.now.advanced(byMilliseconds: Self.tickMilliseconds))
+    }
+
+    func tick(at now: Instant) {
+        let heartbeat = ServerSentEvent.comment().dropLast() + Array("id: \(lastEventID)\n\n".utf8)
+        let silent = subscribers.filter { !$0.value.maintain(heartbeat: Array(heartbeat), at: now) }
+        for id in silent.keys { giveUp(id) }
+        ticks += 1
+        if ticks % 60 == 0 { access.keep(only: history.keptRoomNames.union(history.roomNames)) }
+        guard ticks % Self.ticksPerQuality == 0, !subscribers.isEmpty, !isSampling else { return }
+        isSampling = true
+        Task {
+            await sampleQuality()
+            isSampling = false
+        }
+    }
+
+    /// Numbers that are soon superseded carry no id and are not kept for clients that come back.
+    private func sampleQuality() async {
+        for quality in await source.quality() {
+            await decide(about: quality.room)
+            let event = ServerSentEvent(event: "room.quality", data: String(decoding: quality.json, as: UTF8.self))
+            let bytes = event.encoded
+            for subscriber in subscribers.values where isFor(subscriber, quality.room) {
+                subscriber.offer(bytes, at: eventLoop.now)
+            }
+        }
+    }
+
+    /// Ends every stream. Clients are told to wait for different times, so that they do not all come back at once
+    /// (SSE-17).
+    func stop() {
+        isStopping = true
+        ticker?.cancel()
+        pacer?.cancel()
+        for id in Array(subscribers.keys) {
+            subscribers[id]?.stream.send(ServerSentEvent.retry(milliseconds: Self.jittered(2_000...7_000)))
+            giveUp(id)
+        }
+    }
+}

@@ -1,0 +1,157 @@
+import Testing
+import Wire
+
+@testable import Server
+
+struct CheckReportTests {
+    private static let publicClient = SocketAddress(ipv4: 0xC633_6407, port: 1)
+    private static let privateClient = SocketAddress(ipv4: 0xC0A8_0107, port: 1)
+    private static let local = SocketAddress(ipv4: 0x7F00_0001, port: 1)
+
+    /// A server without a fault, asked from the internet.
+    private func facts(_ client: SocketAddress = publicClient) -> CheckFacts {
+        CheckFacts(
+            client: client, isSecure: true, httpListeners: [SocketAddress(ipv4: 0, port: 8889)],
+            sockets: [
+                CheckFacts.MediaSocket(
+                    address: SocketAddress(ipv4: 0, port: 8189), receiveBufferSize: 4 << 20, isSegmenting: true,
+                    isCoalescing: true)
+            ],
+            candidates: [SocketAddress(ipv4: 0xCB00_7105, port: 8189)], datagramsReceived: 10, secondsSinceCheck: 3,
+            httpsSecondsLeft: 90 * 86_400, dtlsSecondsLeft: 3_650 * 86_400, uptimeSeconds: 100,
+            wallMilliseconds: 1_800_000_000_000,
+            limits: [CheckFacts.Limit(name: "maxSessions", used: 5, limit: 100)])
+    }
+
+    private func item(_ id: String, _ facts: CheckFacts) -> CheckItem? {
+        CheckReport(facts).items.first { $0.id == id }
+    }
+
+    @Test func aServerWithoutFaultsIsOkAndHasNoAdvice() {
+        let report = CheckReport(facts())
+        #expect(report.status == .ok)
+        #expect(report.items.allSatisfy { $0.advice == nil })
+        #expect(Set(report.items.map(\.id)).count == report.items.count)
+    }
+
+    @Test func whatIsNotOkComesWithAdvice() {
+        var facts = CheckFacts(client: Self.publicClient, isSecure: false)
+        facts.limits = [CheckFacts.Limit(name: "maxRooms", used: 10, limit: 10)]
+        facts.datagramsUnsent = 1
+        for item in CheckReport(facts).items where item.status != .ok { #expect(item.advice != nil) }
+        #expect(CheckReport(facts).status == .fail)
+    }
+
+    @Test func addressesAreJudgedFromWhereTheClientIs() {
+        var facts = facts()
+        facts.candidates = [SocketAddress(ipv4: 0xC0A8_0101, port: 8189)]
+        #expect(item("candidates", facts)?.status == .fail)
+        facts.client = Self.privateClient
+        #expect(item("candidates", facts)?.status == .ok)
+        facts.candidates = [SocketAddress(ipv4: 0x7F00_0001, port: 8189)]
+        #expect(item("candidates", facts)?.status == .fail)
+        facts.client = Self.local
+        #expect(item("candidates", facts)?.status == .warn)
+        facts.candidates = []
+        #expect(item("candidates", facts)?.status == .fail)
+    }
+
+    @Test func certificatesWarnBeforeTheyExpire() {
+        var facts = facts()
+        facts.httpsSecondsLeft = 13 * 86_400
+        facts.dtlsSecondsLeft = 10 * 86_400
+        #expect(item("https", facts)?.status == .warn && item("dtls", facts)?.status == .warn)
+        facts.httpsSecondsLeft = -1
+        facts.dtlsSecondsLeft = -1
+        #expect(item("https", facts)?.status == .fail && item("dtls", facts)?.status == .fail)
+    }
+
+    @Test func plainHTTPIsWellOnTheMachineItselfAndBehindAProxy() {
+        var facts = facts()
+        facts.httpsSecondsLeft = nil
+        #expect(item("https", facts)?.status == .ok)
+        facts.isSecure = false
+        #expect(item("https", facts)?.status == .warn)
+        facts.client = Self.local
+        #expect(item("https", facts)?.status == .ok)
+    }
+
+    @Test func clocksThatStepOrStandInThePastShow() {
+        var facts = facts()
+        facts.wallDriftMilliseconds = -2_001
+        #expect(item("clock", facts)?.status == .warn)
+        facts.uptimeSeconds = 86_400
+        #expect(item("clock", facts)?.status == .ok)
+        facts.wallMilliseconds = 1_000
+        #expect(item("clock", facts)?.status == .fail)
+    }
+
+    @Test func limitsAreToldBeforeTheyAreMet() {
+        var facts = facts()
+        facts.limits[0].used = 90
+        #expect(item("limits", facts)?.status == .warn)
+        facts.limits[0].used = 100
+        #expect(item("limits", facts)?.status == .fail)
+        facts.limits[0].limit = 0
+        #expect(item("limits", facts)?.status == .ok)
+    }
+
+    @Test func strangersLearnNoAddressButTheirOwn() {
+        let report = CheckReport(facts()).forStrangers
+        #expect(Set(report.items.map(\.id)) == ["candidates", "path", "https", "clock"])
+        for text in [report.text, String(decoding: report.json, as: UTF8.self)] {
+            #expect(!text.contains("203.0.113.5") && !text.contains("0.0.0.0"))
+            #expect(text.contains("198.51.100.7"))
+        }
+    }
+
+    @Test func peopleAndProgramsReadTheSame() {
+        let report = CheckReport(
+            items: [
+                CheckItem(id: "a", status: .ok, what: "fine"),
+                CheckItem(id: "long", status: .fail, what: "\"bad\"", advice: "mend it"),
+            ], client: "192.0.2.1")
+        #expect(
+            String(decoding: report.json, as: UTF8.self)
+                == #"{"status":"fail","client":"192.0.2.1","items":[{"id":"a","status":"ok","what":"fine","advice":null},"#
+                + #"{"id":"long","status":"fail","what":"\"bad\"","advice":"mend it"}]}"#)
+        #expect(
+            report.text.hasSuffix(
+                """
+                 asked from 192.0.2.1: fail
+
+                ok    a     fine
+                fail  long  "bad"
+                            → mend it
+
+                """))
+    }
+}
+
+struct RecentSourcesTests {
+    @Test func aHostIsRememberedForTenMinutesWhateverItsPort() {
+        var sources = RecentSources()
+        let host = SocketAddress(ipv4: 1, port: 5)
+        sources.note(host, at: .seconds(1))
+        #expect(sources.latest(from: host.withPort(9), at: .seconds(600)) == .seconds(1))
+        #expect(sources.latest(from: host, at: .seconds(602)) == nil)
+        #expect(sources.latest(from: SocketAddress(ipv4: 2, port: 5), at: .seconds(2)) == nil)
+    }
+
+    @Test func whatComesFromThisMachineCountsForItsLoopbackAddresses() {
+        var sources = RecentSources()
+        sources.note(
+            TransportTuple(local: SocketAddress(ipv4: 0x7F00_0001, port: 1), remote: SocketAddress(ipv4: 9, port: 2)),
+            at: .seconds(1))
+        #expect(sources.latest(from: SocketAddress(ipv6High: 0, low: 1, port: 3), at: .seconds(2)) == .seconds(1))
+    }
+
+    @Test func aFloodOfAddressesStaysBounded() {
+        var sources = RecentSources()
+        for number in 0..<10_000 as Range<UInt32> {
+            sources.note(SocketAddress(ipv4: number, port: 1), at: .milliseconds(UInt64(number)))
+            #expect(sources.count <= RecentSources.maximumCount)
+        }
+        #expect(sources.latest(from: SocketAddress(ipv4: 9_999, port: 1), at: .seconds(11)) != nil)
+    }
+}

@@ -1,0 +1,287 @@
+import HTTP
+import Loop
+import Synchronization
+import Testing
+import WebRTC
+import Wire
+
+@testable import Server
+
+/// Allows by the first letter of the room: `p…` is private and takes the token `key`.
+private struct LetterAuthorizer: Authorizing {
+    func authorize(
+        action: AuthorizationAction, path: String, protocol: PeerProtocol, credentials: Credentials
+    ) async -> AuthorizationOutcome {
+        guard path.hasPrefix("p") else { return .allowed }
+        return switch (credentials.bearerToken ?? credentials.queryToken)?.revealed {
+        case "key": .allowed
+        case nil: .unauthenticated
+        default: .forbidden
+        }
+    }
+}
+
+/// The rooms of a server that exists in the test alone.
+private final class Rooms: Sendable {
+    private let rooms = Mutex<[String: FeedRoom]>([:])
+    subscript(name: String) -> FeedRoom? {
+        get { rooms.withLock { $0[name] } }
+        set { rooms.withLock { $0[name] = newValue } }
+    }
+    var all: [FeedRoom] { rooms.withLock { Array($0.values) } }
+}
+
+/// A feed behind an HTTP server on a loopback port.
+private struct Fixture {
+    let rooms = Rooms()
+    let feed: EventFeed
+    let feedLoop: EventLoop
+    let http: HTTPServerFixture
+
+    init(limits: EventFeed.Limits = EventFeed.Limits()) async throws {
+        feedLoop = try EventLoop(name: "feed")
+        try feedLoop.start()
+        let rooms = rooms
+        let source = FeedSource(
+            room: { rooms[$0] },
+            quality: {
+                rooms.all.map { RoomQuality(room: $0.name, bitrateIn: 1_000, bitrateOut: 2_000, packetsLost: 3) }
+            })
+        feed = EventFeed(on: feedLoop, source: source, authorizer: LetterAuthorizer(), limits: limits, epoch: "e")
+        var router = Router()
+        FeedRoutes(
+            feed: feed, authorizer: LetterAuthorizer(), allowsTokenInQuery: { true },
+            limits: RequestLimits(ServerSettings())
+        ).add(to: &router)
+        http = try await HTTPServerFixture(router)
+    }
+
+    func set(_ name: String, viewers: Int?) {
+        rooms[name] = viewers.map { FeedRoom(name, viewers: $0) }
+        feed.changed(name)
+    }
+
+    /// A client that has sent its request.
+    func listener(_ query: String = "", _ fields: String = "") async throws -> RawClient {
+        let client = try await http.client()
+        await client.send("GET /v1/events\(query) HTTP/1.1\r\nHost: h\r\n\(fields)\r\n")
+        return client
+    }
+
+    func stop() async {
+        await feed.stop()
+        await http.stop()
+        feedLoop.stop()
+    }
+}
+
+@Suite(.timeLimit(.minutes(1))) struct EventFeedTests {
+    @Test func theFirstBytesAreRetryAndSnapshot() async throws {
+        let fixture = try await Fixture()
+        let client = try await fixture.listener("", "Accept-Encoding: gzip\r\n")
+        let text = try #require(await client.text(through: "{\"rooms\":[]}\n\n"))
+        #expect(text.hasPrefix("HTTP/1.1 200 "))
+        #expect(text.contains("Content-Type: text/event-stream; charset=utf-8\r\n"))
+        #expect(text.contains("Cache-Control: no-store, no-transform\r\n"))
+        #expect(text.contains("X-Accel-Buffering: no\r\n"))
+        #expect(!text.contains("Content-Encoding"))
+        #expect(text.contains("event: snapshot\nid: e-0\n"))
+        let retry = try #require(text.firstMatch(of: /retry: ([0-9]+)\n/)?.output.1)
+        #expect(Int(retry).map { (2_000...5_000).contains($0) } == true)
+        await fixture.stop()
+    }
+
+    @Test func changesArriveAsTheyHappen() async throws {
+        let fixture = try await Fixture()
+        let client = try await fixture.listener()
+        #expect(await client.text(through: "\"rooms\":[]}\n\n") != nil)
+        fixture.set("cam1", viewers: 0)
+        #expect(await client.text(through: "event: room.created\nid: e-1\ndata: {\"name\":\"cam1\"") != nil)
+        fixture.set("cam1", viewers: 1)
+        #expect(await client.text(through: "event: room.updated\nid: e-2\n") != nil)
+        #expect(await client.text(through: "\"viewers\":1}\n\n") != nil)
+        fixture.set("cam1", viewers: nil)
+        #expect(await client.text(through: "event: room.closed\nid: e-3\ndata: {\"name\":\"cam1\"}\n\n") != nil)
+        await fixture.stop()
+    }
+
+    @Test(arguments: [
+        ("", "Last-Event-ID: e-1\r\n"), ("?lastEventId=e-1", ""), ("?lastEventId=x-9", "Last-Event-ID: e-1\r\n"),
+    ])
+    func aClientGoesOnWhereItWasCutOff(query: String, fields: String) async throws {
+        let fixture = try await Fixture()
+        let first = try await fixture.listener()
+        for viewers in 0..<3 {
+            fixture.set("a", viewers: viewers)
+            #expect(await first.text(through: "id: e-\(viewers + 1)\n") != nil)
+        }
+        let second = try await fixture.listener(query, fields)
+        let text = try #require(await second.text(through: "id: e-3\n"))
+        #expect(text.contains("event: room.updated\nid: e-2\n"))
+        #expect(!text.contains("snapshot") && !text.contains("reset") && !text.contains("id: e-1\n"))
+        await fixture.stop()
+    }
+
+    @Test func anIdOfAnotherRunOfTheServerMeansReset() async throws {
+        let fixture = try await Fixture()
+        let client = try await fixture.listener("", "Last-Event-ID: earlier-5\r\n")
+        let text = try #require(await client.text(through: "{\"rooms\":[]}\n\n"))
+        #expect(text.contains("event: reset\ndata: {}\n\nevent: snapshot\n"))
+        await fixture.stop()
+    }
+
+    @Test func privateRoomsReachOnlyThoseWhoMayRead() async throws {
+        let fixture = try await Fixture()
+        let stranger = try await fixture.listener()
+        let friend = try await fixture.listener("", "Authorization: Bearer key\r\n")
+        let byQuery = try await fixture.listener("?token=key")
+        let liar = try await fixture.listener("", "Authorization: Bearer wrong\r\n")
+        for client in [stranger, friend, byQuery, liar] { #expect(await client.text(through: "]}\n\n") != nil) }
+        fixture.set("private", viewers: 0)
+        for client in [friend, byQuery] { #expect(await client.text(through: "id: e-1\n") != nil) }
+        fixture.feed.received(
+            EventRecord(
+                id: 1, milliseconds: 0,
+                event: .sessionFailed(
+                    room: "private", .viewer, PeerDescription(id: PeerID(4), protocol: .whep), .dtlsTimeout,
+                    tried: "secret address", progress: .handshaking)))
+        for client in [friend, byQuery] {
+            let text = try #require(await client.text(through: "event: session.failed\nid: e-2\n"))
+            #expect(!text.contains("secret"))
+        }
+        fixture.set("open", viewers: 0)
+        for client in [stranger, liar] {
+            let text = try #require(await client.text(through: "id: e-3\n"))
+            #expect(!text.contains("private"))
+        }
+        let returning = try await fixture.listener("", "Last-Event-ID: e-0\r\n")
+        let text = try #require(await returning.text(through: "id: e-3\n"))
+        #expect(!text.contains("private") && !text.contains("dtls"))
+        await fixture.stop()
+    }
+
+    @Test func roomsAskedForByNameAreAnsweredFor() async throws {
+        let fixture = try await Fixture()
+        let strange = try await fixture.listener("?room=private")
+        #expect(await strange.status() == 401)
+        let wrong = try await fixture.listener("?room=open&room=private&token=wrong")
+        #expect(await wrong.status() == 403)
+        let nonsense = try await fixture.listener("?room=a%0ab")
+        #expect(await nonsense.status() == 400)
+        await fixture.stop()
+    }
+
+    @Test func filtersChooseRooms() async throws {
+        let fixture = try await Fixture()
+        fixture.set("cam1", viewers: 0)
+        let client = try await fixture.listener("?room=cam2&room=live/*")
+        #expect(await client.text(through: "{\"rooms\":[]}\n\n") != nil)
+        for name in ["cam3", "live/a", "cam2"] { fixture.set(name, viewers: 0) }
+        let text = try #require(await client.text(through: "\"name\":\"live/a\""))
+        #expect(text.contains("\"name\":\"cam2\"") && !text.contains("cam3") && !text.contains("cam1"))
+        await fixture.stop()
+    }
+
+    @Test func whoeverIsOneTooManyIsToldToComeBackAndNotRefused() async throws {
+        var limits = EventFeed.Limits()
+        limits.subscribersPerAddress = 2
+        let fixture = try await Fixture(limits: limits)
+        let first = try await fixture.listener()
+        let second = try await fixture.listener()
+        for client in [first, second] { #expect(await client.text(through: "]}\n\n") != nil) }
+        let third = try await fixture.listener()
+        let text = try #require(await third.text(through: "0\r\n\r\n"))
+        #expect(text.hasPrefix("HTTP/1.1 200 ") && text.contains("text/event-stream") && !text.contains("snapshot"))
+        let retry = try #require(text.firstMatch(of: /retry: ([0-9]+)\n/)?.output.1)
+        #expect(Int(retry).map { (10_000...20_000).contains($0) } == true)
+        await first.abort()
+        while await fixture.feed.subscriberCount > 1 { await Task.yield() }
+        let fourth = try await fixture.listener()
+        #expect(await fourth.text(through: "]}\n\n") != nil)
+        await fixture.stop()
+    }
+
+    @Test func silenceIsBrokenByACommentThatKeepsTheClientResumable() async throws {
+        let fixture = try await Fixture()
+        let client = try await fixture.listener()
+        #expect(await client.text(through: "]}\n\n") != nil)
+        await fixture.feed.tick(at: MonotonicClock.now.advanced(bySeconds: 16))
+        #expect(await client.text(through: ":\nid: e-0\n\n") != nil)
+        await fixture.stop()
+    }
+
+    @Test func qualityComesWithoutAnId() async throws {
+        let fixture = try await Fixture()
+        fixture.set("a", viewers: 1)
+        let client = try await fixture.listener()
+        #expect(await client.text(through: "]}\n\n") != nil)
+        for _ in 0..<EventFeed.ticksPerQuality { await fixture.feed.tick(at: MonotonicClock.now) }
+        #expect(
+            await client.text(
+                through: "event: room.quality\ndata: {\"room\":\"a\",\"bitrateIn\":1000,\"bitrateOut\":2000,"
+                    + "\"packetsLost\":3,\"roundTripMs\":null,\"worstRoundTripMs\":null}\n\n") != nil)
+        await fixture.stop()
+    }
+
+    @Test func stoppingTellsEachClientAnotherTimeToComeBack() async throws {
+        let fixture = try await Fixture()
+        var clients: [RawClient] = []
+        for _ in 0..<30 {
+            let client = try await fixture.listener()
+            #expect(await client.text(through: "]}\n\n\r\n") != nil)
+            clients.append(client)
+        }
+        await fixture.feed.stop()
+        var times: Set<Int> = []
+        for client in clients {
+            let text = try #require(await client.text(through: "0\r\n\r\n"))
+            let retry = try #require(text.firstMatch(of: /retry: ([0-9]+)\n/)?.output.1)
+            times.insert(Int(retry) ?? 0)
+        }
+        #expect((times.max() ?? 0) - (times.min() ?? 0) >= 2_000)
+        let late = try await fixture.listener()
+        #expect(await late.text(through: "come back later") != nil)
+        await fixture.stop()
+    }
+
+    @Test func aSubscriberThatComesAmongChangesMissesNoneAndGetsNoneTwice() async throws {
+        let fixture = try await Fixture()
+        let writer = Task {
+            for step in 0..<400 {
+                fixture.set("r\(step % 7)", viewers: step % 5 == 4 ? nil : step)
+                await Task.yield()
+            }
+            fixture.set("last", viewers: 1)
+        }
+        var clients: [RawClient] = []
+        for _ in 0..<20 { clients.append(try await fixture.listener()) }
+        await writer.value
+        let expected = FeedClient.picture(of: fixture.rooms.all)
+        fixture.set("zend", viewers: 1)
+        for client in clients {
+            var reader = FeedClient()
+            let text = try #require(await client.text(through: "\"name\":\"zend\"")) + "}\n\n"
+            // Chunk sizes stand on lines of their own, which a reader of events ignores.
+            reader.read(Array(text.utf8))
+            var picture = reader.rooms
+            picture["zend"] = nil
+            #expect(picture == expected)
+            let ids = reader.events.compactMap { $0.id?.dropFirst(2) }.compactMap { UInt64($0) }
+            #expect(zip(ids, ids.dropFirst()).allSatisfy { $0 + 1 == $1 })
+        }
+        await fixture.stop()
+    }
+
+    @Test func aChangeOfTheSettingsStartsEverybodyAnew() async throws {
+        let fixture = try await Fixture()
+        fixture.set("a", viewers: 0)
+        let client = try await fixture.listener()
+        #expect(await client.text(through: "id: e-1\n") != nil)
+        await fixture.feed.authorizationChanged()
+        #expect(await client.text(through: "0\r\n\r\n") != nil)
+        let again = try await fixture.listener("", "Last-Event-ID: e-1\r\n")
+        let text = try #require(await again.text(through: "\"name\":\"a\""))
+        #expect(text.contains("event: reset\n"))
+        await fixture.stop()
+    }
+}
