@@ -6,7 +6,8 @@ import Wire
 /// Gathers the facts of a running server when somebody asks.
 final class SelfCheck: Sendable {
     private struct Parts {
-        var http: HTTPServer
+        // The server's routes hold this check.
+        weak var http: HTTPServer?
         var httpListeners: [SocketAddress]
     }
 

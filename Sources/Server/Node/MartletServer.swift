@@ -153,7 +153,7 @@ public actor MartletServer {
         let authorizer = TokenAuthorizer(settings: settings)
         let events = EventFeed(
             on: control, source: FeedSource(directory: directory, registry: service.registry), authorizer: authorizer)
-        _ = hub.subscribe { events.received($0) }
+        _ = hub.subscribe { [weak events] in events?.received($0) }
         box.set(FeedBox.Feeds(rooms: feed, events: events))
         let limits = RequestLimits(settings)
         let signaling = SignalingRoutes(

@@ -18,7 +18,7 @@ import Wire
         let room = Room(name: "a", loop: loop, policy: RoomPolicy(), firstTrackID: 1) { _ in }
         let viewer = WebRTCViewer(
             transport: try DatagramMailboxTests.transport(server.media, on: loop), room: room, formats: [],
-            onConnected: {}, onEnd: { _ in })
+            onConnected: {}, onEnd: { _, _ in })
         return WebRTCSession(
             id: "session \(number)", role: .viewer,
             description: PeerDescription(id: PeerID(number), protocol: .whep), peer: .viewer(viewer),
