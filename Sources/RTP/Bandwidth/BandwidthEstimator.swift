@@ -1,0 +1,140 @@
+public import Wire
+
+/// Estimates what one viewer's link carries, from whichever feedback the viewer gives: transport-wide feedback, else
+/// REMB, else the loss in its receiver reports (RTP-94, RTP-95, RTP-100).
+///
+/// Nothing is allocated per packet. Without any feedback there is no estimate and nothing should be held back.
+/// Probing with padding is not done: the rate is proven by media alone.
+public struct BandwidthEstimator: Sendable {
+    public struct Settings: Sendable {
+        public var initialBitsPerSecond = 1_000_000.0
+        public var leastBitsPerSecond = 50_000.0
+        public var mostBitsPerSecond = 200_000_000.0
+
+        public init() {}
+    }
+
+    /// For so long an estimate from the other side holds without being repeated.
+    static let receiverEstimateNanoseconds: Int64 = 10_000_000_000
+    /// For so long after a decrease the link counts as full.
+    static let congestionNanoseconds: Int64 = 10_000_000_000
+    /// A queue longer than this that loses packets is a full one.
+    static let standingQueueMilliseconds = 80.0
+    static let defaultResponseNanoseconds: Int64 = 200_000_000
+
+    private let settings: Settings
+    private var log = SentPacketLog()
+    private var delay = DelayEstimator()
+    private var rate: RateController
+    private var loss = LossController()
+    private var acknowledged = AcknowledgedRate()
+    private var sentRate = AcknowledgedRate()
+    private var responseNanoseconds = defaultResponseNanoseconds
+    private var receiverEstimate: (bitsPerSecond: Double, at: Instant)?
+    private var hasTransportFeedback = false
+    private var latestReceiverDecrease: Instant?
+
+    public init(_ settings: Settings = Settings()) {
+        self.settings = settings
+        rate = RateController(
+            bitsPerSecond: settings.initialBitsPerSecond,
+            range: settings.leastBitsPerSecond...settings.mostBitsPerSecond)
+    }
+
+    // MARK: what is sent
+
+    /// Notes a packet that carries a transport-wide number and returns that number.
+    public mutating func numbered(byteCount: Int, at now: Instant) -> UInt16 {
+        log.sent(byteCount: byteCount, at: now)
+    }
+
+    /// Notes a packet without a number, for viewers that give no transport-wide feedback.
+    public mutating func sent(byteCount: Int, at now: Instant) {
+        sentRate.received(byteCount: byteCount, arrival: Int64(truncatingIfNeeded: now.nanoseconds))
+    }
+
+    // MARK: what comes back
+
+    public mutating func received(_ feedback: TransportFeedback, in datagram: RawSpan, at now: Instant) {
+        var summary = FeedbackSummary()
+        // Taken apart, because the log is read while the others change.
+        var (delay, acknowledged) = (delay, acknowledged)
+        summary = log.acknowledge(feedback, in: datagram, at: now) { packet in
+            delay.received(packet)
+            acknowledged.received(byteCount: packet.byteCount, arrival: packet.arrival)
+        }
+        (self.delay, self.acknowledged) = (delay, acknowledged)
+        guard summary.received + summary.lost > 0 else { return }
+        hasTransportFeedback = true
+        if let response = summary.responseNanoseconds {
+            responseNanoseconds = min(max((7 * responseNanoseconds + response) / 8, 50_000_000), 2_000_000_000)
+        }
+        loss.count(received: summary.received, lost: summary.lost, recovered: summary.recovered)
+        loss.judge(
+            current: rate.bitsPerSecond, acknowledged: acknowledged.peakBitsPerSecond,
+            isFull: delay.usage == .overuse || delay.queueMilliseconds > Self.standingQueueMilliseconds, at: now)
+        // A queue that is full and overflows shows no trend any more.
+        let overflows = delay.queueMilliseconds > Self.standingQueueMilliseconds && summary.lost > 0
+        rate.update(
+            overflows && delay.usage == .normal ? .overuse : delay.usage, acknowledged: acknowledged.peakBitsPerSecond,
+            responseNanoseconds: responseNanoseconds + 100_000_000, at: now)
+    }
+
+    /// Takes a receiver's own estimate; ignored once transport-wide feedback came.
+    ///
+    /// The caller has made sure that it names a stream sent to this viewer.
+    public mutating func received(receiverEstimate bitsPerSecond: UInt64, at now: Instant) {
+        let value = bounded(Double(bitsPerSecond))
+        if let receiverEstimate, value < receiverEstimate.bitsPerSecond { latestReceiverDecrease = now }
+        receiverEstimate = (value, now)
+    }
+
+    /// Takes the share lost in a receiver report, in 1/256; counts only when no better feedback comes.
+    public mutating func received(fractionLost: UInt8, at now: Instant) {
+        guard !hasTransportFeedback, currentReceiverEstimate(at: now) == nil, let sent = sentRate.bitsPerSecond else {
+            return
+        }
+        let fraction = Double(fractionLost) / 256
+        loss.reported(fraction: fraction, current: sent, floor: 0.7 * sent, at: now)
+    }
+
+    // MARK: what follows
+
+    /// Bits per second the link is thought to carry; nil when nothing is known.
+    public func bitsPerSecond(at now: Instant) -> UInt64? {
+        var value: Double?
+        if hasTransportFeedback {
+            value = min(rate.bitsPerSecond, loss.bitsPerSecond ?? .infinity)
+        } else {
+            value = currentReceiverEstimate(at: now) ?? loss.bitsPerSecond
+        }
+        return value.map { UInt64(bounded($0)) }
+    }
+
+    /// How much faster than the estimate queued packets may leave: little on a link known to be full, more on one
+    /// that merely loses packets, half as much again otherwise. A large keyframe fills the queue of a link that turns
+    /// out smaller no faster than feedback tells.
+    public func pacingFactor(at now: Instant) -> Double {
+        if rate.isLimited || isRecent(latestReceiverDecrease, at: now) { return 1.1 }
+        return isRecent(loss.latestDecrease, at: now) ? 1.25 : 1.5
+    }
+
+    /// The share of packets lost when it was last judged.
+    public var fractionLost: Double { loss.fractionLost }
+    public var acknowledgedBitsPerSecond: UInt64? { acknowledged.bitsPerSecond.map { UInt64(bounded($0)) } }
+
+    private func isRecent(_ instant: Instant?, at now: Instant) -> Bool {
+        guard let instant else { return false }
+        return now.nanoseconds(since: instant) < Self.congestionNanoseconds
+    }
+
+    private func currentReceiverEstimate(at now: Instant) -> Double? {
+        guard let receiverEstimate, now.nanoseconds(since: receiverEstimate.at) < Self.receiverEstimateNanoseconds
+        else { return nil }
+        return receiverEstimate.bitsPerSecond
+    }
+
+    private func bounded(_ value: Double) -> Double {
+        min(max(value, settings.leastBitsPerSecond), settings.mostBitsPerSecond)
+    }
+}

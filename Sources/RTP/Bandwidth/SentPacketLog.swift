@@ -1,0 +1,112 @@
+public import Wire
+
+/// One packet the other side says it received.
+@frozen public struct AcknowledgedPacket: Hashable, Sendable {
+    /// When it was sent, in nanoseconds of this side's clock.
+    public var sent: Int64
+    /// When it arrived, in nanoseconds of the other side's clock.
+    public var arrival: Int64
+    public var byteCount: Int
+}
+
+/// What one feedback packet said about packets not spoken of before.
+@frozen public struct FeedbackSummary: Hashable, Sendable {
+    public var received = 0
+    public var lost = 0
+    /// Packets once reported lost that arrived after all.
+    public var recovered = 0
+    /// Nanoseconds since the newest packet acknowledged was sent: a round trip and the time until the feedback left.
+    public var responseNanoseconds: Int64?
+
+    public init() {}
+}
+
+/// What left under which transport-wide number, until the other side has told what became of it (RTP-92, RTP-93).
+///
+/// Bounded: a packet more than ``capacity`` numbers back is forgotten. What no feedback ever covered is neither received
+/// nor lost. Allocates once, with the first packet.
+public struct SentPacketLog: Sendable {
+    public static let capacity = 2048
+
+    private enum State: UInt8 { case empty, inFlight, lost, received }
+
+    private struct Entry {
+        /// Microseconds of this side's clock, modulo 2^32.
+        var sent: UInt32 = 0
+        var byteCount: UInt16 = 0
+        var state: State = .empty
+    }
+
+    private var entries: [Entry] = []
+    /// The number of the next packet.
+    private var next: Int64 = 0
+    private var referenceTime: Int32?
+    /// 24-bit wraps of the other side's reference time so far, in its units.
+    private var referenceOffset: Int64 = 0
+
+    public init() {}
+
+    /// Notes a packet that leaves now and returns its number.
+    public mutating func sent(byteCount: Int, at now: Instant) -> UInt16 {
+        if entries.isEmpty { entries = Array(repeating: Entry(), count: Self.capacity) }
+        entries[slot(next)] = Entry(
+            sent: UInt32(truncatingIfNeeded: now.nanoseconds / 1000), byteCount: UInt16(clamping: byteCount),
+            state: .inFlight)
+        let number = UInt16(truncatingIfNeeded: next)
+        next += 1
+        return number
+    }
+
+    /// Reads a feedback packet: calls `body` with every packet it is the first to say has arrived.
+    ///
+    /// Numbers never sent, forgotten, or spoken of before are passed over; a feedback that begins outside the log is
+    /// ignored as a whole, so that the work is bounded by the log and not by what the other side claims.
+    public mutating func acknowledge(
+        _ feedback: TransportFeedback, in datagram: RawSpan, at now: Instant, _ body: (AcknowledgedPacket) -> Void
+    ) -> FeedbackSummary {
+        var summary = FeedbackSummary()
+        guard next > 0 else { return summary }
+        let newest = next - 1
+        let difference = Int16(bitPattern: feedback.baseSequenceNumber &- UInt16(truncatingIfNeeded: newest))
+        var number = newest + Int64(difference)
+        guard number >= 0, number <= newest, newest - number < Int64(Self.capacity) else { return summary }
+        let offset = unwrap(feedback.referenceTime) * TransportFeedback.ticksPerReference
+        let microseconds = UInt32(truncatingIfNeeded: now.nanoseconds / 1000)
+
+        var statuses = TransportFeedbackIterator(feedback)
+        while number <= newest, let status = statuses.next(in: datagram) {
+            let slot = slot(number)
+            number += 1
+            let entry = entries[slot]
+            guard entry.state == .inFlight || entry.state == .lost else { continue }
+            guard let arrival = status.arrival else {
+                if entry.state == .inFlight { summary.lost += 1 }
+                entries[slot].state = .lost
+                continue
+            }
+            if entry.state == .lost { summary.recovered += 1 }
+            entries[slot].state = .received
+            summary.received += 1
+            let age = Int64(microseconds &- entry.sent) * 1000
+            summary.responseNanoseconds = min(summary.responseNanoseconds ?? age, age)
+            body(
+                AcknowledgedPacket(
+                    sent: Int64(truncatingIfNeeded: now.nanoseconds) &- age,
+                    arrival: (arrival + offset) * TransportFeedback.tickNanoseconds, byteCount: Int(entry.byteCount)))
+        }
+        return summary
+    }
+
+    private func slot(_ number: Int64) -> Int { Int(truncatingIfNeeded: number & Int64(Self.capacity - 1)) }
+
+    /// What to add to times of a feedback with this reference so that they go on over the 24-bit wrap, in its units.
+    private mutating func unwrap(_ reference: Int32) -> Int64 {
+        let wrap: Int32 = 1 << 24
+        if let previous = referenceTime {
+            if reference - previous < -wrap / 2 { referenceOffset += Int64(wrap) }
+            if reference - previous > wrap / 2 { referenceOffset -= Int64(wrap) }
+        }
+        referenceTime = reference
+        return referenceOffset
+    }
+}
