@@ -142,11 +142,11 @@ import Testing
     @Test func aSessionThatNeverConnectsIsExplained() async throws {
         let fixture = try await SignalingFixture("webrtcHandshakeTimeout: 1s")
         let address = try #require(await fixture.server.mediaAddresses.first)
-        let events = fixture.server.events.subscribe()
+        // Subscribed after the log, so that the line is there when this is told.
+        let (failures, told) = AsyncStream.makeStream(of: Void.self)
+        _ = fixture.server.events.subscribe { if case .sessionFailed = $0.event { told.finish() } }
         #expect(try await fixture.post("/a/whip", SignalingFixture.offer("chromium156-sendonly")).status == 201)
-        while let record = await events.next() {
-            if case .sessionFailed = record.event { break }
-        }
+        for await _ in failures {}
         let line = fixture.logText.split(separator: "\n").first { $0.contains("session failed") } ?? ""
         #expect(line.contains("iceNeverConnected") && line.contains("udp \(address)"))
         #expect(line.contains("webrtcAdditionalHosts") && line.contains("remote=127.0.0.1"))
