@@ -64,7 +64,10 @@ def markup(env):
     name = "<img src=x onerror=document.body.dataset.broken=1>"
     rooms = json.dumps({"rooms": [{"viewer_count": 1, "id": 1, "name": name, "tracks": [name], "publisher": name}]})
     with env.server() as server, env.browser.page("about:blank") as page:
+        room = {"name": name, "id": 1, "viewers": 1, "tracks": [{"codec": name}], "publisher": {"protocol": name}}
+        snapshot = f"event: snapshot\ndata: {json.dumps({'rooms': [room]})}\n\n"
         event = f"data: {rooms}\n\n"
+        page.page.route("**/v1/events", lambda route: route.fulfill(content_type="text/event-stream", body=snapshot))
         page.page.route("**/notifications", lambda route: route.fulfill(content_type="text/event-stream", body=event))
         page.page.route("**/rooms", lambda route: route.fulfill(content_type="application/json", body=rooms))
         page.page.goto(f"{server.origin}/")
