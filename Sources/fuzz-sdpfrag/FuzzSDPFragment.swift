@@ -11,6 +11,8 @@ func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
         precondition(ICECandidate(candidate.text) == candidate, "a candidate reads differently from how it was written")
     }
     let written = Array(fragment.text.utf8)
+    // A fragment of unknown attributes alone is read and has nothing to write.
+    guard !written.isEmpty else { return 0 }
     guard let again = try? TrickleFragment(parsing: written) else {
         precondition(written.count > count, "what was written cannot be read")
         return 0
