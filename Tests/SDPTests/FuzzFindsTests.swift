@@ -12,7 +12,8 @@ import Testing
 
     @Test func fragmentsReadBackAsWritten() throws {
         for input in try Self.inputs("sdpfrag") {
-            guard let fragment = try? TrickleFragment(parsing: input) else { continue }
+            // A fragment of unknown attributes alone has nothing to write.
+            guard let fragment = try? TrickleFragment(parsing: input), !fragment.text.isEmpty else { continue }
             #expect(try TrickleFragment(parsing: Array(fragment.text.utf8)) == fragment)
             for candidate in fragment.sections.flatMap(\.candidates) {
                 #expect(ICECandidate(candidate.text) == candidate)
