@@ -30,6 +30,10 @@ public actor Track: LoopActor {
 
     /// How often sender reports go out (RTP-72): the first at once, then at this interval.
     private nonisolated var reportIntervalMilliseconds: UInt64 { kind == .video ? 1_000 : 5_000 }
+    /// Audio reports fall half a second away from video's, and stay there, so that a viewer's periodic reports never
+    /// come within 50 ms of each other (RTP-78).
+    private nonisolated var firstReportMilliseconds: UInt64 { kind == .video ? 1_000 : 4_500 }
+    private var nextReport = Instant(nanoseconds: 0)
 
     init(id: TrackID, kind: MediaKind, loop: any LoopExecutor) {
         self.id = id
@@ -75,7 +79,8 @@ public actor Track: LoopActor {
             flushHook = loop.makeTurnHook { [weak self] in self?.onLoop { $0.flush() } }
             reportTimer = loop.makeTimer { [weak self] in self?.onLoop { $0.reportsDue() } }
         }
-        reportTimer?.schedule(at: loop.now.advanced(byMilliseconds: reportIntervalMilliseconds))
+        nextReport = loop.now.advanced(byMilliseconds: firstReportMilliseconds)
+        reportTimer?.schedule(at: nextReport)
     }
 
     // MARK: packets in
@@ -211,7 +216,11 @@ public actor Track: LoopActor {
     // MARK: reports
 
     private func reportsDue() {
-        reportTimer?.schedule(at: loop.now.advanced(byMilliseconds: reportIntervalMilliseconds))
+        // Counted from when the report was due, so that the two phases do not drift together.
+        repeat {
+            nextReport = nextReport.advanced(byMilliseconds: reportIntervalMilliseconds)
+        } while nextReport <= loop.now
+        reportTimer?.schedule(at: nextReport)
         for downTrack in downTracks { sendReport(of: downTrack) }
     }
 

@@ -65,6 +65,22 @@ import Wire
         #expect(abs(videoTime - audioTime) < 15, "video \(videoTime), audio \(audioTime)")
     }
 
+    /// RTP-78: after the first ones, which go out with the media, a viewer never gets two reports within 50 ms.
+    @Test func reportsOfAudioAndVideoKeepApart() throws {
+        let harness = RoomHarness()
+        try harness.publish(FakePublisher(1), [RoomHarness.vp8, RoomHarness.opus])
+        let sink = try harness.join(FakeViewer(2), [RoomHarness.vp8, RoomHarness.opus])
+        try play(harness, seconds: 21, videoStart: 90_000, audioStart: 7)
+        let reports = sink.reports()
+        let video = reports.filter { $0.ssrc == 42 }.dropFirst()
+        let audio = reports.filter { $0.ssrc == 43 }.dropFirst()
+        #expect(video.count >= 20 && audio.count >= 4)
+        let fiftyMilliseconds: Int64 = (1 << 32) / 20
+        for report in audio {
+            #expect(video.allSatisfy { abs(Int64(bitPattern: $0.ntp &- report.ntp)) > fiftyMilliseconds })
+        }
+    }
+
     /// A publisher whose video reaches the server 80 ms later than its audio, with reports of both each second.
     private func play(
         _ harness: RoomHarness, seconds: Int, videoStart: UInt32, audioStart: UInt32
@@ -105,7 +121,7 @@ import Wire
 
     /// The wall-clock time of a timestamp by a report, in milliseconds since the report.
     private func milliseconds(_ report: SenderReport, _ timestamp: UInt32, rate: Int64) -> Int64 {
-        let ntp = Int64(report.ntp >> 32) * 1_000 + Int64((report.ntp & 0xFFFF_FFFF) * 1_000 >> 32)
+        let ntp = Int64(report.ntp >> 32) * 1_000 + Int64(((report.ntp & 0xFFFF_FFFF) * 1_000) >> 32)
         return ntp + Int64(Int32(bitPattern: timestamp &- report.timestamp)) * 1_000 / rate
     }
 
