@@ -24,6 +24,14 @@ public final class FakeSink: PacketSink, @unchecked Sendable {
         return true
     }
 
+    /// What the link is said to carry for video.
+    public var videoBitsPerSecond: UInt64?
+    /// Whether frames are admitted.
+    public var admitsFrames = true
+
+    public func videoBitsPerSecond(at now: Instant) -> UInt64? { videoBitsPerSecond }
+    public func admitsFrame(isKeyframe: Bool, at now: Instant) -> Bool { admitsFrames }
+
     public func enqueueControl(_ packet: RawSpan) -> Bool {
         guard isOpen else { return false }
         control.append(packet.array)

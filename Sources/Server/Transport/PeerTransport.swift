@@ -153,6 +153,10 @@ actor PeerTransport: LoopActor, PacketSink {
         onLoop { $0.sendControl(packet) }
     }
 
+    // Nothing is known about a viewer's link, so nothing is held back.
+    nonisolated func videoBitsPerSecond(at now: Instant) -> UInt64? { nil }
+    nonisolated func admitsFrame(isKeyframe: Bool, at now: Instant) -> Bool { true }
+
     private func send(maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> Void) -> Bool {
         guard engine.isConnected, let tuple = engine.selectedTuple else {
             statistics.packetsUnsendable &+= 1

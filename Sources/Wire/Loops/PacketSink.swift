@@ -12,6 +12,14 @@ public protocol PacketSink: AnyObject, Sendable {
     ///   the sink has counted it.
     func enqueue(_ packetClass: PacketClass, maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> Void) -> Bool
 
+    /// Bits per second that the viewer's link is thought to carry for video, after its audio and what is sent again;
+    /// nil when nothing is known about the link, and then nothing is to be held back. Cheap; any time.
+    func videoBitsPerSecond(at now: Instant) -> UInt64?
+
+    /// Whether the video frame that begins now can be sent in time. To be asked once for every frame, before any of
+    /// its packets is numbered; after a refusal only a keyframe is admitted again.
+    func admitsFrame(isKeyframe: Bool, at now: Instant) -> Bool
+
     /// Hands over one plaintext compound RTCP packet; the sink encrypts a copy. `false` when it was dropped.
     func enqueueControl(_ packet: RawSpan) -> Bool
 }

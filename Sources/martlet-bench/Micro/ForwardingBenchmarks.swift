@@ -101,6 +101,8 @@ private actor NullSink: LoopActor, PacketSink {
         }
     }
 
+    nonisolated func videoBitsPerSecond(at now: Instant) -> UInt64? { nil }
+    nonisolated func admitsFrame(isKeyframe: Bool, at now: Instant) -> Bool { true }
     nonisolated func enqueueControl(_ packet: RawSpan) -> Bool { true }
 }
 
