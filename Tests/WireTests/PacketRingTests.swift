@@ -72,4 +72,20 @@ import Wire
         let next = ring.nextPosition
         #expect(next == 1)
     }
+
+    @Test func roomForMorePacketsKeepsThoseThatAreThere() {
+        var ring = PacketRing(byteCapacity: 4_000, packetCapacity: 4)
+        for number in 0..<6 { _ = [UInt8(number), 1].withBytes { ring.append(copying: $0) } }
+        ring.grow(toPacketCapacity: 9)
+        for number in 6..<11 { _ = [UInt8(number), 1].withBytes { ring.append(copying: $0) } }
+        let (first, count) = (ring.firstPosition, ring.count)
+        #expect(first == 2 && count == 9)
+        for number in 2..<11 {
+            let found = ring.withPacket(at: Int64(number)) { $0.array }
+            #expect(found == [UInt8(number), 1])
+        }
+        ring.grow(toPacketCapacity: 3)
+        let capacity = ring.packetCapacity
+        #expect(capacity == 9)
+    }
 }

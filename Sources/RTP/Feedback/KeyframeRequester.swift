@@ -5,16 +5,21 @@ public import Wire
 ///     idle ──requested──▶ waiting (request sent) ──keyframe──▶ idle
 ///                            │ no keyframe for the retry interval: send again
 ///
-/// Two requests are never sent closer together than the minimum interval; one that comes too soon waits. The machine
+/// Two requests are never sent closer together than the minimum interval; one that comes too soon waits. A publisher
+/// that does not answer is asked again ever more rarely: many cannot be asked at all (WHIP-Q4). The machine
 /// does no I/O and reads no clock: the caller sends a PLI, or a FIR with ``fullIntraRequestSequenceNumber`` where PLI
 /// is not negotiated, whenever a method returns true.
 public struct KeyframeRequester: Hashable, Sendable {
     public static let defaultMinimumIntervalMilliseconds: UInt64 = 500
     public static let defaultRetryIntervalMilliseconds: UInt64 = 1000
+    /// What the retry interval grows to at most, by doubling.
+    public static let maximumRetryIntervalMilliseconds: UInt64 = 4000
 
     private let minimumIntervalMilliseconds: UInt64
     private let retryIntervalMilliseconds: UInt64
     private var lastSent: Instant?
+    /// Requests since the last keyframe.
+    private var unanswered = 0
     /// Whether someone still waits for a keyframe.
     public private(set) var isWaiting = false
     /// When to send next; nil when nobody waits.
@@ -54,6 +59,7 @@ public struct KeyframeRequester: Hashable, Sendable {
     public mutating func keyframeReceived() {
         isWaiting = false
         nextDeadline = nil
+        unanswered = 0
     }
 
     /// ``nextDeadline`` may have passed.
@@ -68,6 +74,9 @@ public struct KeyframeRequester: Hashable, Sendable {
     private mutating func send(at now: Instant) {
         lastSent = now
         sentCount &+= 1
-        nextDeadline = now.advanced(byMilliseconds: retryIntervalMilliseconds)
+        let interval = retryIntervalMilliseconds << UInt64(min(unanswered, 16))
+        unanswered += 1
+        nextDeadline = now.advanced(
+            byMilliseconds: max(retryIntervalMilliseconds, min(interval, Self.maximumRetryIntervalMilliseconds)))
     }
 }

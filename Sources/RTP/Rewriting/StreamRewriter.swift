@@ -106,10 +106,14 @@ public struct StreamRewriter: Sendable {
 
     /// Starts the stream, moves it to another source or resumes it. `start` is the first packet that shall pass, for video the first of
     /// a keyframe; older ones never will. The packet itself still has to go through ``rewrite(sequenceNumber:timestamp:marker:captured:)``.
-    public mutating func switchSource(to start: SourceStart) {
+    ///
+    /// - Parameter catchesUp: the packets to come were captured a while ago, perhaps before others that have been sent.
+    ///   Their timestamps are then those of their capture, which may lie behind the newest one; the caller moves them
+    ///   ahead of it. What follows at the live edge is in step with real time.
+    public mutating func switchSource(to start: SourceStart, catchesUp: Bool = false) {
         let cutsFrame = isActive && hasSent && framesEndWithMarker && !highestEndsFrame
         restartSource(at: start.sequenceNumber, leaving: cutsFrame ? 1 : 0)
-        rebaseTimestamps(at: start.timestamp, captured: start.captured)
+        rebaseTimestamps(at: start.timestamp, captured: start.captured, mayGoBack: catchesUp)
         isActive = true
         statistics.switches &+= 1
     }
@@ -204,14 +208,14 @@ public struct StreamRewriter: Sendable {
     }
 
     /// Makes the source's `timestamp` follow the newest one sent by the time that has passed, but at least by a frame.
-    private mutating func rebaseTimestamps(at timestamp: UInt32, captured: Instant) {
+    private mutating func rebaseTimestamps(at timestamp: UInt32, captured: Instant, mayGoBack: Bool = false) {
         sourceTimestamps = TimestampUnwrapper()
         let source = sourceTimestamps.unwrap(timestamp)
         var target = highest.extendedTimestamp
         if hasSent {
             let elapsed = captured.nanoseconds(since: highestCaptured)
             let ideal = highest.extendedTimestamp - timestampLead + Self.ticks(elapsed, clockRate: clockRate)
-            target = max(ideal, highest.extendedTimestamp + frameStep)
+            target = mayGoBack ? ideal : max(ideal, highest.extendedTimestamp + frameStep)
             timestampLead = target - ideal
         }
         timestampOffset = target - source

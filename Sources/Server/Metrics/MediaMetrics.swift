@@ -40,6 +40,7 @@ struct MediaMetrics: Sendable {
             let room = await entry.room.snapshot
             heldBack &+= room.packetsHeldBack
             totals.viewerRepairs += room.repairs
+            totals.add(room)
             paths.append(
                 PathSnapshot(
                     name: room.name, isReady: room.publisher != nil, readers: room.viewers.count,
@@ -134,6 +135,15 @@ struct MediaMetrics: Sendable {
         var viewerRepairs = RepairStatistics()
         var unsendable: UInt64 = 0
         var overflowed: UInt64 = 0
+        var fastStarts: UInt64 = 0
+        var keyframeCacheBytes = 0
+        var keyframeCacheOverflows: UInt64 = 0
+
+        mutating func add(_ room: RoomSnapshot) {
+            fastStarts &+= room.fastStarts
+            keyframeCacheBytes += room.keyframeCacheBytes
+            keyframeCacheOverflows &+= room.keyframeCacheOverflows
+        }
 
         mutating func add(_ statistics: PeerTransport.Statistics) {
             transport.unvalidatedTuple += statistics.drops.unvalidatedTuple
@@ -161,6 +171,11 @@ struct MediaMetrics: Sendable {
             publisherRepairs.retransmissions &+= repairs.retransmissions
         }
 
+        private func gauge(_ name: String, _ help: String, _ value: Double) -> MetricFamily {
+            MetricFamily(
+                name: MediaMetrics.prefix + name, help: help, kind: .gauge, samples: [MetricSample(value)])
+        }
+
         func families(heldBack: UInt64) -> [MetricFamily] {
             [
                 MetricFamily(
@@ -183,6 +198,16 @@ struct MediaMetrics: Sendable {
                         outcome("over_budget", viewerRepairs.overBudget),
                         outcome("unanswerable", viewerRepairs.unanswerable),
                     ]),
+                gauge(
+                    "keyframe_fast_starts", "Viewers of the rooms of this moment that began at a cached keyframe.",
+                    Double(fastStarts)),
+                gauge(
+                    "keyframe_cache_bytes", "Bytes of the packets from the cached keyframes on.",
+                    Double(keyframeCacheBytes)),
+                gauge(
+                    "keyframe_cache_overflows",
+                    "Cached keyframes of the rooms of this moment that what followed them made useless.",
+                    Double(keyframeCacheOverflows)),
                 MetricFamily(
                     name: MediaMetrics.prefix + "session_packets_dropped",
                     help: "Packets that the sessions of this moment dropped, by cause.", kind: .gauge,

@@ -6,6 +6,7 @@ public struct PathSettings: Sendable {
     public var publishToken: AccessToken?
     public var readToken: AccessToken?
     public var whepIdlePolicy = WHEPIdlePolicy.conflict409
+    public var keyframeCache = true
 
     public init() {}
 }
@@ -59,6 +60,9 @@ extension PathSettings {
         Setting(
             "whepIdlePolicy", \.whepIdlePolicy, .choice(), in: .path, reloadable: true,
             "Answer to a viewer while nobody publishes: 409 with Retry-After, or 404."),
+        Setting(
+            "keyframeCache", \.keyframeCache, .boolean, in: .path, reloadable: true,
+            "Viewers begin at the latest keyframe when the publisher sends no fresh one at once; otherwise they wait."),
     ]
 }
 

@@ -32,7 +32,9 @@ extension PublicationLane {
         guard section.direction.receives, let codec = section.codec else { return nil }
         self.init(
             format: TrackFormat(codec), extensions: HeaderExtensionMap(section.extensions),
-            layerCount: max(section.simulcastLayers.count, section.legacySimulcastSSRCs.count, 1))
+            layerCount: max(section.simulcastLayers.count, section.legacySimulcastSSRCs.count, 1),
+            parameterSets: section.parameterSets,
+            answersKeyframeRequests: !section.feedback.isDisjoint(with: [.nackPLI, .ccmFIR]))
     }
 }
 
@@ -68,6 +70,7 @@ extension RoomPolicy {
     init(_ settings: RoomSettings) {
         self.init(
             publisherMayBeReplaced: settings.overridePublisher,
-            maximumViewers: settings.maxReaders == 0 ? nil : settings.maxReaders)
+            maximumViewers: settings.maxReaders == 0 ? nil : settings.maxReaders,
+            cachesKeyframes: settings.keyframeCache)
     }
 }

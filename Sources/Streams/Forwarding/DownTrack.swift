@@ -9,8 +9,9 @@ public import Wire
 public final class DownTrack {
     public let viewer: PeerID
     public let format: DownTrackFormat
-    private let sink: any PacketSink
-    private var forwarder: StreamForwarder
+    let sink: any PacketSink
+    var forwarder: StreamForwarder
+    var fastStarts = FastStart.Record()
     private var reported = false
     private var packetsAtReport: UInt64 = 0
 
@@ -35,8 +36,10 @@ public final class DownTrack {
         forwarder.sourceChanged()
     }
 
-    /// Forwards a run: each packet of the wanted layer, from a packet on at which it can start.
+    /// Forwards a run: each packet of the wanted layer, from a packet on at which it can start. A viewer that catches
+    /// up finds it in the history.
     func forward(_ run: borrowing PacketRun, targetLayer: Int, statistics: inout TrackStatistics) {
+        guard forwarder.catchUp == nil else { return }
         forwarder.forward(run, targetLayer: targetLayer, statistics: &statistics)
     }
 

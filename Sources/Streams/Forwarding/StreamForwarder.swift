@@ -20,6 +20,10 @@ struct StreamForwarder {
     /// The publisher's SSRC of that layer.
     private var source: UInt32 = 0
     private var wantsKeyframe = true
+    /// The way from a cached keyframe to the live edge; nil at the live edge.
+    private(set) var catchUp: CatchUp?
+    /// Since when the viewer has waited for a picture; nil when it is not waiting.
+    var waitsForPictureSince: Instant?
     private(set) var sent = SenderStatistics()
 
     private let repair: DownTrackFormat.Repair?
@@ -50,6 +54,8 @@ struct StreamForwarder {
     mutating func sourceChanged() {
         layer = nil
         wantsKeyframe = true
+        catchUp = nil
+        waitsForPictureSince = nil
     }
 
     mutating func forward(_ run: borrowing PacketRun, targetLayer: Int, statistics: inout TrackStatistics) {
@@ -64,6 +70,7 @@ struct StreamForwarder {
     ) {
         // An encoder that restarts comes back under another SSRC, with numbers of its own (RTP-8).
         if entry.layer == layer, entry.header.ssrc != source { layer = nil }
+        if entry.isInserted, entry.layer == layer { return }
         if layer != targetLayer, entry.layer == targetLayer, canStart(at: entry) { start(at: entry, packet) }
         wantsKeyframe = layer != targetLayer
         guard entry.layer == layer else {
@@ -78,13 +85,15 @@ struct StreamForwarder {
             return
         }
         guard
-            let position = rewriter.rewrite(
+            var position = rewriter.rewrite(
                 sequenceNumber: entry.header.sequenceNumber, timestamp: entry.header.timestamp,
                 marker: entry.header.marker, captured: entry.captured)
         else {
             statistics.packetsHeldBack &+= 1
             return
         }
+        if let timestamp = catchUp?.compressed(position.extendedTimestamp) { position.extendedTimestamp = timestamp }
+        if entry.summary.isKeyframeStart { waitsForPictureSince = nil }
         if send(entry, packet, position) {
             sent.sent(payloadSize: entry.header.payload.count)
             statistics.packetsSent &+= 1
@@ -103,7 +112,7 @@ struct StreamForwarder {
         rewriter.switchSource(
             to: StreamRewriter.SourceStart(
                 sequenceNumber: entry.header.sequenceNumber, timestamp: entry.header.timestamp,
-                captured: entry.captured))
+                captured: entry.captured), catchesUp: catchUp != nil)
         pictures.switchSource(packet.extracting(entry.header.payload))
         layer = entry.layer
         source = entry.header.ssrc
@@ -133,6 +142,49 @@ struct StreamForwarder {
             if extensionSize > 0 { _ = extensions.append(index, from: packet, to: &output) }
             patch.append(payload, to: &output)
         }
+    }
+
+    // MARK: catching up
+
+    /// Begins again with a cached keyframe's first packet; the rest follows by ``catchUp(from:to:targetLayer:limit:statistics:at:)``.
+    mutating func begin(
+        _ catchUp: CatchUp, at first: RunEntry, _ packet: RawSpan, statistics: inout TrackStatistics
+    ) {
+        layer = nil
+        self.catchUp = catchUp
+        var first = first
+        first.arrival = catchUp.startedAt
+        forward(first, packet, targetLayer: first.layer, statistics: &statistics)
+    }
+
+    /// Sends what is due of the history up to `end`, at most `limit` packets.
+    ///
+    /// - Returns: how many it looked at.
+    mutating func catchUp(
+        from store: borrowing PacketStore, targetLayer: Int, limit: Int, statistics: inout TrackStatistics,
+        at now: Instant
+    ) -> Int {
+        var count = 0
+        while count < limit, let current = catchUp, current.next < store.nextPosition {
+            let wasDue = store.withEntry(at: current.next) { entry, packet in
+                guard current.isDue(entry.captured, at: now) else { return false }
+                // To the viewer it arrives now; how long it may be asked for again counts from here.
+                var entry = entry
+                entry.arrival = now
+                forward(entry, packet, targetLayer: targetLayer, statistics: &statistics)
+                return true
+            }
+            guard let wasDue else {
+                // The history ran away under it: only a keyframe helps.
+                sourceChanged()
+                return count
+            }
+            guard wasDue else { return count }
+            catchUp?.next = current.next + 1
+            count += 1
+        }
+        if let current = catchUp, current.next >= store.nextPosition, current.isOver(at: now) { catchUp = nil }
+        return count
     }
 
     // MARK: repair

@@ -30,7 +30,8 @@ public actor Room: LoopActor {
         self.loop = loop
         self.policy = policy
         self.observer = observer
-        video = Track(id: TrackID(firstTrackID), kind: .video, loop: loop)
+        video = Track(
+            id: TrackID(firstTrackID), kind: .video, loop: loop, cachesKeyframes: policy.cachesKeyframes)
         audio = Track(id: TrackID(firstTrackID + 1), kind: .audio, loop: loop)
     }
 
@@ -112,7 +113,10 @@ public actor Room: LoopActor {
 
     // MARK: life
 
-    public func apply(_ policy: RoomPolicy) { self.policy = policy }
+    public func apply(_ policy: RoomPolicy) {
+        self.policy = policy
+        video.onLoop { $0.apply(policy) }
+    }
 
     /// Ends everybody's session; the room accepts nobody afterwards.
     public func close() {
@@ -161,6 +165,11 @@ public actor Room: LoopActor {
             snapshot.bytesSent &+= statistics.bytesSent
             snapshot.packetsHeldBack &+= statistics.packetsHeldBack
             snapshot.repairs += statistics.repairs
+            snapshot.fastStarts &+= statistics.fastStarts
+        }
+        video.onLoop { video in
+            snapshot.keyframeCacheBytes = video.store?.keyframes?.byteCount ?? 0
+            snapshot.keyframeCacheOverflows = video.store?.overflows ?? 0
         }
         return snapshot
     }

@@ -25,6 +25,12 @@ public struct RoomSnapshot: Sendable {
     public var packetsHeldBack: UInt64
     /// What viewers asked for again.
     public var repairs = RepairStatistics()
+    /// Viewers that began at a cached keyframe.
+    public var fastStarts: UInt64 = 0
+    /// Of the packets from the cached keyframes on.
+    public var keyframeCacheBytes = 0
+    /// Cached keyframes that became useless because what followed them was too much or lasted too long.
+    public var keyframeCacheOverflows: UInt64 = 0
 }
 
 /// Why a publisher or viewer could not enter a room.

@@ -6,13 +6,17 @@ public struct RoomPolicy: Hashable, Sendable {
     public var maximumViewers: Int?
     /// How long viewers wait for a publisher that left before their sessions end.
     public var publisherAbsenceNanoseconds: UInt64
+    /// Whether viewers begin at the latest keyframe when the publisher does not send a fresh one in time; otherwise
+    /// they wait for the next.
+    public var cachesKeyframes: Bool
 
     public init(
         publisherMayBeReplaced: Bool = true, maximumViewers: Int? = nil,
-        publisherAbsenceNanoseconds: UInt64 = 10_000_000_000
+        publisherAbsenceNanoseconds: UInt64 = 10_000_000_000, cachesKeyframes: Bool = true
     ) {
         self.publisherMayBeReplaced = publisherMayBeReplaced
         self.maximumViewers = maximumViewers
         self.publisherAbsenceNanoseconds = publisherAbsenceNanoseconds
+        self.cachesKeyframes = cachesKeyframes
     }
 }

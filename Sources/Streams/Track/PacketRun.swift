@@ -13,6 +13,8 @@ struct RunEntry {
     /// Where the packet lies in the track's history; negative when it is not kept.
     var position: Int64 = -1
     var arrival = Instant(nanoseconds: 0)
+    /// Made here, of parameter sets, for viewers that begin at the keyframe it precedes; nobody else gets it.
+    var isInserted = false
 }
 
 /// The packets a track received in the current turn, kept until the turn ends so that they are forwarded

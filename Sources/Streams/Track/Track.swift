@@ -15,15 +15,24 @@ public actor Track: LoopActor {
     public private(set) var format: TrackFormat?
     public private(set) var statistics = TrackStatistics()
 
-    private var publication: Publication?
+    private(set) var publication: Publication?
     private var publisher: (any PublisherHandle)?
     private var extensions = HeaderExtensionMap()
     private var layers: [LayerState] = []
-    private var currentLayer = 0
-    private var downTracks: [DownTrack] = []
+    private(set) var currentLayer = 0
+    private(set) var downTracks: [DownTrack] = []
     private var run = PacketRun()
-    /// What the track received lately, from when the first viewer came that can ask for it again.
-    private var history: PacketHistory?
+    /// What the track received lately: of video from the beginning, when viewers may begin at cached keyframes, else
+    /// from when the first viewer came that can ask for it again.
+    var store: PacketStore?
+    /// Whether viewers may begin at cached keyframes.
+    private(set) var cachesKeyframes: Bool
+    var answers = KeyframeAnswers(canBeAsked: true)
+    /// Of each layer of H.264 and H.265.
+    private var parameterSets: [LayerParameterSets] = []
+    var fastStartTimer: (any LoopTimer)?
+    /// Where the next round among the viewers that catch up begins.
+    var fastStartTurn = 0
     private var flushHook: (any TurnHook)?
     private var reportTimer: (any LoopTimer)?
     private var report: [UInt8] = []
@@ -35,10 +44,11 @@ public actor Track: LoopActor {
     private nonisolated var firstReportMilliseconds: UInt64 { kind == .video ? 1_000 : 4_500 }
     private var nextReport = Instant(nanoseconds: 0)
 
-    init(id: TrackID, kind: MediaKind, loop: any LoopExecutor) {
+    init(id: TrackID, kind: MediaKind, loop: any LoopExecutor, cachesKeyframes: Bool = true) {
         self.id = id
         self.kind = kind
         self.loop = loop
+        self.cachesKeyframes = cachesKeyframes
     }
 
     // MARK: publications
@@ -52,7 +62,9 @@ public actor Track: LoopActor {
         self.publisher = publisher
         format = lane.format
         extensions = lane.extensions
-        history?.removeAll()
+        beginStore(layerCount: lane.layerCount)
+        answers = KeyframeAnswers(canBeAsked: lane.answersKeyframeRequests)
+        parameterSets = (0..<lane.layerCount).map { _ in LayerParameterSets(lane) }
         layers = Array(repeating: LayerState(), count: lane.layerCount)
         currentLayer = 0
         startTimers()
@@ -67,17 +79,35 @@ public actor Track: LoopActor {
     func detach() {
         guard publication != nil else { return }
         flush()
-        for downTrack in downTracks { downTrack.sendGoodbye(into: &report) }
+        for downTrack in downTracks {
+            downTrack.sendGoodbye(into: &report)
+            downTrack.sourceChanged()
+        }
         publication = nil
         publisher = nil
         run.removeAll()
         reportTimer?.cancel()
+        fastStartTimer?.cancel()
+    }
+
+    /// A change of the room's policy.
+    func apply(_ policy: RoomPolicy) {
+        guard kind == .video, policy.cachesKeyframes != cachesKeyframes else { return }
+        cachesKeyframes = policy.cachesKeyframes
+        beginStore(layerCount: layers.count)
+    }
+
+    private func beginStore(layerCount: Int) {
+        let cachedLayers = kind == .video && cachesKeyframes ? layerCount : nil
+        if store == nil, cachedLayers != nil { store = PacketStore(kind) }
+        store?.begin(cachedLayers: cachedLayers)
     }
 
     private func startTimers() {
         if flushHook == nil {
             flushHook = loop.makeTurnHook { [weak self] in self?.onLoop { $0.flush() } }
             reportTimer = loop.makeTimer { [weak self] in self?.onLoop { $0.reportsDue() } }
+            fastStartTimer = loop.makeTimer { [weak self] in self?.onLoop { $0.fastStartsDue() } }
         }
         nextReport = loop.now.advanced(byMilliseconds: firstReportMilliseconds)
         reportTimer?.schedule(at: nextReport)
@@ -103,26 +133,44 @@ public actor Track: LoopActor {
         let summary =
             header.isPaddingOnly
             ? .unknown : PayloadInspector.inspect(packet.extracting(header.payload), codec: format.codec)
-        if summary.isKeyframeStart { statistics.keyframes &+= 1 }
+        if summary.isKeyframeStart {
+            statistics.keyframes &+= 1
+            if kind == .video { answers.keyframeReceived(layer: layer, at: now) }
+        }
         // Senders probe the link with padding on layers they have stopped; that keeps none of them alive.
         if !header.isPaddingOnly { layers[layer].received(byteCount: packet.byteCount, summary: summary, at: now) }
-        let position = history?.append(packet, at: now) ?? -1
-        let entry = RunEntry(
+        var entry = RunEntry(
             header: header, layer: layer, summary: summary,
             captured: publication.onLoop {
                 $0.captured(header.timestamp, kind: kind, layer: layer, arrival: now)
             },
-            extensions: HeaderExtensionIndex(header, in: packet, map: extensions), position: position, arrival: now)
-        if !run.append(packet, entry) {
-            flush()
-            if !run.append(packet, entry) { statistics.packetsOverflowed &+= 1 }
+            extensions: HeaderExtensionIndex(header, in: packet, map: extensions), arrival: now)
+        if summary.isKeyframeStart || summary.hasParameterSets, kind == .video {
+            completeKeyframe(packet.extracting(header.payload), entry, at: now)
         }
+        keep(packet, &entry, at: now)
         flushHook?.request()
         return summary.isKeyframeStart
     }
 
+    /// Puts parameter sets before a keyframe that comes without (RTP-65), for viewers that begin at it.
+    private func completeKeyframe(_ payload: RawSpan, _ entry: RunEntry, at now: Instant) {
+        var inserted = entry
+        guard let packet = parameterSets[entry.layer].packet(before: &inserted, payload) else { return }
+        packet.withBytes { keep($0, &inserted, at: now) }
+    }
+
+    /// Copies a packet into what the track keeps and into the turn's run.
+    private func keep(_ packet: RawSpan, _ entry: inout RunEntry, at now: Instant) {
+        store?.append(packet, &entry, answersRequests: answers.habit == .answers, at: now)
+        if !run.append(packet, entry) {
+            flush()
+            if !run.append(packet, entry) { statistics.packetsOverflowed &+= 1 }
+        }
+    }
+
     /// Forwards the run, viewer by viewer.
-    private func flush() {
+    func flush() {
         guard !run.isEmpty else { return }
         if layers.count > 1 { chooseLayer() }
         let target = currentLayer
@@ -133,7 +181,7 @@ public actor Track: LoopActor {
             if downTrack.needsKeyframe { wantsKeyframe = true }
             if downTrack.needsFirstReport { sendReport(of: downTrack) }
         }
-        self.statistics.add(statistics)
+        note(statistics)
         run.removeAll()
         if wantsKeyframe { requestKeyframe() }
     }
@@ -158,11 +206,9 @@ public actor Track: LoopActor {
     ///   because the publisher changed meanwhile.
     public func add(_ downTrack: sending DownTrack) -> Bool {
         if publication != nil, let format, !downTrack.format.track.isInterchangeable(with: format) { return false }
-        if downTrack.format.repair != nil, history == nil {
-            history = PacketHistory(kind == .video ? .video : .audio)
-        }
+        if downTrack.format.repair != nil, store == nil { store = PacketStore(kind) }
         downTracks.append(downTrack)
-        requestKeyframe()
+        if !startsAtOnce(downTrack) { requestKeyframe() }
         return true
     }
 
@@ -173,13 +219,16 @@ public actor Track: LoopActor {
     public func requestKeyframe() {
         guard kind == .video, let publisher else { return }
         statistics.keyframeRequests &+= 1
+        if layers[currentLayer].isLive(at: loop.now) { answers.requested(layer: currentLayer, at: loop.now) }
         publisher.requestKeyframe(kind, layer: currentLayer)
     }
 
     /// A viewer lost its picture and cannot go on without a keyframe.
     public func pictureLost(by viewer: PeerID) {
-        downTrack(of: viewer)?.pictureLost()
         requestKeyframe()
+        guard let downTrack = downTrack(of: viewer) else { return }
+        downTrack.pictureLost()
+        startsAgain(downTrack)
     }
 
     /// A viewer asks for packets again (RTP-43). Numbers that it was never sent, or too often, are passed over.
@@ -196,7 +245,7 @@ public actor Track: LoopActor {
         lost.forEach(in: compound) { sequenceNumber in
             guard let wanted = downTrack.requested(sequenceNumber, roundTripNanoseconds: roundTripNanoseconds, at: now)
             else { return }
-            let wasThere: Void? = history?.withPacket(at: wanted.packet.position, now: now) {
+            let wasThere: Void? = store?.withPacket(at: wanted.packet.position, now: now) {
                 downTrack.sendAgain(wanted, $0, publisher: extensions, at: now)
             }
             if wasThere == nil { downTrack.couldNotSendAgain() }
@@ -224,7 +273,9 @@ public actor Track: LoopActor {
         for downTrack in downTracks { sendReport(of: downTrack) }
     }
 
-    private func sendReport(of downTrack: DownTrack) {
+    func note(_ statistics: TrackStatistics) { self.statistics.add(statistics) }
+
+    func sendReport(of downTrack: DownTrack) {
         guard let publication, let layer = downTrack.currentLayer,
             let mapping = publication.onLoop({ $0.mapping(kind: kind, layer: layer) })
         else { return }

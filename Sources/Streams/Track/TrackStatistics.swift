@@ -13,6 +13,8 @@ public struct TrackStatistics: Hashable, Sendable {
     public var packetsOverflowed: UInt64 = 0
     public var keyframes: UInt64 = 0
     public var keyframeRequests: UInt64 = 0
+    /// Viewers that began, or began again, at a cached keyframe.
+    public var fastStarts: UInt64 = 0
     /// What viewers asked for again, over all of them.
     public var repairs = RepairStatistics()
 
@@ -28,5 +30,6 @@ public struct TrackStatistics: Hashable, Sendable {
         packetsOverflowed &+= other.packetsOverflowed
         keyframes &+= other.keyframes
         keyframeRequests &+= other.keyframeRequests
+        fastStarts &+= other.fastStarts
     }
 }

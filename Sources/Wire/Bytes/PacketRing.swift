@@ -2,7 +2,7 @@
 ///
 /// Every packet gets the next position, a number that is never given out twice; whoever keeps a position can ask for
 /// the packet until newer ones have taken its place. The ring owns its memory and is moved, never copied. Only
-/// ``grow(toByteCapacity:)`` allocates.
+/// ``grow(toByteCapacity:)`` and ``grow(toPacketCapacity:)`` allocate.
 @safe
 public struct PacketRing: ~Copyable, @unchecked Sendable {
     private struct Slot {
@@ -32,6 +32,7 @@ public struct PacketRing: ~Copyable, @unchecked Sendable {
     deinit { unsafe storage.deallocate() }
 
     public var byteCapacity: Int { unsafe storage.count }
+    public var packetCapacity: Int { slots.count }
     public var count: Int { Int(nextPosition - firstPosition) }
     public var isEmpty: Bool { firstPosition == nextPosition }
 
@@ -103,6 +104,16 @@ public struct PacketRing: ~Copyable, @unchecked Sendable {
         unsafe storage.deallocate()
         unsafe storage = larger
         tail = end
+    }
+
+    /// Makes room for more packets at a time. Nothing happens when there is that much already.
+    public mutating func grow(toPacketCapacity packetCapacity: Int) {
+        guard packetCapacity > slots.count else { return }
+        var larger = Array(repeating: Slot(), count: packetCapacity)
+        for position in firstPosition..<nextPosition {
+            larger[Int(position % Int64(packetCapacity))] = slots[slot(position)]
+        }
+        slots = larger
     }
 
     private func slot(_ position: Int64) -> Int { Int(position % Int64(slots.count)) }

@@ -22,11 +22,25 @@ import Wire
         #expect(requester.requested(at: .milliseconds(700)) == false)
         #expect(requester.deadlineReached(at: .milliseconds(999)) == false)
         #expect(requester.deadlineReached(at: .milliseconds(1000)) == true)
-        #expect(requester.nextDeadline == .milliseconds(2000))
+        #expect(requester.nextDeadline == .milliseconds(3000))
         #expect(requester.fullIntraRequestSequenceNumber == 2)
         requester.keyframeReceived()
         #expect(requester.nextDeadline == nil)
         #expect(requester.deadlineReached(at: .milliseconds(5000)) == false)
+    }
+
+    /// WHIP-Q4: a publisher that ignores requests is asked at most once a second, and ever more rarely.
+    @Test func whoeverDoesNotAnswerIsAskedEverMoreRarely() {
+        var requester = KeyframeRequester()
+        var sent: [UInt64] = []
+        for millisecond in UInt64(0)..<20_000 {
+            let now = Instant.milliseconds(millisecond)
+            if requester.requested(at: now) || requester.deadlineReached(at: now) { sent.append(millisecond) }
+        }
+        #expect(sent == [0, 1_000, 3_000, 7_000, 11_000, 15_000, 19_000])
+        requester.keyframeReceived()
+        #expect(requester.requested(at: .milliseconds(20_000)) == true)
+        #expect(requester.nextDeadline == .milliseconds(21_000))
     }
 
     @Test func requestTooSoonAfterAKeyframeWaits() {

@@ -62,7 +62,7 @@ import Wire
     }
 }
 
-private final class LossyPath {
+final class LossyPath {
     static let publisherSSRC: UInt32 = 1_000
     static let viewerSSRC: UInt32 = 7_000
     static let repairSSRC: UInt32 = 7_001
@@ -121,7 +121,7 @@ private final class LossyPath {
         }
     }
 
-    private static func sections() throws -> [IngestSection] {
+    static func sections() throws -> [IngestSection] {
         let lines = [
             "v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=group:BUNDLE 0",
             "m=video 9 UDP/TLS/RTP/SAVPF 96 97", "a=mid:0", "a=sendonly", "a=rtcp-mux", "a=rtcp-rsize",

@@ -20,12 +20,14 @@ final class RoomHarness {
     static let opus = TrackFormat(codec: .opus, channels: 2)
 
     @discardableResult
-    func publish(_ publisher: FakePublisher, _ formats: [TrackFormat] = [vp8], layers: Int = 1) throws(RoomError)
-        -> Publication
-    {
+    func publish(
+        _ publisher: any PublisherHandle, _ formats: [TrackFormat] = [vp8], layers: Int = 1,
+        parameterSets: [[UInt8]] = [], answersKeyframeRequests: Bool = true
+    ) throws(RoomError) -> Publication {
         let lanes = formats.map {
             PublicationLane(
-                format: $0, extensions: HeaderExtensionMap(), layerCount: $0.kind == .video ? layers : 1)
+                format: $0, extensions: HeaderExtensionMap(), layerCount: $0.kind == .video ? layers : 1,
+                parameterSets: parameterSets, answersKeyframeRequests: answersKeyframeRequests)
         }
         let made = try loop.run { () throws(RoomError) in
             try room.onLoop { room throws(RoomError) in try room.publish(publisher, lanes: lanes) }
@@ -40,28 +42,53 @@ final class RoomHarness {
 
     /// Lets a viewer in and gives it a DownTrack of each format.
     @discardableResult
-    func join(_ viewer: FakeViewer, _ formats: [TrackFormat] = [vp8]) throws(RoomError) -> FakeSink {
+    func join(
+        _ viewer: FakeViewer, _ formats: [TrackFormat] = [vp8], repair: DownTrackFormat.Repair? = nil
+    ) throws(RoomError) -> FakeSink {
         try loop.run { () throws(RoomError) in
             try room.onLoop { room throws(RoomError) in try room.join(viewer) }
         }
         let sink = FakeSink()
-        for format in formats { add(viewer, format, sink) }
+        for format in formats { add(viewer, format, sink, repair: repair) }
         return sink
     }
 
     @discardableResult
-    func add(_ viewer: FakeViewer, _ format: TrackFormat, _ sink: FakeSink) -> Bool {
+    func add(
+        _ viewer: FakeViewer, _ format: TrackFormat, _ sink: FakeSink, repair: DownTrackFormat.Repair? = nil
+    ) -> Bool {
         let isVideo = format.kind == .video
         let track = room.track(format.kind)
+        var format = DownTrackFormat(
+            track: format, payloadType: isVideo ? 100 : 109, ssrc: isVideo ? 42 : 43, extensions: HeaderExtensionMap(),
+            mid: [], firstSequenceNumber: 0x8000 | 200, firstTimestamp: 4_294_900_000, canonicalName: "viewer")
+        format.repair = repair
         return loop.run {
-            track.onLoop {
-                $0.add(
-                    DownTrack(
-                        viewer: viewer.peerID,
-                        format: DownTrackFormat(
-                            track: format, payloadType: isVideo ? 100 : 109, ssrc: isVideo ? 42 : 43,
-                            extensions: HeaderExtensionMap(), mid: [], firstSequenceNumber: 0x8000 | 200,
-                            firstTimestamp: 4_294_900_000, canonicalName: "viewer"), sink: sink))
+            track.onLoop { [format] in
+                $0.add(DownTrack(viewer: viewer.peerID, format: format, sink: sink))
+            }
+        }
+    }
+
+    /// A viewer says that it cannot go on without a keyframe.
+    func pictureLost(_ viewer: FakeViewer) {
+        loop.run { room.track(.video).onLoop { $0.pictureLost(by: viewer.peerID) } }
+    }
+
+    /// A viewer asks for video packets again.
+    func sendAgain(_ sequenceNumbers: [UInt16], to viewer: FakeViewer) {
+        var compound: [UInt8] = []
+        RTCPWriter.appendNegativeAcknowledgement(
+            sender: 1, media: 42, sequenceNumbers: sequenceNumbers, to: &compound)
+        let now = loop.now
+        loop.run {
+            compound.withBytes { bytes in
+                var packets = RTCPIterator()
+                guard let packet = try? packets.next(in: bytes), case .negativeAcknowledgement(_, _, let lost) = packet
+                else { return }
+                room.track(.video).onLoop {
+                    $0.sendAgain(lost, in: bytes, to: viewer.peerID, roundTripNanoseconds: 0, at: now)
+                }
             }
         }
     }

@@ -1,0 +1,62 @@
+import Wire
+
+/// A viewer's way from a cached keyframe to the live edge: when each packet goes out and under which timestamp.
+///
+///     capture   |keyframe ······················ joined| ········ caught up|
+///     sent                                      |keyframe ················ |live
+///     timestamp                                 |keyframe ················ |live
+///
+/// What was captured over `age + duration` goes out within `duration`, each frame at the moment its timestamp says. To
+/// the player it is a stream that begins now, without jitter and at a high frame rate, and that ends up in step with
+/// the live one; so nothing has to drain from its jitter buffer afterwards (RTP-64).
+struct CatchUp: Sendable {
+    /// The next position of the track's history.
+    var next: Int64
+    let startedAt: Instant
+    /// When the keyframe was captured.
+    private let captured: Instant
+    /// From the keyframe's capture to the join, and from the join to the end, in nanoseconds.
+    private let age: Int64
+    private let duration: Int64
+    /// The same in ticks of the track's clock.
+    private let ageTicks: Int64
+    private let durationTicks: Int64
+    /// The keyframe's timestamp in step with real time, known when it is sent.
+    private var origin: Int64?
+
+    /// - Parameters:
+    ///   - lead: by how many ticks the first timestamp is moved ahead, so that it follows what the viewer got before.
+    init(
+        from next: Int64, captured: Instant, age: Int64, duration: Int64, clockRate: UInt32, lead: Int64 = 0,
+        at now: Instant
+    ) {
+        self.next = next
+        startedAt = now
+        self.captured = captured
+        self.age = max(0, age)
+        self.duration = max(1_000_000, duration)
+        ageTicks = self.age / 1_000 * Int64(clockRate) / 1_000_000 + lead
+        durationTicks = max(1, self.duration / 1_000 * Int64(clockRate) / 1_000_000)
+    }
+
+    /// Whether the packet that was captured at `instant` is due.
+    func isDue(_ instant: Instant, at now: Instant) -> Bool {
+        let offset = max(0, instant.nanoseconds(since: captured))
+        guard offset < age + duration else { return true }
+        // In microseconds, as the product of two times in nanoseconds would not fit.
+        let due = offset / 1_000 * (duration / 1_000) / ((age + duration) / 1_000) * 1_000
+        return now.nanoseconds(since: startedAt) >= due
+    }
+
+    /// Whether timestamps are in step with real time again.
+    func isOver(at now: Instant) -> Bool { now.nanoseconds(since: startedAt) >= duration }
+
+    /// The timestamp to send for one in step with real time.
+    mutating func compressed(_ timestamp: Int64) -> Int64 {
+        let origin = origin ?? timestamp
+        self.origin = origin
+        let offset = max(0, timestamp - origin)
+        guard offset < ageTicks + durationTicks else { return timestamp }
+        return origin + ageTicks + offset * durationTicks / (ageTicks + durationTicks)
+    }
+}
