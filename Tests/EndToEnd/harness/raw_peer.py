@@ -99,13 +99,8 @@ class RawPeer:
             self.answer = Answer(self.response.text)
             self.etag = self.response.header("ETag")
             check(self.answer.candidates, "the answer has a UDP host candidate")
-<<<<<<< HEAD
             self.remote = self.relay.address if self.relay else self.answer.candidates[0]
-            self.socket.bind(("127.0.0.1" if self.remote[0].startswith("127.") else "0.0.0.0", 0))
-=======
-            self.remote = self.answer.candidates[0]
             self._bind()
->>>>>>> main
         return self.response
 
     def _bind(self):
