@@ -86,7 +86,8 @@ struct LayerState {
     var highestSpatial: UInt8 {
         guard let lastPacket else { return 0 }
         for row in stride(from: LayerRates.spatialLimit - 1, to: 0, by: -1) where lastPackets[row] > 0 {
-            if lastPacket.nanoseconds(since: Instant(nanoseconds: lastPackets[row])) < silenceLimit { return UInt8(row) }
+            let silence = lastPacket.nanoseconds(since: Instant(nanoseconds: lastPackets[row]))
+            if silence < silenceLimit { return UInt8(row) }
         }
         return 0
     }
