@@ -33,7 +33,7 @@ extension PublicationLane {
         self.init(
             format: TrackFormat(codec), extensions: HeaderExtensionMap(section.extensions),
             layerCount: max(section.simulcastLayers.count, section.legacySimulcastSSRCs.count, 1),
-            parameterSets: section.parameterSets,
+            encodingNames: section.simulcastLayers.map(\.rid), parameterSets: section.parameterSets,
             answersKeyframeRequests: !section.feedback.isDisjoint(with: [.nackPLI, .ccmFIR]))
     }
 }

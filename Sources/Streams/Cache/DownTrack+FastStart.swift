@@ -9,6 +9,12 @@ extension DownTrack {
     /// The position of the history that comes next for a viewer that catches up.
     var catchUpPosition: Int64? { forwarder.catchUp?.next }
 
+    /// The publisher has gone, and what it left is not sent any more.
+    func stopCatchingUp() { forwarder.stopCatchingUp() }
+
+    /// The encoding a viewer could begin with at once: the one it is to get, else the best of those that will do.
+    func startableEncoding(_ isCached: (Int) -> Bool) -> Int? { forwarder.startableEncoding(isCached) }
+
     /// Since when the viewer has waited for a picture; nil when it is not waiting.
     var waitsForPictureSince: Instant? {
         get { forwarder.waitsForPictureSince }
@@ -39,9 +45,8 @@ extension DownTrack {
     ///
     /// - Returns: how many it looked at.
     func catchUp(
-        from store: borrowing PacketStore, targetLayer: Int, limit: Int, statistics: inout TrackStatistics,
-        at now: Instant
+        from store: borrowing PacketStore, limit: Int, statistics: inout TrackStatistics, at now: Instant
     ) -> Int {
-        forwarder.catchUp(from: store, targetLayer: targetLayer, limit: limit, statistics: &statistics, at: now)
+        forwarder.catchUp(from: store, limit: limit, statistics: &statistics, at: now)
     }
 }

@@ -2,7 +2,12 @@ import Wire
 
 extension Track {
     /// Where a viewer could begin now.
-    private var cachedStart: KeyframeCache.Start? { store?.keyframes?[currentLayer] }
+    private func cachedStart(for downTrack: DownTrack) -> KeyframeCache.Start? {
+        guard let keyframes = store?.keyframes,
+            let encoding = downTrack.startableEncoding({ keyframes[$0] != nil })
+        else { return nil }
+        return keyframes[encoding]
+    }
 
     /// What is captured now, on the clock of the packets' capture times.
     private func captureTime(at now: Instant) -> Instant {
@@ -12,7 +17,7 @@ extension Track {
 
     /// A viewer came: begins at the cached keyframe if that is right at once, else lets it wait for a fresh one.
     func startsAtOnce(_ downTrack: DownTrack) -> Bool {
-        guard kind == .video, publication != nil, let start = cachedStart else { return false }
+        guard kind == .video, publication != nil, let start = cachedStart(for: downTrack) else { return false }
         let now = loop.now
         let isYoung = now.milliseconds(since: start.arrival) <= FastStart.youngMilliseconds
         guard isYoung || answers.areIgnored(at: now) else {
@@ -27,7 +32,7 @@ extension Track {
     /// begins again at the cached one.
     func startsAgain(_ downTrack: DownTrack) {
         let now = loop.now
-        guard kind == .video, publication != nil, let start = cachedStart, !downTrack.isCatchingUp,
+        guard kind == .video, publication != nil, let start = cachedStart(for: downTrack), !downTrack.isCatchingUp,
             downTrack.waitsForPictureSince == nil, downTrack.fastStarts.allows(start.first, at: now)
         else { return }
         if answers.areIgnored(at: now) { begin(downTrack, at: start, now: now) } else { wait(downTrack, since: now) }
@@ -70,7 +75,7 @@ extension Track {
                     next = min(next ?? due, due)
                 } else {
                     downTrack.waitsForPictureSince = nil
-                    if let start = cachedStart { begin(downTrack, at: start, now: now) }
+                    if let start = cachedStart(for: downTrack) { begin(downTrack, at: start, now: now) }
                 }
             }
             if downTrack.isCatchingUp {
@@ -89,10 +94,10 @@ extension Track {
         guard limit > 0, let position = downTrack.catchUpPosition else { return 0 }
         var statistics = TrackStatistics()
         // A newer keyframe has come meanwhile: what lies before it need not be sent.
-        if let start = cachedStart, start.position > position {
+        if let start = cachedStart(for: downTrack), start.position > position {
             store?.begin(downTrack, at: start, captureTime: captureTime(at: now), &statistics, now)
         }
-        let count = store?.catchUp(downTrack, targetLayer: currentLayer, limit: limit, &statistics, now) ?? 0
+        let count = store?.catchUp(downTrack, limit: limit, &statistics, now) ?? 0
         note(statistics)
         if downTrack.needsFirstReport { sendReport(of: downTrack) }
         return count
@@ -110,9 +115,8 @@ extension PacketStore {
     }
 
     func catchUp(
-        _ downTrack: DownTrack, targetLayer: Int, limit: Int, _ statistics: inout TrackStatistics, _ now: Instant
+        _ downTrack: DownTrack, limit: Int, _ statistics: inout TrackStatistics, _ now: Instant
     ) -> Int {
-        downTrack.catchUp(
-            from: self, targetLayer: targetLayer, limit: limit, statistics: &statistics, at: now)
+        downTrack.catchUp(from: self, limit: limit, statistics: &statistics, at: now)
     }
 }

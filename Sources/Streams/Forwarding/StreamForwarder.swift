@@ -15,10 +15,18 @@ struct StreamForwarder {
 
     private(set) var rewriter: StreamRewriter
     private var pictures: PictureRewriter
-    /// The layer that is being forwarded; nil until a keyframe of the wanted one arrives.
+    /// The encoding that is being forwarded; nil until a keyframe of the wanted one arrives.
     private(set) var layer: Int?
-    /// The publisher's SSRC of that layer.
+    /// The publisher's SSRC of that encoding.
     private var source: UInt32 = 0
+    /// What is to be forwarded.
+    private(set) var target = LayerChoice(encoding: 0)
+    /// Encodings with which a viewer that has nothing yet may begin, as bits.
+    private var startable: UInt64 = 1
+    /// Whether the old encoding stops with its frame, before the target's keyframe.
+    private var leavesAtOnce = false
+    /// The publisher's timestamp of the newest packet sent.
+    private var frameTimestamp: UInt32 = 0
     private var wantsKeyframe = true
     /// The way from a cached keyframe to the live edge; nil at the live edge.
     private(set) var catchUp: CatchUp?
@@ -56,23 +64,39 @@ struct StreamForwarder {
         wantsKeyframe = true
         catchUp = nil
         waitsForPictureSince = nil
+        target = LayerChoice(encoding: 0)
+        startable = 1
+        leavesAtOnce = false
     }
 
-    mutating func forward(_ run: borrowing PacketRun, targetLayer: Int, statistics: inout TrackStatistics) {
-        run.lendEach { entry, packet in
-            forward(entry, packet, targetLayer: targetLayer, statistics: &statistics)
-        }
+    /// What is being forwarded; nil while waiting for a keyframe.
+    var current: LayerChoice? { layer.map { LayerChoice(encoding: $0) } }
+
+    /// Changes what is to be forwarded, from its next random access point on.
+    mutating func aim(at target: LayerChoice, startable: UInt64, leavesAtOnce: Bool) {
+        self.target = target
+        self.startable = startable
+        self.leavesAtOnce = leavesAtOnce
+        wantsKeyframe = layer != target.encoding
     }
 
-    /// Forwards one packet, holds it back, or goes over to its layer when that is the wanted one and can start here.
-    private mutating func forward(
-        _ entry: RunEntry, _ packet: RawSpan, targetLayer: Int, statistics: inout TrackStatistics
-    ) {
+    mutating func forward(_ run: borrowing PacketRun, statistics: inout TrackStatistics) {
+        run.lendEach { entry, packet in forward(entry, packet, statistics: &statistics) }
+    }
+
+    /// Forwards one packet, holds it back, or goes over to its encoding when that is the wanted one and can start here.
+    private mutating func forward(_ entry: RunEntry, _ packet: RawSpan, statistics: inout TrackStatistics) {
         // An encoder that restarts comes back under another SSRC, with numbers of its own (RTP-8).
         if entry.layer == layer, entry.header.ssrc != source { layer = nil }
         if entry.isInserted, entry.layer == layer { return }
-        if layer != targetLayer, entry.layer == targetLayer, canStart(at: entry) { start(at: entry, packet) }
-        wantsKeyframe = layer != targetLayer
+        if layer != target.encoding {
+            if leavesAtOnce, entry.layer == layer, entry.header.timestamp != frameTimestamp { layer = nil }
+            let isWanted =
+                entry.layer == target.encoding
+                || layer == nil && startable & LayerChoice(encoding: entry.layer).bit != 0
+            if isWanted, canStart(at: entry) { start(at: entry, packet) }
+        }
+        wantsKeyframe = layer != target.encoding
         guard entry.layer == layer else {
             statistics.packetsHeldBack &+= 1
             return
@@ -92,6 +116,7 @@ struct StreamForwarder {
             statistics.packetsHeldBack &+= 1
             return
         }
+        frameTimestamp = entry.header.timestamp
         if let timestamp = catchUp?.compressed(position.extendedTimestamp) { position.extendedTimestamp = timestamp }
         if entry.summary.isKeyframeStart { waitsForPictureSince = nil }
         if send(entry, packet, position) {
@@ -146,7 +171,7 @@ struct StreamForwarder {
 
     // MARK: catching up
 
-    /// Begins again with a cached keyframe's first packet; the rest follows by ``catchUp(from:to:targetLayer:limit:statistics:at:)``.
+    /// Begins again with a cached keyframe's first packet; the rest follows by ``catchUp(from:limit:statistics:at:)``.
     mutating func begin(
         _ catchUp: CatchUp, at first: RunEntry, _ packet: RawSpan, statistics: inout TrackStatistics
     ) {
@@ -154,15 +179,30 @@ struct StreamForwarder {
         self.catchUp = catchUp
         var first = first
         first.arrival = catchUp.startedAt
-        forward(first, packet, targetLayer: first.layer, statistics: &statistics)
+        forward(first, packet, statistics: &statistics)
+    }
+
+    mutating func stopCatchingUp() {
+        catchUp = nil
+        waitsForPictureSince = nil
+    }
+
+    func startableEncoding(_ isCached: (Int) -> Bool) -> Int? {
+        if isCached(target.encoding) { return target.encoding }
+        var remaining = startable
+        while remaining != 0 {
+            let encoding = remaining.trailingZeroBitCount
+            if isCached(encoding) { return encoding }
+            remaining &= remaining - 1
+        }
+        return nil
     }
 
     /// Sends what is due of the history up to `end`, at most `limit` packets.
     ///
     /// - Returns: how many it looked at.
     mutating func catchUp(
-        from store: borrowing PacketStore, targetLayer: Int, limit: Int, statistics: inout TrackStatistics,
-        at now: Instant
+        from store: borrowing PacketStore, limit: Int, statistics: inout TrackStatistics, at now: Instant
     ) -> Int {
         var count = 0
         while count < limit, let current = catchUp, current.next < store.nextPosition {
@@ -171,7 +211,7 @@ struct StreamForwarder {
                 // To the viewer it arrives now; how long it may be asked for again counts from here.
                 var entry = entry
                 entry.arrival = now
-                forward(entry, packet, targetLayer: targetLayer, statistics: &statistics)
+                forward(entry, packet, statistics: &statistics)
                 return true
             }
             guard let wasDue else {
@@ -193,7 +233,9 @@ struct StreamForwarder {
 
     mutating func pictureLost() { gate?.pictureLost() }
 
-    mutating func couldNotSendAgain() { gate?.couldNotSend() }
+    mutating func isGone(_ answer: RetransmissionGate.Answer) { gate?.isGone(answer.number) }
+
+    mutating func takeBeyondRepair() -> Bool { gate?.takeBeyondRepair() ?? false }
 
     mutating func requested(
         _ sequenceNumber: UInt16, roundTripNanoseconds: UInt64, at now: Instant
@@ -205,7 +247,10 @@ struct StreamForwarder {
     mutating func sendAgain(
         _ answer: RetransmissionGate.Answer, _ packet: RawSpan, publisher map: HeaderExtensionMap, at now: Instant
     ) {
-        guard let repair, let header = try? RTPHeader(parsing: packet) else { return couldNotSendAgain() }
+        guard let repair, let header = try? RTPHeader(parsing: packet) else {
+            gate?.couldNotSend()
+            return
+        }
         let index = HeaderExtensionIndex(header, in: packet, map: map)
         let extensionSize = extensions.maximumSize(index)
         let payload = packet.extracting(header.payload)
@@ -230,7 +275,10 @@ struct StreamForwarder {
             if repair != .sameStream { output.append(bigEndian: original) }
             patch.append(payload, to: &output)
         }
-        guard wasSent else { return couldNotSendAgain() }
+        guard wasSent else {
+            gate?.couldNotSend()
+            return
+        }
         if repair == .sameStream { sent.sent(payloadSize: payload.byteCount) } else { nextRepair &+= 1 }
         gate?.sentAgain(answer.number, byteCount: maximumSize, at: now)
     }

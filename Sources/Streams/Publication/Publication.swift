@@ -9,18 +9,21 @@ public struct PublicationLane: Sendable {
     public var extensions: HeaderExtensionMap
     /// How many encodings of the same content arrive: 1, or the number of simulcast layers.
     public var layerCount: Int
+    /// What the publisher calls them (RFC 8851), in their order; may be empty.
+    public var encodingNames: [String]
     /// H.264 and H.265 parameter sets that were announced beforehand, as NAL units without start code.
     public var parameterSets: [[UInt8]]
     /// Whether a way to ask the publisher for keyframes was agreed. Many that agree ignore what they are asked.
     public var answersKeyframeRequests: Bool
 
     public init(
-        format: TrackFormat, extensions: HeaderExtensionMap, layerCount: Int = 1, parameterSets: [[UInt8]] = [],
-        answersKeyframeRequests: Bool = true
+        format: TrackFormat, extensions: HeaderExtensionMap, layerCount: Int = 1, encodingNames: [String] = [],
+        parameterSets: [[UInt8]] = [], answersKeyframeRequests: Bool = true
     ) {
         self.format = format
         self.extensions = extensions
-        self.layerCount = max(1, layerCount)
+        self.layerCount = min(max(1, layerCount), TrackLayers.maximumEncodings)
+        self.encodingNames = encodingNames
         self.parameterSets = parameterSets
         self.answersKeyframeRequests = answersKeyframeRequests
     }

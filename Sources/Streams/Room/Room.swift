@@ -31,8 +31,9 @@ public actor Room: LoopActor {
         self.policy = policy
         self.observer = observer
         video = Track(
-            id: TrackID(firstTrackID), kind: .video, loop: loop, cachesKeyframes: policy.cachesKeyframes)
-        audio = Track(id: TrackID(firstTrackID + 1), kind: .audio, loop: loop)
+            id: TrackID(firstTrackID), kind: .video, loop: loop, cachesKeyframes: policy.cachesKeyframes,
+            observer: observer)
+        audio = Track(id: TrackID(firstTrackID + 1), kind: .audio, loop: loop, observer: observer)
     }
 
     // MARK: publishing

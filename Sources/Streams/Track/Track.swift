@@ -18,9 +18,10 @@ public actor Track: LoopActor {
     private(set) var publication: Publication?
     private var publisher: (any PublisherHandle)?
     private var extensions = HeaderExtensionMap()
-    private var layers: [LayerState] = []
-    private(set) var currentLayer = 0
+    /// What is measured of the encodings, and what viewers can be given of them.
+    var layers = TrackLayers()
     private(set) var downTracks: [DownTrack] = []
+    let observer: @Sendable (RoomEvent) -> Void
     private var run = PacketRun()
     /// What the track received lately: of video from the beginning, when viewers may begin at cached keyframes, else
     /// from when the first viewer came that can ask for it again.
@@ -44,11 +45,18 @@ public actor Track: LoopActor {
     private nonisolated var firstReportMilliseconds: UInt64 { kind == .video ? 1_000 : 4_500 }
     private var nextReport = Instant(nanoseconds: 0)
 
-    init(id: TrackID, kind: MediaKind, loop: any LoopExecutor, cachesKeyframes: Bool = true) {
+    /// - Parameters:
+    ///   - cachesKeyframes: whether viewers of video may begin at cached keyframes.
+    ///   - observer: told when layers change, on the loop; must return at once.
+    init(
+        id: TrackID, kind: MediaKind, loop: any LoopExecutor, cachesKeyframes: Bool = true,
+        observer: @escaping @Sendable (RoomEvent) -> Void = { _ in }
+    ) {
         self.id = id
         self.kind = kind
         self.loop = loop
         self.cachesKeyframes = cachesKeyframes
+        self.observer = observer
     }
 
     // MARK: publications
@@ -65,8 +73,7 @@ public actor Track: LoopActor {
         beginStore(layerCount: lane.layerCount)
         answers = KeyframeAnswers(canBeAsked: lane.answersKeyframeRequests)
         parameterSets = (0..<lane.layerCount).map { _ in LayerParameterSets(lane) }
-        layers = Array(repeating: LayerState(), count: lane.layerCount)
-        currentLayer = 0
+        layers = TrackLayers(lane)
         startTimers()
         let stranded = downTracks.filter { !$0.format.track.isInterchangeable(with: lane.format) }.map(\.viewer)
         downTracks.removeAll { !$0.format.track.isInterchangeable(with: lane.format) }
@@ -81,7 +88,7 @@ public actor Track: LoopActor {
         flush()
         for downTrack in downTracks {
             downTrack.sendGoodbye(into: &report)
-            downTrack.sourceChanged()
+            downTrack.stopCatchingUp()
         }
         publication = nil
         publisher = nil
@@ -94,7 +101,7 @@ public actor Track: LoopActor {
     func apply(_ policy: RoomPolicy) {
         guard kind == .video, policy.cachesKeyframes != cachesKeyframes else { return }
         cachesKeyframes = policy.cachesKeyframes
-        beginStore(layerCount: layers.count)
+        beginStore(layerCount: layers.encodings.count)
     }
 
     private func beginStore(layerCount: Int) {
@@ -125,9 +132,9 @@ public actor Track: LoopActor {
     public func receive(
         _ packet: RawSpan, header: RTPHeader, layer: Int, generation: UInt32, at now: Instant
     ) -> Bool {
-        guard let format, let publication, publication.generation == generation, layers.indices.contains(layer) else {
-            return false
-        }
+        guard let format, let publication, publication.generation == generation,
+            layers.encodings.indices.contains(layer)
+        else { return false }
         statistics.packetsReceived &+= 1
         statistics.bytesReceived &+= UInt64(packet.byteCount)
         let summary =
@@ -138,7 +145,9 @@ public actor Track: LoopActor {
             if kind == .video { answers.keyframeReceived(layer: layer, at: now) }
         }
         // Senders probe the link with padding on layers they have stopped; that keeps none of them alive.
-        if !header.isPaddingOnly { layers[layer].received(byteCount: packet.byteCount, summary: summary, at: now) }
+        if !header.isPaddingOnly {
+            layers.received(packet.byteCount, encoding: layer, timestamp: header.timestamp, summary: summary, at: now)
+        }
         var entry = RunEntry(
             header: header, layer: layer, summary: summary,
             captured: publication.onLoop {
@@ -172,30 +181,18 @@ public actor Track: LoopActor {
     /// Forwards the run, viewer by viewer.
     func flush() {
         guard !run.isEmpty else { return }
-        if layers.count > 1 { chooseLayer() }
-        let target = currentLayer
-        var wantsKeyframe = false
+        chooseLayersIfDue(at: loop.now)
+        var awaited: UInt64 = 0
         var statistics = TrackStatistics()
         for downTrack in downTracks {
-            downTrack.forward(run, targetLayer: target, statistics: &statistics)
-            if downTrack.needsKeyframe { wantsKeyframe = true }
+            downTrack.forward(run, statistics: &statistics)
+            awaited |= downTrack.awaitedEncodings
             if downTrack.needsFirstReport { sendReport(of: downTrack) }
+            if let changed = downTrack.takeLayerChange() { observer(.viewerLayersChanged(downTrack.viewer, changed)) }
         }
         note(statistics)
         run.removeAll()
-        if wantsKeyframe { requestKeyframe() }
-    }
-
-    /// The highest live layer is forwarded; a layer that stopped is left for the highest one that is still there.
-    private func chooseLayer() {
-        let now = loop.now
-        var best = currentLayer
-        for index in layers.indices where index != best && layers[index].isLive(at: now) {
-            if !layers[best].isLive(at: now) || layers[index].isHigher(than: layers[best]) { best = index }
-        }
-        guard best != currentLayer else { return }
-        currentLayer = best
-        if !downTracks.isEmpty { requestKeyframe() }
+        requestKeyframes(of: awaited)
     }
 
     // MARK: viewers
@@ -207,27 +204,43 @@ public actor Track: LoopActor {
     public func add(_ downTrack: sending DownTrack) -> Bool {
         if publication != nil, let format, !downTrack.format.track.isInterchangeable(with: format) { return false }
         if downTrack.format.repair != nil, store == nil { store = PacketStore(kind) }
+        chooseLayers(of: downTrack, at: loop.now)
+        let awaited = downTrack.awaitedEncodings
         downTracks.append(downTrack)
-        if !startsAtOnce(downTrack) { requestKeyframe() }
+        if !startsAtOnce(downTrack) { requestKeyframes(of: awaited) }
         return true
     }
 
     /// Takes a viewer's DownTracks away.
     func remove(_ viewer: PeerID) { downTracks.removeAll { $0.viewer == viewer } }
 
-    /// A viewer lost its picture (PLI or FIR), or a bridge needs a fresh start.
+    /// Everybody needs a random access point; one of each encoding that viewers get is asked for.
     public func requestKeyframe() {
+        var encodings: UInt64 = layers.hasChoice ? 0 : 1
+        for downTrack in downTracks { encodings |= downTrack.usedEncodings }
+        requestKeyframes(of: encodings)
+    }
+
+    /// Asks for a random access point of one encoding; the publisher merges the requests of all viewers.
+    func requestKeyframe(of encoding: Int) {
         guard kind == .video, let publisher else { return }
         statistics.keyframeRequests &+= 1
-        if layers[currentLayer].isLive(at: loop.now) { answers.requested(layer: currentLayer, at: loop.now) }
-        publisher.requestKeyframe(kind, layer: currentLayer)
+        statistics.keyframeRequests &+= 1
+        if layers.encodings.indices.contains(encoding), layers.encodings[encoding].isLive(at: loop.now) {
+            answers.requested(layer: encoding, at: loop.now)
+        }
+        publisher.requestKeyframe(kind, layer: encoding)
     }
 
     /// A viewer lost its picture and cannot go on without a keyframe.
     public func pictureLost(by viewer: PeerID) {
-        requestKeyframe()
         guard let downTrack = downTrack(of: viewer) else { return }
+        loses(downTrack)
+    }
+
+    private func loses(_ downTrack: DownTrack) {
         downTrack.pictureLost()
+        requestKeyframes(of: downTrack.usedEncodings)
         startsAgain(downTrack)
     }
 
@@ -248,12 +261,13 @@ public actor Track: LoopActor {
             let wasThere: Void? = store?.withPacket(at: wanted.packet.position, now: now) {
                 downTrack.sendAgain(wanted, $0, publisher: extensions, at: now)
             }
-            if wasThere == nil { downTrack.couldNotSendAgain() }
+            if wasThere == nil { downTrack.isGone(wanted) }
         }
+        if downTrack.takeBeyondRepair() { loses(downTrack) }
         statistics.repairs += downTrack.repairs.since(before)
     }
 
-    private func downTrack(of viewer: PeerID) -> DownTrack? { downTracks.first { $0.viewer == viewer } }
+    func downTrack(of viewer: PeerID) -> DownTrack? { downTracks.first { $0.viewer == viewer } }
 
     public var viewerCount: Int { downTracks.count }
 

@@ -43,12 +43,12 @@ final class RoomHarness {
     /// Lets a viewer in and gives it a DownTrack of each format.
     @discardableResult
     func join(
-        _ viewer: FakeViewer, _ formats: [TrackFormat] = [vp8], repair: DownTrackFormat.Repair? = nil
+        _ viewer: FakeViewer, _ formats: [TrackFormat] = [vp8], into sink: FakeSink = FakeSink(),
+        repair: DownTrackFormat.Repair? = nil
     ) throws(RoomError) -> FakeSink {
         try loop.run { () throws(RoomError) in
             try room.onLoop { room throws(RoomError) in try room.join(viewer) }
         }
-        let sink = FakeSink()
         for format in formats { add(viewer, format, sink, repair: repair) }
         return sink
     }
