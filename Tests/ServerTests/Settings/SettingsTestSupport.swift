@@ -87,5 +87,6 @@ struct OtherValue: Sendable, CustomTestStringConvertible {
         OtherValue("publishToken", "p1", text: "'[redacted]'"),
         OtherValue("readToken", "r1", text: "'[redacted]'"),
         OtherValue("whepIdlePolicy", "notFound404"),
+        OtherValue("keyframeCache", "no"),
     ]
 }
