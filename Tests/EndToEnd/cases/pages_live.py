@@ -6,7 +6,7 @@ import signal
 from harness import web
 from harness.browser import publisher_page, wait_until_playing, watch_page
 from harness.obs import OBSPublisher
-from harness.relay import Relay
+from harness.line import Line
 from harness.runner import check, test, until
 
 CARDS = "[...document.querySelectorAll('.card strong')].map((node) => node.textContent)"
@@ -68,20 +68,20 @@ def cards(env):
 
 @test("the home page says that the line is cut, and catches up by Last-Event-ID")
 def line_is_cut(env):
-    with env.server() as server, Relay(server.port) as relay, env.browser.page(f"{relay.origin}/") as page:
+    with env.server() as server, Line(server.port) as line, env.browser.page(f"{line.origin}/") as page:
         page.until(lambda: page.state == "live", 5, "the feed is up")
         with obs(server, "stays"):
             page.until(lambda: page.evaluate(CARDS) == ["stays"], 1, "the card")
-            relay.cut()
+            line.cut()
             page.until(lambda: page.state == "failed", 5, "the page says so")
             check(page.evaluate("document.getElementById('message').checkVisibility()"), "no message")
             check(page.evaluate(CARDS) == ["stays"], "what was known is gone")
             page.screenshot("home line cut")
             with obs(server, "new"):
-                relay.mend()
+                line.mend()
                 page.until(lambda: page.evaluate(CARDS) == ["new", "stays"], 20, "the page catches up")
                 page.until(lambda: page.state == "live", 5, "connected again")
-                check(relay.sent(r"last-event-id: \S+-\d+"), "the feed was not asked for what was missed")
+                check(line.sent(r"last-event-id: \S+-\d+"), "the feed was not asked for what was missed")
         page.until(lambda: page.evaluate(CARDS) == [], 2, "the feed goes on")
 
 
