@@ -6,6 +6,7 @@ import signal
 from harness import web
 from harness.browser import publisher_page, wait_until_playing, watch_page
 from harness.obs import OBSPublisher
+from harness.relay import Relay
 from harness.line import Line
 from harness.runner import check, test, until
 
@@ -139,6 +140,65 @@ def server_stands_still(env):
         goes_on(viewer, 30, "the picture is back")
 
 
+@contextlib.contextmanager
+def relayed(env, server, target, **options):
+    """A page whose media goes through a relay, and the relay. What an ICE restart finds goes past it."""
+    with Relay(server.media_address, env.address) as relay, env.browser.page("about:blank", **options) as page:
+        relay.attach(page.page)
+        page.page.goto(f"{server.origin}{target}")
+        yield page, relay
+
+
+def fall_into_a_black_hole(relay):
+    for flow in list(relay.flows.values()):
+        flow.black_hole()
+
+
+@test("pages repair their connection by an ICE restart, and by a new session where that is refused")
+def ice_restart(env):
+    remember, same = "window.before = %s.connection", "%s.connection === window.before"
+    with env.server() as server, obs(server, "path"):
+        with env.case("the watch page"), relayed(env, server, "/path/") as (page, relay):
+            wait_until_playing(page)
+            page.evaluate(remember % "martlet.viewer")
+            fall_into_a_black_hole(relay)
+            page.until(lambda: page.state == "connecting", 15, "the page notices")
+            goes_on(page, 20, "the picture is back")
+            check(page.evaluate(same % "martlet.viewer"), "it took a new session")
+        with env.case("the watch page, refused"), relayed(env, server, "/path/") as (page, relay):
+            wait_until_playing(page)
+            page.evaluate(remember % "martlet.viewer")
+            refusal = {"status": 422, "content_type": "application/problem+json", "body": "{}"}
+            page.page.route("**/whep/*", lambda route: route.fulfill(**refusal)
+                            if route.request.method == "PATCH" else route.continue_())
+            fall_into_a_black_hole(relay)
+            page.until(lambda: page.state == "connecting", 15, "the page notices")
+            goes_on(page, 20, "the picture is back")
+            check(not page.evaluate(same % "martlet.viewer"), "it has the old session")
+        with env.case("the publish page"), relayed(env, server, "/sent/publish", cameras=True) as (page, relay):
+            page.until(lambda: page.evaluate(PREVIEWS), 10, "a preview")
+            page.page.select_option("#size", "640x360")
+            page.page.click("#start")
+            page.until(lambda: page.state == "live", 15, "it publishes")
+            with watch_page(env, server, "sent") as viewer:
+                wait_until_playing(viewer)
+                page.evaluate(remember % "martlet.publisher")
+                fall_into_a_black_hole(relay)
+                page.until(lambda: page.state == "connecting", 15, "the page notices")
+                goes_on(viewer, 20, "the picture is back at a viewer")
+                check(page.evaluate(same % "martlet.publisher"), "it took a new session")
+        with env.case("a network that comes back is tried at once"), watch_page(env, server, "path") as page:
+            wait_until_playing(page)
+            page.evaluate(remember % "martlet.viewer")
+            ufrag = "martlet.viewer.connection.remoteDescription.sdp.match(/a=ice-ufrag:(.*)/)[1]"
+            before = page.evaluate(ufrag)
+            page.evaluate("dispatchEvent(new Event('online'))")
+            page.until(lambda: page.evaluate(ufrag) != before, 5, "new credentials of the server")
+            goes_on(page, 5, "the picture goes on")
+            check(page.evaluate(same % "martlet.viewer"), "it took a new session")
+            page.check_is_quiet()
+
+
 @test("the statistics panel has numbers and a minute of lines")
 def statistics(env):
     with env.server() as server, publisher_page(env, server, "numbers", "VP8"):
@@ -249,6 +309,11 @@ def simulcast(env):
                 page.until(lambda: page.stats()["framesEncoded"] > before + 20, 10, "it sends on")
                 check(page.state == "live", "it is not live any more")
                 check(page.evaluate("martlet.publisher.connection === window.before"), "it took a new session")
+                for source in ("screen", "camera"):
+                    page.page.check(f"[value={source}]", force=True)
+                    sent = page.stats()["framesEncoded"]
+                    page.until(lambda: page.stats()["framesEncoded"] > sent + 20, 10, f"the {source} is sent")
+                check(page.evaluate("martlet.publisher.connection === window.before"), "the screen took a new session")
                 page.page.click("#stop")
                 until(lambda: server.room(f"three-{codec}") is None, 5, "the room is gone with its publisher")
                 page.check_is_quiet()
