@@ -13,6 +13,8 @@ from cases import (  # noqa: F401
     netem,
     obs,
     pages,
+    pages_live,
+    pages_looks,
     shutdown,
     sigma,
     simulcast,
