@@ -31,10 +31,10 @@ import Wire
         harness.engine.requestKeyframe(.video, layer: 0, at: harness.now)
         harness.drain()
         harness.run(milliseconds: 3_500)
-        #expect(harness.pictureLossIndications.count == 4)
+        #expect(harness.pictureLossIndications.count == 3)
         harness.engine.keyframeReceived(.video, layer: 0)
         harness.run(milliseconds: 5_000)
-        #expect(harness.pictureLossIndications.count == 4)
+        #expect(harness.pictureLossIndications.count == 3)
     }
 
     @Test func firIsSentOnlyWherePLIIsNot() throws {
