@@ -37,6 +37,8 @@ export class StatisticsReader {
     }
 }
 
+const firstBytes = (layer) => layer.bytesSent - (layer.retransmittedBytesSent ?? 0);
+
 function rates(now, before) {
     const seconds = before ? (now.at - before.at) / 1000 : 0;
     const change = (pick) => {
@@ -71,7 +73,8 @@ function rates(now, before) {
         layers: now.layers.map((layer) => {
             const same = (figures) => figures.layers.find((one) => one.id === layer.id);
             return {
-                bits: bits(perSecond(change((one) => same(one)?.bytesSent))),
+                // Browsers probe the link with packets sent again, all on one of the layers.
+                bits: bits(perSecond(change((one) => same(one) && firstBytes(same(one))))),
                 frames: perSecond(change((one) => same(one)?.framesEncoded)),
             };
         }),
