@@ -120,7 +120,7 @@ import Wire
         #expect(own.indication(spatial: 0, temporal: 1) == .notPresent)
         #expect(own.indication(spatial: 1, temporal: 0) == .discardable)
         #expect(own.indication(spatial: 1, temporal: 1) == .required)
-        #expect(own.references.near == 1 << 63 | 1 << 15)
+        #expect(own.references.near == 0x8000_0000_0000_8000)
         #expect(own.references.hasFar)
         #expect(reader.activeTargets == 0b0011)
     }
