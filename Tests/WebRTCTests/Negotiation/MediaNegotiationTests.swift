@@ -68,7 +68,8 @@ import Wire
         let parameters = codec == "H264" ? "packetization-mode=1;profile-level-id=42e01f" : nil
         var offer = OfferText()
         offer.sections[1] = videoSection([(96, "\(codec)/90000", parameters)], direction: "sendonly", extra: [line])
-        #expect(try offer.published().sections[1].extensionID(ExtensionURI.dependencyDescriptor) == (isTaken ? 12 : nil))
+        let published = try offer.published().sections[1]
+        #expect(published.extensionID(ExtensionURI.dependencyDescriptor) == (isTaken ? 12 : nil))
         var viewer = OfferText.viewer
         viewer.sections[1] = videoSection([(96, "\(codec)/90000", parameters)], extra: [line])
         let track = AvailableTrack(
