@@ -41,6 +41,8 @@ struct LayerParameterSets {
         entry.header = inserted
         entry.extensions = HeaderExtensionIndex()
         entry.summary.hasParameterSets = true
+        entry.dependency = nil
+        entry.frameNumber = nil
         entry.isInserted = true
         return packet
     }

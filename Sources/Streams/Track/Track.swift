@@ -144,16 +144,14 @@ public actor Track: LoopActor {
             statistics.keyframes &+= 1
             if kind == .video { answers.keyframeReceived(layer: layer, at: now) }
         }
-        // Senders probe the link with padding on layers they have stopped; that keeps none of them alive.
-        if !header.isPaddingOnly {
-            layers.received(packet.byteCount, encoding: layer, timestamp: header.timestamp, summary: summary, at: now)
-        }
         var entry = RunEntry(
             header: header, layer: layer, summary: summary,
             captured: publication.onLoop {
                 $0.captured(header.timestamp, kind: kind, layer: layer, arrival: now)
             },
             extensions: HeaderExtensionIndex(header, in: packet, map: extensions), arrival: now)
+        // Senders probe the link with padding on layers they have stopped; that keeps none of them alive.
+        if !header.isPaddingOnly, kind == .video { layers.received(packet, &entry, codec: format.codec) }
         if summary.isKeyframeStart || summary.hasParameterSets, kind == .video {
             completeKeyframe(packet.extracting(header.payload), entry, at: now)
         }
@@ -182,11 +180,11 @@ public actor Track: LoopActor {
     func flush() {
         guard !run.isEmpty else { return }
         chooseLayersIfDue(at: loop.now)
-        var awaited: UInt64 = 0
+        var awaited: UInt64 = downTracks.isEmpty ? 0 : layers.unexplainedEncodings(at: loop.now)
         var statistics = TrackStatistics()
         for downTrack in downTracks {
             downTrack.forward(run, statistics: &statistics)
-            awaited |= downTrack.awaitedEncodings
+            awaited |= downTrack.awaitedEncodings(at: loop.now)
             if downTrack.needsFirstReport { sendReport(of: downTrack) }
             if let changed = downTrack.takeLayerChange() { observer(.viewerLayersChanged(downTrack.viewer, changed)) }
         }
@@ -205,7 +203,7 @@ public actor Track: LoopActor {
         if publication != nil, let format, !downTrack.format.track.isInterchangeable(with: format) { return false }
         if downTrack.format.repair != nil, store == nil { store = PacketStore(kind) }
         chooseLayers(of: downTrack, at: loop.now)
-        let awaited = downTrack.awaitedEncodings
+        let awaited = downTrack.awaitedEncodings(at: loop.now)
         downTracks.append(downTrack)
         if !startsAtOnce(downTrack) { requestKeyframes(of: awaited) }
         return true

@@ -22,11 +22,12 @@ final class RoomHarness {
     @discardableResult
     func publish(
         _ publisher: any PublisherHandle, _ formats: [TrackFormat] = [vp8], layers: Int = 1,
-        parameterSets: [[UInt8]] = [], answersKeyframeRequests: Bool = true
+        extensions: HeaderExtensionMap = HeaderExtensionMap(), parameterSets: [[UInt8]] = [],
+        answersKeyframeRequests: Bool = true
     ) throws(RoomError) -> Publication {
         let lanes = formats.map {
             PublicationLane(
-                format: $0, extensions: HeaderExtensionMap(), layerCount: $0.kind == .video ? layers : 1,
+                format: $0, extensions: extensions, layerCount: $0.kind == .video ? layers : 1,
                 parameterSets: parameterSets, answersKeyframeRequests: answersKeyframeRequests)
         }
         let made = try loop.run { () throws(RoomError) in
@@ -44,30 +45,27 @@ final class RoomHarness {
     @discardableResult
     func join(
         _ viewer: FakeViewer, _ formats: [TrackFormat] = [vp8], into sink: FakeSink = FakeSink(),
-        repair: DownTrackFormat.Repair? = nil
+        extensions: HeaderExtensionMap = HeaderExtensionMap(), repair: DownTrackFormat.Repair? = nil
     ) throws(RoomError) -> FakeSink {
         try loop.run { () throws(RoomError) in
             try room.onLoop { room throws(RoomError) in try room.join(viewer) }
         }
-        for format in formats { add(viewer, format, sink, repair: repair) }
+        for format in formats { add(viewer, format, sink, extensions: extensions, repair: repair) }
         return sink
     }
 
     @discardableResult
     func add(
-        _ viewer: FakeViewer, _ format: TrackFormat, _ sink: FakeSink, repair: DownTrackFormat.Repair? = nil
+        _ viewer: FakeViewer, _ format: TrackFormat, _ sink: FakeSink,
+        extensions: HeaderExtensionMap = HeaderExtensionMap(), repair: DownTrackFormat.Repair? = nil
     ) -> Bool {
         let isVideo = format.kind == .video
         let track = room.track(format.kind)
-        var format = DownTrackFormat(
-            track: format, payloadType: isVideo ? 100 : 109, ssrc: isVideo ? 42 : 43, extensions: HeaderExtensionMap(),
-            mid: [], firstSequenceNumber: 0x8000 | 200, firstTimestamp: 4_294_900_000, canonicalName: "viewer")
-        format.repair = repair
-        return loop.run {
-            track.onLoop { [format] in
-                $0.add(DownTrack(viewer: viewer.peerID, format: format, sink: sink))
-            }
-        }
+        var made = DownTrackFormat(
+            track: format, payloadType: isVideo ? 100 : 109, ssrc: isVideo ? 42 : 43, extensions: extensions, mid: [],
+            firstSequenceNumber: 0x8000 | 200, firstTimestamp: 4_294_900_000, canonicalName: "viewer")
+        made.repair = repair
+        return loop.run { track.onLoop { $0.add(DownTrack(viewer: viewer.peerID, format: made, sink: sink)) } }
     }
 
     /// A viewer says that it cannot go on without a keyframe.
