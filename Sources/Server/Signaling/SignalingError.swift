@@ -32,6 +32,8 @@ enum SignalingError: Error, Hashable, Sendable {
             self = .conflict("nobody publishes to this room at the moment", retryAfterSeconds: 2)
         case .full(let limit):
             self = .full("the room has its \(limit) viewers (maxReaders)", retryAfterSeconds: 10)
+        case .tooManyBackups(let limit):
+            self = .full("as many backup publishers wait as may: \(limit) (maxBackupPublishers)", retryAfterSeconds: 10)
         }
     }
 

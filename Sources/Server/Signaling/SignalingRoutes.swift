@@ -90,7 +90,7 @@ final class SignalingRoutes: Sendable {
         let signaling = SignalingRequest(
             room: room, offer: request.body, remote: request.remoteAddress,
             isForwarded: request.headers.contains("X-Forwarded-For") || request.headers.contains("Forwarded"),
-            tokenDigest: tokenDigest(of: request))
+            tokenDigest: tokenDigest(of: request), isBackup: request.query["backup"].map { $0 != "no" } ?? false)
         do throws(SignalingError) {
             let answer = try await role == .publisher ? service.publish(signaling) : service.view(signaling)
             let response = SignalingResponses.created(

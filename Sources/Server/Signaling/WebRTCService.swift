@@ -19,6 +19,8 @@ struct SignalingRequest: Sendable {
     var isForwarded: Bool
     /// SHA-256 of the token the request brought; nil without one.
     var tokenDigest: [UInt8]?
+    /// Whether a publisher wants to wait behind the one that is there (`?backup`).
+    var isBackup = false
     var isSecure: Bool = false
 }
 
@@ -37,6 +39,7 @@ final class WebRTCService: Sendable {
     let media: MediaPlane
     let directory: RoomDirectory
     let registry: SessionRegistry
+    let peers: PeerBook
     private let hub: EventHub
     private let logger: Logger
     private let settings: @Sendable () -> ServerSettings
@@ -46,9 +49,10 @@ final class WebRTCService: Sendable {
 
     init(
         media: MediaPlane, directory: RoomDirectory, hub: EventHub, logger: Logger, candidates: CandidateSource,
-        hostNames: HostNames, settings: @escaping @Sendable () -> ServerSettings
+        hostNames: HostNames, peers: PeerBook = PeerBook(), settings: @escaping @Sendable () -> ServerSettings
     ) {
         self.media = media
+        self.peers = peers
         self.directory = directory
         self.hub = hub
         self.logger = logger
@@ -104,13 +108,15 @@ final class WebRTCService: Sendable {
             let attempt = attempt(request, .publisher, description)
             let publisher = WebRTCPublisher(
                 transport: transport, room: entry.room, sections: sections, localSSRC: draft.controlSSRC,
-                canonicalName: draft.canonicalName, startedAt: MonotonicClock.now,
+                canonicalName: draft.canonicalName, isBackup: request.isBackup, startedAt: MonotonicClock.now,
                 onConnected: { [hub] in hub.publish(attempt.started()) },
                 onEnd: { [weak self] end, progress in self?.ended(attempt, ticket, end, progress) })
             await media.demultiplexer.register(transport)
+            peers.add(description)
             do throws(RoomError) {
                 try await publisher.start(lanes: lanes)
             } catch {
+                peers.remove(description.id)
                 media.demultiplexer.removeAll(of: transport)
                 guard error == .closed else { throw SignalingError(error) }
                 await directory.discard(entry)
@@ -192,6 +198,7 @@ final class WebRTCService: Sendable {
         _ attempt: SessionAttempt, _ ticket: SessionLimits.Ticket, _ end: PeerEnd, _ progress: TransportProgress
     ) {
         for event in attempt.ended(end, progress: progress, at: MonotonicClock.now) { hub.publish(event) }
+        peers.remove(attempt.description.id)
         Task { await registry.forget(attempt.description.id, ticket) }
     }
 

@@ -83,6 +83,11 @@ struct OtherValue: Sendable, CustomTestStringConvertible {
     static let path: [OtherValue] = [
         OtherValue("source", "publisher"),
         OtherValue("overridePublisher", "no"),
+        OtherValue("publisherHoldTimeout", "30s"),
+        OtherValue("backupPublishers", "always"),
+        OtherValue("maxBackupPublishers", "5"),
+        OtherValue("backupSilenceTimeout", "1s500ms"),
+        OtherValue("backupReturn", "never"),
         OtherValue("maxReaders", "3"),
         OtherValue("publishToken", "p1", text: "'[redacted]'"),
         OtherValue("readToken", "r1", text: "'[redacted]'"),
