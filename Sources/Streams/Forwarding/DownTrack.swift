@@ -68,7 +68,10 @@ public final class DownTrack {
     }
 
     /// What ``requested(_:roundTripNanoseconds:at:)`` found is no longer in the track's history.
-    func couldNotSendAgain() { forwarder.couldNotSendAgain() }
+    func isGone(_ answer: RetransmissionGate.Answer) { forwarder.isGone(answer) }
+
+    /// Whether the viewer has asked, since the last call, for a packet that it will never get.
+    func takeBeyondRepair() -> Bool { forwarder.takeBeyondRepair() }
 
     // MARK: reports
 

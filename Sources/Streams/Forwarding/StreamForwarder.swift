@@ -141,7 +141,9 @@ struct StreamForwarder {
 
     mutating func pictureLost() { gate?.pictureLost() }
 
-    mutating func couldNotSendAgain() { gate?.couldNotSend() }
+    mutating func isGone(_ answer: RetransmissionGate.Answer) { gate?.isGone(answer.number) }
+
+    mutating func takeBeyondRepair() -> Bool { gate?.takeBeyondRepair() ?? false }
 
     mutating func requested(
         _ sequenceNumber: UInt16, roundTripNanoseconds: UInt64, at now: Instant
@@ -153,7 +155,10 @@ struct StreamForwarder {
     mutating func sendAgain(
         _ answer: RetransmissionGate.Answer, _ packet: RawSpan, publisher map: HeaderExtensionMap, at now: Instant
     ) {
-        guard let repair, let header = try? RTPHeader(parsing: packet) else { return couldNotSendAgain() }
+        guard let repair, let header = try? RTPHeader(parsing: packet) else {
+            gate?.couldNotSend()
+            return
+        }
         let index = HeaderExtensionIndex(header, in: packet, map: map)
         let extensionSize = extensions.maximumSize(index)
         let payload = packet.extracting(header.payload)
@@ -178,7 +183,10 @@ struct StreamForwarder {
             if repair != .sameStream { output.append(bigEndian: original) }
             patch.append(payload, to: &output)
         }
-        guard wasSent else { return couldNotSendAgain() }
+        guard wasSent else {
+            gate?.couldNotSend()
+            return
+        }
         if repair == .sameStream { sent.sent(payloadSize: payload.byteCount) } else { nextRepair &+= 1 }
         gate?.sentAgain(answer.number, byteCount: maximumSize, at: now)
     }

@@ -204,7 +204,11 @@ public actor Track: LoopActor {
             let wasThere: Void? = history?.withPacket(at: wanted.packet.position, now: now) {
                 downTrack.sendAgain(wanted, $0, publisher: extensions, at: now)
             }
-            if wasThere == nil { downTrack.couldNotSendAgain() }
+            if wasThere == nil { downTrack.isGone(wanted) }
+        }
+        if downTrack.takeBeyondRepair() {
+            downTrack.pictureLost()
+            requestKeyframe()
         }
         statistics.repairs += downTrack.repairs.since(before)
     }
