@@ -40,6 +40,7 @@ final class WebRTCService: Sendable {
     let directory: RoomDirectory
     let registry: SessionRegistry
     let peers: PeerBook
+    let counterOffers: CounterOffers
     private let hub: EventHub
     private let logger: Logger
     private let settings: @Sendable () -> ServerSettings
@@ -60,6 +61,7 @@ final class WebRTCService: Sendable {
         self.hostNames = hostNames
         self.settings = settings
         registry = SessionRegistry(limits: SessionLimits(settings()))
+        counterOffers = CounterOffers(on: directory.eventLoop, registry: registry)
     }
 
     func use(_ candidates: CandidateSource) { self.candidates.withLock { $0 = candidates } }
@@ -79,7 +81,7 @@ final class WebRTCService: Sendable {
         }
     }
 
-    private func admit(
+    func admit(
         _ role: PeerRole, _ request: SignalingRequest
     ) async throws(SignalingError) -> SessionLimits.Ticket {
         do throws(SessionLimits.Refusal) {
@@ -152,7 +154,7 @@ final class WebRTCService: Sendable {
         }
     }
 
-    private func openViewer(
+    func openViewer(
         _ negotiated: NegotiatedSession, _ draft: SessionDraft, _ request: SignalingRequest, _ entry: RoomEntry,
         _ formats: [TrackFormat], _ ticket: SessionLimits.Ticket
     ) async throws(SignalingError) -> SignalingAnswer {
@@ -190,6 +192,7 @@ final class WebRTCService: Sendable {
     }
 
     func endAll(_ end: PeerEnd) async {
+        await counterOffers.removeAll()
         for session in await registry.all { await session.peer.close(end) }
     }
 
@@ -218,7 +221,7 @@ final class WebRTCService: Sendable {
 
     // MARK: offers
 
-    private static func draft(publishing: Bool) throws(SignalingError) -> SessionDraft {
+    static func draft(publishing: Bool) throws(SignalingError) -> SessionDraft {
         guard let draft = SessionDraft(publishing: publishing) else {
             throw .failed("no random numbers are to be had from the system")
         }
@@ -241,9 +244,7 @@ final class WebRTCService: Sendable {
         }
     }
 
-    private func negotiate(
-        _ offer: WebRTCOffer, _ role: NegotiationRole, _ draft: SessionDraft, _ request: SignalingRequest
-    ) throws(SignalingError) -> NegotiatedSession {
+    func answerParameters(_ draft: SessionDraft, _ request: SignalingRequest) -> AnswerParameters {
         var parameters = AnswerParameters(
             iceUfrag: draft.credentials.ufrag, icePassword: draft.credentials.password,
             fingerprintSHA256: media.identity.fingerprintSHA256,
@@ -254,6 +255,13 @@ final class WebRTCService: Sendable {
         parameters.videoSSRC = draft.videoSSRC
         parameters.videoRetransmissionSSRC = draft.videoRetransmissionSSRC
         parameters.cname = draft.canonicalName
+        return parameters
+    }
+
+    private func negotiate(
+        _ offer: WebRTCOffer, _ role: NegotiationRole, _ draft: SessionDraft, _ request: SignalingRequest
+    ) throws(SignalingError) -> NegotiatedSession {
+        let parameters = answerParameters(draft, request)
         do throws(NegotiationError) {
             let negotiated = try offer.negotiate(role, with: parameters)
             for note in negotiated.notes {

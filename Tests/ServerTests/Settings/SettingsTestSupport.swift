@@ -69,6 +69,7 @@ struct OtherValue: Sendable, CustomTestStringConvertible {
         OtherValue("webrtcHandshakeTimeout", "12s"),
         OtherValue("webrtcDTLSRole", "active"),
         OtherValue("webrtcICEConsentTimeout", "10s"),
+        OtherValue("webrtcCounterOffers", "no"),
         OtherValue("mediaLoops", "2"),
         OtherValue("metrics", "no"),
         OtherValue("metricsAddress", "127.0.0.1:1"),
