@@ -24,12 +24,14 @@ const REPAIR_WAIT = 5000;
 
 const FRAGMENT_TYPE = "application/trickle-ice-sdpfrag";
 const INTERRUPTED = "The connection is interrupted. Repairing it…";
+const UNREACHABLE = "The server cannot be reached.";
 const LOST = "The connection was lost.";
 
 /**
  * A session that stays up until it is stopped.
  * Dispatches "statechange" (read `state`, `message`, `retryAt`), and what a subclass adds.
- * A subclass gives prepare(connection), and may give established(links), ended(), adapt(answer) and problem(status, detail).
+ * A subclass gives prepare(connection), and may give established(links), ended(), adapt(answer),
+ * problem(status, detail), and obstacle(): after the server has ended a session, a reason not to connect again.
  */
 export class Session extends EventTarget {
     state = "idle";
@@ -123,7 +125,7 @@ export class Session extends EventTarget {
         const offer = connection.localDescription.sdp;
 
         const response = await this.#send(this.#endpoint, "POST", "application/sdp", offer);
-        if (!response) throw new SessionError(navigator.onLine ? "The server cannot be reached." : "This device is offline.");
+        if (!response) throw new SessionError(navigator.onLine ? UNREACHABLE : "This device is offline.");
         if (!response.ok) throw await this.#refusal(response);
         const location = response.headers.get("Location");
         // Relative to where the answer came from, which a redirect may have changed.
@@ -179,7 +181,7 @@ export class Session extends EventTarget {
         const transport = connection.getTransceivers().find((one) => one.receiver.transport)?.receiver.transport;
         transport?.addEventListener("statechange", () => {
             if (transport.state !== "closed" && transport.state !== "failed") return;
-            this.#failed(run, new SessionError("The server ended the session."));
+            this.#dismissed(run);
         });
         look();
     }
@@ -260,6 +262,11 @@ export class Session extends EventTarget {
         if (this.retryAt !== null) this.retryNow();
         // The network that came is often another one than the network that went.
         else if (this.state === "live" && this.#current) this.#repair(this.#current);
+    }
+
+    async #dismissed(run) {
+        const reason = await this.obstacle?.().catch(() => "");
+        this.#failed(run, new SessionError(reason || "The server ended the session.", { permanent: Boolean(reason) }));
     }
 
     #failed(run, error) {

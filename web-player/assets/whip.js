@@ -14,8 +14,9 @@ export class WHIPPublisher extends Session {
     #senders = {};
 
     /** `codec` is a video codec's name (H264, VP8, VP9, AV1) or empty for the browser's own order. */
-    constructor(endpoint, token, { stream, codec = "", maxBitrate = 2_500_000, simulcast = false }) {
-        super(endpoint, token);
+    constructor(room, token, { stream, codec = "", maxBitrate = 2_500_000, simulcast = false }) {
+        super(`/${room.path}/whip`, token);
+        this.room = room;
         this.stream = stream;
         this.codec = codec;
         this.maxBitrate = maxBitrate;
@@ -26,15 +27,10 @@ export class WHIPPublisher extends Session {
         const [audio] = this.stream.getAudioTracks();
         const [video] = this.stream.getVideoTracks();
         this.#senders = {};
-        if (audio) {
-            this.#senders.audio = connection.addTransceiver(audio, { direction: "sendonly", streams: [this.stream] }).sender;
-        }
+        const init = { direction: "sendonly", streams: [this.stream] };
+        if (audio) this.#senders.audio = connection.addTransceiver(audio, init).sender;
         if (video) {
-            const transceiver = connection.addTransceiver(video, {
-                direction: "sendonly",
-                streams: [this.stream],
-                sendEncodings: this.#encodings(),
-            });
+            const transceiver = connection.addTransceiver(video, { ...init, sendEncodings: this.#encodings() });
             const preferred = preferredCodecs(this.codec);
             if (preferred.length > 0) transceiver.setCodecPreferences(preferred);
             this.#senders.video = transceiver.sender;
@@ -72,7 +68,7 @@ export class WHIPPublisher extends Session {
         }));
     }
 
-    /** Chromium begins at 300 kbit/s and a small picture, and takes a quarter of a minute to leave it; this begins higher. */
+    /** Chromium begins with 300 kbit/s and a small picture, and takes its time to leave it; this begins higher. */
     adapt(answer) {
         const total = this.#encodings().reduce((sum, encoding) => sum + encoding.maxBitrate, 0);
         const start = Math.round(this.simulcast ? total / 1000 : Math.min(total / 1000, START_KILOBITS));
@@ -94,6 +90,14 @@ export class WHIPPublisher extends Session {
             .join("\r\n");
     }
 
+    /** Two pages that both come back by themselves would take the room from each other for ever. */
+    async obstacle() {
+        const response = await fetch("/rooms", { cache: "no-store", headers: this.authorization });
+        const { rooms } = await response.json();
+        const isTaken = rooms.some((one) => one.name === this.room.name && one.publisher);
+        return isTaken ? "Somebody else has taken over this room." : "";
+    }
+
     problem(status, detail) {
         if (status === 409) {
             // After a loss it is this page's own session that the server still keeps, until it notices.
@@ -101,7 +105,9 @@ export class WHIPPublisher extends Session {
             return { message: `Somebody is already publishing in this room. ${detail}`.trim(), permanent: true };
         }
         if (status === 503) return { message: `The server is full. ${detail}`.trim() };
-        if (status === 406 || status === 415 || status === 422) return { message: detail || "The server cannot take this.", permanent: true };
+        if ([406, 415, 422].includes(status)) {
+            return { message: detail || "The server cannot take this.", permanent: true };
+        }
         return null;
     }
 }
