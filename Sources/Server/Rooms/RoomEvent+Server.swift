@@ -20,7 +20,8 @@ extension ServerEvent {
             self = .trackAdded(room: room, track, format.kind, format.codec)
         case .trackCodecChanged(let track, let old, let new):
             self = .trackCodecChanged(room: room, track, from: old, to: new)
-        case .publisherStarted, .publisherStopped, .viewerJoined, .viewerLeft: return nil
+        case .publisherStarted, .publisherStopped, .viewerJoined, .viewerLeft, .layersChanged, .viewerLayersChanged:
+            return nil
         }
     }
 }
