@@ -18,6 +18,7 @@ extension FeedSource {
                     publisher: snapshot.publisher.map {
                         FeedRoom.Publisher(peer: $0, protocol: .whip, isConnected: false)
                     },
+                    standbys: snapshot.standbys,
                     tracks: snapshot.formats.map { FeedRoom.Track(kind: $0.kind, codec: $0.codec) },
                     viewers: snapshot.viewers.count)
             },

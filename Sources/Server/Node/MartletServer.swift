@@ -132,17 +132,18 @@ public actor MartletServer {
         advertisedAddresses = candidates.all
 
         let hub = hub
+        let peers = PeerBook()
         let box = FeedBox()
         let directory = RoomDirectory(
             on: control, media: media, created: { hub.publish(.roomCreated(room: $0)) },
             observer: { name, event in
                 box.feeds?.rooms.changed()
                 box.feeds?.events.changed(name)
-                if case .emptied = event { hub.publish(.roomClosed(room: name)) }
+                if let event = ServerEvent(event, room: name, peers: peers) { hub.publish(event) }
             })
         let service = WebRTCService(
             media: media, directory: directory, hub: hub, logger: logger, candidates: candidates,
-            hostNames: hostNames, settings: { current.current })
+            hostNames: hostNames, peers: peers, settings: { current.current })
         hostNames.observe { [weak self, weak service] hosts in
             guard let self, let service else { return }
             Task { await self.updateCandidates(service, hosts) }

@@ -2,6 +2,11 @@
 public struct PathSettings: Sendable {
     public var source = PathSource.publisher
     public var overridePublisher = true
+    public var publisherHoldTimeout = Duration.seconds(10)
+    public var backupPublishers = BackupPublishers.asked
+    public var maxBackupPublishers = 2
+    public var backupSilenceTimeout = Duration.seconds(2)
+    public var backupReturn = BackupReturn.after(.seconds(5))
     public var maxReaders = 0
     public var publishToken: AccessToken?
     public var readToken: AccessToken?
@@ -9,6 +14,21 @@ public struct PathSettings: Sendable {
     public var keyframeCache = true
 
     public init() {}
+}
+
+/// Which further publishers of a room wait as backups.
+public enum BackupPublishers: String, Sendable, CaseIterable {
+    /// Those that ask for it by `?backup`.
+    case asked
+    /// All of them.
+    case always
+}
+
+/// When a room goes back from a backup to its primary publisher.
+public enum BackupReturn: Sendable, Hashable {
+    case never, immediately
+    /// Once the primary has sent without a pause for this long.
+    case after(Duration)
 }
 
 /// Where a path's media comes from.
@@ -49,6 +69,23 @@ extension PathSettings {
             aliases: [SettingAlias("disablePublisherOverride", isInverted: true)],
             "Lets a new publisher take over from the present one; otherwise it is refused."),
         Setting(
+            "publisherHoldTimeout", \.publisherHoldTimeout, .duration(.zero...(.seconds(3_600))), in: .path,
+            reloadable: true, "How long viewers wait for a publisher that left before their sessions end."),
+        Setting(
+            "backupPublishers", \.backupPublishers, .choice(), in: .path, reloadable: true,
+            "Further publishers that wait to stand in for the first: those that ask by ?backup, or always all of them."
+        ),
+        Setting(
+            "maxBackupPublishers", \.maxBackupPublishers, .integer(0...16, zeroMeans: "none"), in: .path,
+            reloadable: true, "Backup publishers that wait at the same time."),
+        Setting(
+            "backupSilenceTimeout", \.backupSilenceTimeout, .duration(.milliseconds(500)...(.seconds(60))), in: .path,
+            reloadable: true,
+            "Time without video after which a backup stands in for a publisher; at least 15s for sound."),
+        Setting(
+            "backupReturn", \.backupReturn, .backupReturn, in: .path, reloadable: true,
+            "When the first publisher is shown again: at once, never, or after sending without a pause for this long."),
+        Setting(
             "maxReaders", \.maxReaders, .integer(0...1_000_000, zeroMeans: "no limit"), in: .path, reloadable: true,
             "Viewers the room admits at the same time."),
         Setting(
@@ -64,6 +101,28 @@ extension PathSettings {
             "keyframeCache", \.keyframeCache, .boolean, in: .path, reloadable: true,
             "Viewers begin at the latest keyframe when the publisher sends no fresh one at once; otherwise they wait."),
     ]
+}
+
+extension SettingType<BackupReturn> {
+    static let backupReturn: SettingType<BackupReturn> = {
+        let duration = SettingType<Duration>.duration(.milliseconds(100)...(.seconds(3_600)))
+        return SettingType(
+            name: "word or duration", accepted: "immediately, never, or a duration \(duration.accepted)",
+            read: { (node) throws(SettingFault) in
+                switch try node.scalar() {
+                case "immediately": return .immediately
+                case "never": return .never
+                default: return .after(try duration.read(node))
+                }
+            },
+            write: { value in
+                switch value {
+                case .never: "never"
+                case .immediately: "immediately"
+                case .after(let time): duration.write(time)
+                }
+            })
+    }()
 }
 
 extension SettingType<PathSource> {

@@ -96,6 +96,9 @@ extension ServerSettings {
             "webrtcICEConsentTimeout", \.webrtcICEConsentTimeout, .duration(.seconds(10)...(.seconds(60))),
             in: .webrtc, reloadable: true, "Silence after which a session ends (RFC 7675)."),
         Setting(
+            "webrtcCounterOffers", \.webrtcCounterOffers, .boolean, in: .webrtc, reloadable: true,
+            "Answers a viewer without a codec of the room by 406 and an offer of the server's own, not by 422."),
+        Setting(
             "mediaLoops", \.mediaLoops, .integer(0...256, zeroMeans: "one per core"), in: .webrtc,
             "Threads that carry media."),
     ]

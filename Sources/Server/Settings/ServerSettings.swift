@@ -38,6 +38,7 @@ public struct ServerSettings: Sendable {
     public var webrtcHandshakeTimeout = Duration.seconds(30)
     public var webrtcDTLSRole = DTLSRoleSetting.passive
     public var webrtcICEConsentTimeout = Duration.seconds(30)
+    public var webrtcCounterOffers = true
     public var mediaLoops = 0
 
     // Metrics

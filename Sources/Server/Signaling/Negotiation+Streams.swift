@@ -71,6 +71,16 @@ extension RoomPolicy {
         self.init(
             publisherMayBeReplaced: settings.overridePublisher,
             maximumViewers: settings.maxReaders == 0 ? nil : settings.maxReaders,
+            publisherAbsenceNanoseconds: UInt64(clamping: settings.publisherHoldTimeout.wholeNanoseconds),
             cachesKeyframes: settings.keyframeCache)
+        standby.everyFurtherPublisherWaits = settings.backupPublishers == .always
+        standby.maximumBackups = settings.maxBackupPublishers
+        standby.silenceNanoseconds = UInt64(clamping: settings.backupSilenceTimeout.wholeNanoseconds)
+        standby.returning =
+            switch settings.backupReturn {
+            case .never: .never
+            case .immediately: .afterNanoseconds(0)
+            case .after(let time): .afterNanoseconds(UInt64(clamping: time.wholeNanoseconds))
+            }
     }
 }

@@ -1,4 +1,5 @@
 import HTTP
+import WebRTC
 import Wire
 
 /// The HTTP answers of WHIP and WHEP (RFC 9725, RFC 9457).
@@ -9,7 +10,7 @@ enum SignalingResponses {
     static func problem(_ error: SignalingError) -> HTTPResponse {
         switch error {
         case .malformed(let detail): return .problem(400, detail: detail)
-        case .unacceptable(let detail): return .problem(422, detail: detail)
+        case .unacceptable(let detail), .unmatched(let detail): return .problem(422, detail: detail)
         case .tooLarge(let detail): return .problem(413, detail: detail)
         case .notFound(let detail): return .problem(404, detail: detail)
         case .failed(let detail): return .problem(500, detail: detail)
@@ -56,6 +57,19 @@ enum SignalingResponses {
         response.headers["Accept-Patch"] = fragmentType
         response.headers["Cache-Control"] = "no-store"
         response.headers["ID"] = String(answer.session.description.id.value)
+        for server in iceServers { response.headers.add("Link", server) }
+        return response
+    }
+
+    /// The answer to a viewer's POST whose offer had nothing of what the room has.
+    static func counterOffer(_ counterOffer: PendingCounterOffer, location: String, iceServers: [String])
+        -> HTTPResponse
+    {
+        var response = HTTPResponse(status: 406, contentType: sdpType, Array(counterOffer.offer.text.utf8))
+        response.headers["Location"] = location
+        response.headers["ETag"] = counterOffer.draft.entityTag
+        response.headers["Accept-Patch"] = sdpType
+        response.headers["Cache-Control"] = "no-store"
         for server in iceServers { response.headers.add("Link", server) }
         return response
     }

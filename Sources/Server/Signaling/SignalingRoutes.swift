@@ -11,7 +11,7 @@ import Wire
 final class SignalingRoutes: Sendable {
     let service: WebRTCService
     private let authorizer: any Authorizing
-    private let settings: @Sendable () -> ServerSettings
+    let settings: @Sendable () -> ServerSettings
     private let limits: RequestLimits
     private let replay = Mutex(AnswerReplay())
 
@@ -89,7 +89,7 @@ final class SignalingRoutes: Sendable {
     ) async -> (response: HTTPResponse, sessionID: String?) {
         let signaling = SignalingRequest(
             room: room, offer: request.body, remote: request.remoteAddress, isForwarded: request.isForwarded,
-            tokenDigest: tokenDigest(of: request))
+            tokenDigest: tokenDigest(of: request), isBackup: request.query["backup"].map { $0 != "no" } ?? false)
         do throws(SignalingError) {
             let answer = try await role == .publisher ? service.publish(signaling) : service.view(signaling)
             let response = SignalingResponses.created(
@@ -97,6 +97,9 @@ final class SignalingRoutes: Sendable {
                 iceServers: settings().iceServerLinks)
             return (response, answer.session.id)
         } catch {
+            if case .unmatched(let reason) = error, settings().webrtcCounterOffers {
+                return (await counterOffer(signaling, instead: reason), nil)
+            }
             if case .conflict = error, role == .viewer, idlePolicy ?? room.whepIdlePolicy == .notFound404 {
                 return (.problem(404, detail: "there is no such stream at the moment"), nil)
             }
@@ -105,7 +108,11 @@ final class SignalingRoutes: Sendable {
     }
 
     private func location(_ session: WebRTCSession, _ role: PeerRole) -> String {
-        let segments = session.roomName.split(separator: "/").map(String.init) + [role.word, session.id]
+        location(room: session.roomName, role, session.id)
+    }
+
+    func location(room: String, _ role: PeerRole, _ id: String) -> String {
+        let segments = room.split(separator: "/").map(String.init) + [role.word, id]
         return "/" + segments.map(PercentEncoding.encodeSegment).joined(separator: "/")
     }
 
@@ -144,8 +151,10 @@ final class SignalingRoutes: Sendable {
     ) async -> HTTPResponse {
         let roomName = request.parameters["room"] ?? ""
         if let refusal = await refusal(request, role, room: roomName) { return refusal }
-        guard let session = await session(request, role), session.isOwned(by: tokenDigest(of: request))
-        else { return unknownSession() }
+        guard let session = await session(request, role) else {
+            return role == .viewer ? await onCounterOffer(request) : unknownSession()
+        }
+        guard session.isOwned(by: tokenDigest(of: request)) else { return unknownSession() }
         return await body(session)
     }
 
@@ -219,7 +228,7 @@ final class SignalingRoutes: Sendable {
             queryToken: request.query["token"], address: request.remoteAddress)
     }
 
-    private func tokenDigest(of request: HTTPRequest) -> [UInt8]? { tokenDigest(of: credentials(of: request)) }
+    func tokenDigest(of request: HTTPRequest) -> [UInt8]? { tokenDigest(of: credentials(of: request)) }
 
     /// SHA-256 of the token that counts, to bind a session to whoever made it.
     private func tokenDigest(of credentials: Credentials) -> [UInt8]? {

@@ -42,6 +42,8 @@ public actor Publication: LoopActor {
     /// The clock's lane number of the first layer of each kind.
     private var firstAudio = 0
     private var firstVideo = 0
+    /// When the publisher last said what its clocks show.
+    private(set) var lastReport: Instant?
 
     init(generation: UInt32, lanes: [PublicationLane], loop: any LoopExecutor) {
         self.generation = generation
@@ -65,6 +67,7 @@ public actor Publication: LoopActor {
 
     /// The publisher said what its clocks show.
     public func receive(_ report: SenderReport, kind: MediaKind, layer: Int, at now: Instant) {
+        lastReport = now
         _ = clock.senderReportReceived(report, lane: number(kind, layer), at: now)
     }
 

@@ -63,9 +63,12 @@ public actor Track: LoopActor {
 
     /// Feeds the track from `publication` from now on.
     ///
+    /// - Parameter isSwitch: whether viewers go over from one publisher to another, which is no end to tell them of.
     /// - Returns: the viewers that cannot follow, because they negotiated another codec; their DownTracks are gone.
-    func attach(_ publication: Publication, lane: PublicationLane, publisher: any PublisherHandle) -> [PeerID] {
-        detach()
+    func attach(
+        _ publication: Publication, lane: PublicationLane, publisher: any PublisherHandle, isSwitch: Bool = false
+    ) -> [PeerID] {
+        detach(isEnd: !isSwitch)
         self.publication = publication
         self.publisher = publisher
         format = lane.format
@@ -82,12 +85,14 @@ public actor Track: LoopActor {
         return stranded
     }
 
-    /// Stops feeding the track. Viewers are told with a BYE and keep their numbering for the next publication.
-    func detach() {
+    /// Stops feeding the track. Viewers keep their numbering for the next publication.
+    ///
+    /// - Parameter isEnd: whether viewers are told with a BYE, because nothing follows for now.
+    func detach(isEnd: Bool = true) {
         guard publication != nil else { return }
         flush()
         for downTrack in downTracks {
-            downTrack.sendGoodbye(into: &report)
+            if isEnd { downTrack.sendGoodbye(into: &report) }
             downTrack.stopCatchingUp()
         }
         publication = nil

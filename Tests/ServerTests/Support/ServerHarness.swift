@@ -27,12 +27,16 @@ final class ServerHarness: Sendable {
         let logger = Logger(Log(level: .debug, sinks: [records]))
         media = try await MediaPlane(
             loopCount: loops, listen: try #require(ListenAddress("127.0.0.1:0")), logger: logger)
-        directory = RoomDirectory(on: control, media: media) { _, _ in }
+        let (hub, peers) = (hub, PeerBook())
+        directory = RoomDirectory(on: control, media: media) { name, event in
+            if let event = ServerEvent(event, room: name, peers: peers) { hub.publish(event) }
+        }
         service = WebRTCService(
             media: media, directory: directory, hub: hub, logger: logger,
             candidates: CandidateSource(
                 sockets: media.sockets.map(\.localAddress), interfaces: [], settings: settings, hosts: [:]),
-            hostNames: HostNames(settings.webrtcAdditionalHosts, logger: logger), settings: { settings })
+            hostNames: HostNames(settings.webrtcAdditionalHosts, logger: logger), peers: peers,
+            settings: { settings })
         let list = RoomList(directory: directory, registry: service.registry, settings: { settings })
         feed = RoomsFeed(on: control, list: list)
         let signaling = SignalingRoutes(
