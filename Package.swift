@@ -98,7 +98,7 @@ let package = Package(
         tests("SecureTests", ["Secure", "COpenSSL", "CSRTP", "CTestClock"]),
         tests("WebRTCTests", ["WebRTC", "SDP", "ICE", "Secure", "RTP", "Codecs", "CTestClock"]),
         tests("HTTPTests", ["HTTP"]),
-        tests("StreamsTests", ["Streams", "Loop", "RTP", "Codecs", "WebRTC", "SDP"]),
+        tests("StreamsTests", ["Streams", "Loop", "RTP", "Codecs", "WebRTC", "SDP", "ICE", "Secure"]),
         tests("LoopTests", ["Loop", "CLinux"]),
         tests(
             "ServerTests", ["Server", "Loop", "HTTP", "Secure", "WebRTC", "SDP", "ICE", "RTP", "Streams", "Codecs"]),
