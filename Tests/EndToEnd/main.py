@@ -12,6 +12,8 @@ from cases import (  # noqa: F401
     netem,
     obs,
     pages,
+    pages_live,
+    pages_looks,
     shutdown,
     sigma,
     simulcast,
