@@ -32,6 +32,7 @@ let fuzzTargets: [Target] =
         fuzz("fuzz-stun", ["ICE"]),
         fuzz("fuzz-rtp", ["RTP"]),
         fuzz("fuzz-rtcp", ["RTP"]),
+        fuzz("fuzz-ingest", ["RTP", "SDP", "WebRTC"]),
         fuzz("fuzz-sdp", ["SDP"]),
         fuzz("fuzz-sdpfrag", ["SDP"]),
         fuzz("fuzz-http", ["HTTP"]),

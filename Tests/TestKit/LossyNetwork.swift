@@ -87,7 +87,9 @@ public struct LossyNetwork<Destination> {
             var arrives = departure.advanced(byMilliseconds: delay)
             if conditions.jitterKeepsOrder { arrives = max(arrives, lastArrival) }
             lastArrival = arrives
-            if happens(conditions.reordering) { arrives = arrives.advanced(byMilliseconds: conditions.reorderMilliseconds) }
+            if happens(conditions.reordering) {
+                arrives = arrives.advanced(byMilliseconds: conditions.reorderMilliseconds)
+            }
             order += 1
             insert(Passing(arrives: arrives, order: order, destination: destination, datagram: datagram))
         }

@@ -126,7 +126,9 @@ final class Day {
         let lanes = [RoomHarness.vp8, RoomHarness.opus].map {
             PublicationLane(format: $0, extensions: HeaderExtensionMap())
         }
-        place.publication = try loop.run { [room = place.room] in try room.onLoop { try $0.publish(publisher, lanes: lanes) } }
+        place.publication = try loop.run { [room = place.room] in
+            try room.onLoop { try $0.publish(publisher, lanes: lanes) }
+        }
         place.publisher = publisher
         // The steady one begins just before both of its clocks wrap.
         let isSteady = place.habit == .steady
@@ -217,7 +219,7 @@ final class Day {
         let visitor = Visitor(nextPeer, steps: steps)
         let handle = visitor.handle
         try loop.run { [room = place.room] in try room.onLoop { try $0.join(handle) } }
-        for format in [RoomHarness.vp8, .init(codec: .opus, channels: 2)] {
+        for format in [RoomHarness.vp8, RoomHarness.opus] {
             let isVideo = format.kind == .video
             var wanted = DownTrackFormat(
                 track: format, payloadType: isVideo ? 100 : 109, ssrc: isVideo ? SyncSink.video : SyncSink.audio,
@@ -235,7 +237,8 @@ final class Day {
     }
 
     private func leave(_ place: Place, _ visitor: Visitor) {
-        loop.run { [room = place.room] in room.onLoop { $0.leave(visitor.handle.peerID) } }
+        let peer = visitor.handle.peerID
+        loop.run { [room = place.room] in room.onLoop { $0.leave(peer) } }
         packetsSent += visitor.sink.packets
         retransmissions += visitor.sink.retransmissions
         place.visitors.removeAll { $0 === visitor }

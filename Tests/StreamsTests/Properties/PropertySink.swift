@@ -123,7 +123,9 @@ final class PropertySink: PacketSink, @unchecked Sendable {
             switches += 1
             let gap: Int64 = highestEndsFrame ? 0 : 1
             if output != highest + 1 + gap { complain("a change of source goes from \(highest) to \(output)") }
-            if pictureID != (highestPictureID + 1) & 0x7FFF { complain("picture \(pictureID) after \(highestPictureID)") }
+            if pictureID != (highestPictureID + 1) & 0x7FFF {
+                complain("picture \(pictureID) after \(highestPictureID)")
+            }
         }
         dropped = []
         highestInput = number - 1

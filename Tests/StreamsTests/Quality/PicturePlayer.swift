@@ -4,9 +4,15 @@ import Wire
 /// buffer that follows the lateness it has seen, and counts freezes as WebRTC's statistics define them: an interval of
 /// more than three usual ones, and of more than 150 ms above the usual one.
 struct PicturePlayer {
+    private struct Key: Hashable {
+        var generation: UInt32
+        var picture: UInt32
+    }
+
     private struct Picture {
         var received: Set<UInt16> = []
         var mark: PictureMark
+        var captured: Instant
         var isComplete: Bool { received.count == Int(mark.count) }
     }
 
@@ -15,10 +21,9 @@ struct PicturePlayer {
     static let bufferRange: ClosedRange<Int64> = 10_000_000...500_000_000
     private static let usualIntervals = 30
 
-    private var pictures: [UInt32: Picture] = [:]
-    private var generation: UInt32?
-    /// The newest decoded.
-    private var decoded: UInt32?
+    private var pictures: [Key: Picture] = [:]
+    /// The newest decoded, and when it was captured.
+    private var decoded: (key: Key, captured: Instant)?
     private var lateness: [Int64] = []
     private var intervals: [Int64] = []
     private var firstShown: Instant?
@@ -35,28 +40,30 @@ struct PicturePlayer {
 
     init() {}
 
+    /// Which source is shown: a publication, or a layer of one.
+    var generation: UInt32? { decoded?.key.generation }
+
     /// Takes a packet of a picture that was captured at `captured`.
-    mutating func received(_ mark: PictureMark, captured: (PictureMark) -> Instant, at now: Instant) {
-        if generation != mark.generation {
-            // A new publication begins with a keyframe; what is left of the old one is not waited for.
-            guard mark.isKeyframe, mark.generation > generation ?? 0 else { return }
-            generation = mark.generation
-            pictures = [:]
-            decoded = nil
-        }
-        if let decoded, mark.picture <= decoded { return }
-        pictures[mark.picture, default: Picture(mark: mark)].received.insert(mark.index)
-        guard pictures[mark.picture]?.isComplete == true else { return }
-        while let next = nextDecodable() {
-            decoded = next
-            if let picture = pictures[next] { show(captured(picture.mark), at: now) }
-            pictures = pictures.filter { $0.key > next }
+    mutating func received(_ mark: PictureMark, captured: Instant, at now: Instant) {
+        // Another source goes on from a keyframe; its pictures are later ones.
+        if let decoded, captured <= decoded.captured { return }
+        let key = Key(generation: mark.generation, picture: mark.picture)
+        pictures[key, default: Picture(mark: mark, captured: captured)].received.insert(mark.index)
+        guard pictures[key]?.isComplete == true else { return }
+        while let (next, picture) = nextDecodable() {
+            decoded = (next, picture.captured)
+            show(picture.captured, at: now)
+            pictures = pictures.filter { $0.value.captured > picture.captured }
         }
     }
 
-    private func nextDecodable() -> UInt32? {
-        if let decoded, pictures[decoded + 1]?.isComplete == true { return decoded + 1 }
-        return pictures.filter { $0.value.isComplete && $0.value.mark.isKeyframe }.keys.min()
+    private func nextDecodable() -> (Key, Picture)? {
+        if let key = decoded?.key {
+            let next = Key(generation: key.generation, picture: key.picture + 1)
+            if let picture = pictures[next], picture.isComplete { return (next, picture) }
+        }
+        return pictures.filter { $0.value.isComplete && $0.value.mark.isKeyframe }
+            .min { $0.value.captured < $1.value.captured }.map { ($0.key, $0.value) }
     }
 
     private mutating func show(_ captured: Instant, at now: Instant) {

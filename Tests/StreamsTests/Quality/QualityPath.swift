@@ -94,30 +94,37 @@ final class QualityPath {
     let sink: EngineSink
     private let publication: Publication
     private let publisher: KeyframeDoor
-    var camera: Camera
+    /// One for each layer.
+    var cameras: [Camera]
+    var camera: Camera {
+        get { cameras[0] }
+        set { cameras[0] = newValue }
+    }
     var microphone = Microphone(ssrc: soundSSRC)
     var viewer = QualityViewer()
     /// What the server takes for the viewer's round trip.
     var roundTripNanoseconds: UInt64 = 0
-    private var history: [UInt16: [UInt8]] = [:]
+    /// What was published lately, by source and number.
+    private var history: [UInt64: [UInt8]] = [:]
     private var nextRepair: UInt16 = 5
-    private let began: Instant
     private var mediaBegan: Instant?
-    private var pictureTimes: [UInt32: Instant] = [:]
+    /// When the pictures of all cameras were captured, by their count.
+    private var pictureTimes: [Instant] = []
 
-    init(seed: UInt64 = 1, camera: Camera = Camera(ssrc: publisherSSRC)) throws {
+    init(seed: UInt64 = 1, cameras: [Camera] = [Camera(ssrc: publisherSSRC)]) throws {
         loop = ManualLoop(clock: clock)
-        began = clock.now
-        self.camera = camera
+        self.cameras = cameras
         uplink = try Link(seed: seed &* 4, at: clock.now)
         downlink = try Link(seed: seed &* 4 + 2, at: clock.now)
         ingest = IngestEngine(
-            sections: try Self.sections(), localSSRC: 99, canonicalName: "cname", startedAt: clock.now)
+            sections: try Self.sections(layers: cameras.count), localSSRC: 99, canonicalName: "cname",
+            startedAt: clock.now)
         publisher = KeyframeDoor()
         sink = EngineSink(downlink.engine)
         room = Room(name: "cam", loop: loop, policy: RoomPolicy(), firstTrackID: 1) { _ in }
         let lanes = [TrackFormat(codec: .vp8), TrackFormat(codec: .opus, channels: 2)].map {
-            PublicationLane(format: $0, extensions: HeaderExtensionMap())
+            PublicationLane(
+                format: $0, extensions: HeaderExtensionMap(), layerCount: $0.kind == .video ? cameras.count : 1)
         }
         publication = try loop.run { [room, publisher] in try room.onLoop { try $0.publish(publisher, lanes: lanes) } }
         try connect()
@@ -161,17 +168,21 @@ final class QualityPath {
     }
 
     /// What a publisher of VP8 and Opus with retransmissions negotiated.
-    static func sections() throws -> [IngestSection] {
-        let lines = [
-            "v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=group:BUNDLE 0 1",
-            "a=ice-ufrag:abcd", "a=ice-pwd:0123456789012345678901", "a=setup:actpass",
-            "a=fingerprint:sha-256 " + Array(repeating: "AA", count: 32).joined(separator: ":"),
-            "m=audio 9 UDP/TLS/RTP/SAVPF 111", "a=mid:0", "a=sendonly", "a=rtcp-mux", "a=rtcp-rsize",
-            "a=rtpmap:111 opus/48000/2", "a=ssrc:1002 cname:x",
-            "m=video 9 UDP/TLS/RTP/SAVPF 96 97", "a=mid:1", "a=sendonly", "a=rtcp-mux", "a=rtcp-rsize",
-            "a=rtpmap:96 VP8/90000", "a=rtcp-fb:96 nack", "a=rtcp-fb:96 nack pli", "a=rtpmap:97 rtx/90000",
-            "a=fmtp:97 apt=96", "a=ssrc:1000 cname:x", "a=ssrc:1001 cname:x", "a=ssrc-group:FID 1000 1001",
-        ]
+    static func sections(layers: Int = 1) throws -> [IngestSection] {
+        let sources = (0..<layers).map { publisherSSRC + UInt32($0) * 10 }
+        let lines =
+            [
+                "v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=group:BUNDLE 0 1",
+                "a=ice-ufrag:abcd", "a=ice-pwd:0123456789012345678901", "a=setup:actpass",
+                "a=fingerprint:sha-256 " + Array(repeating: "AA", count: 32).joined(separator: ":"),
+                "m=audio 9 UDP/TLS/RTP/SAVPF 111", "a=mid:0", "a=sendonly", "a=rtcp-mux", "a=rtcp-rsize",
+                "a=rtpmap:111 opus/48000/2", "a=ssrc:1002 cname:x",
+                "m=video 9 UDP/TLS/RTP/SAVPF 96 97", "a=mid:1", "a=sendonly", "a=rtcp-mux", "a=rtcp-rsize",
+                "a=rtpmap:96 VP8/90000", "a=rtcp-fb:96 nack", "a=rtcp-fb:96 nack pli", "a=rtpmap:97 rtx/90000",
+                "a=fmtp:97 apt=96",
+            ] + sources.flatMap { ["a=ssrc:\($0) cname:x", "a=ssrc:\($0 + 1) cname:x"] }
+            + sources.map { "a=ssrc-group:FID \($0) \($0 + 1)" }
+            + (layers > 1 ? ["a=ssrc-group:SIM " + sources.map { "\($0)" }.joined(separator: " ")] : [])
         let offer = try WebRTCOffer(SessionDescription(parsing: Array(lines.map { $0 + "\r\n" }.joined().utf8)))
         let parameters = AnswerParameters(
             iceUfrag: "ufrag", icePassword: "password", fingerprintSHA256: Array(0..<32), candidates: [], sessionID: 1)
@@ -208,17 +219,24 @@ final class QualityPath {
         if mediaBegan == nil { mediaBegan = begin }
         let elapsed = UInt64(max(0, clock.now.milliseconds(since: begin)))
         while UInt64(camera.pictures) * 1_000 <= elapsed * UInt64(camera.framesPerSecond) {
-            pictureTimes[camera.pictures] = clock.now
-            for packet in camera.next() {
-                if let number = header(of: packet)?.sequenceNumber { history[number] = packet }
-                uplink.up.send(uplink.client.protected(rtp: packet), to: .server(port: uplink.client.port), at: clock.now)
+            pictureTimes.append(clock.now)
+            for index in cameras.indices {
+                for packet in cameras[index].next() {
+                    if let header = header(of: packet) { history[key(header.ssrc, header.sequenceNumber)] = packet }
+                    publish(packet)
+                }
             }
         }
         while UInt64(microphone.packets) * 20 <= elapsed {
-            let packet = uplink.client.protected(rtp: microphone.next())
-            uplink.up.send(packet, to: .server(port: uplink.client.port), at: clock.now)
+            publish(microphone.next())
         }
     }
+
+    private func publish(_ packet: [UInt8]) {
+        uplink.up.send(uplink.client.protected(rtp: packet), to: .server(port: uplink.client.port), at: clock.now)
+    }
+
+    private func key(_ ssrc: UInt32, _ number: UInt16) -> UInt64 { UInt64(ssrc) << 16 | UInt64(number) }
 
     // MARK: the ends
 
@@ -261,9 +279,12 @@ final class QualityPath {
                 var packets = RTCPIterator()
                 while let packet = try? packets.next(in: bytes) {
                     switch packet {
-                    case .pictureLossIndication, .fullIntraRequest: camera.wantsKeyframe = true
-                    case .negativeAcknowledgement(_, Self.publisherSSRC, let lost):
-                        lost.forEach(in: bytes) { sendAgain($0) }
+                    case .pictureLossIndication(_, let source):
+                        for index in cameras.indices where cameras[index].ssrc == source {
+                            cameras[index].wantsKeyframe = true
+                        }
+                    case .negativeAcknowledgement(_, let source, let lost):
+                        lost.forEach(in: bytes) { sendAgain(source, $0) }
                     default: break
                     }
                 }
@@ -271,22 +292,21 @@ final class QualityPath {
         }
     }
 
-    private func sendAgain(_ number: UInt16) {
-        guard let packet = history[number], let header = header(of: packet) else { return }
+    private func sendAgain(_ source: UInt32, _ number: UInt16) {
+        guard let packet = history[key(source, number)], let header = header(of: packet) else { return }
         var repair: [UInt8] = []
         packet.withBytes {
             RetransmissionFormat.wrap(
-                $0, header: header, ssrc: Self.publisherSSRC + 1, payloadType: 97, sequenceNumber: nextRepair,
+                $0, header: header, ssrc: source + 1, payloadType: 97, sequenceNumber: nextRepair,
                 into: &repair)
         }
         nextRepair &+= 1
-        uplink.up.send(uplink.client.protected(rtp: repair), to: .server(port: uplink.client.port), at: clock.now)
+        publish(repair)
     }
 
     private func viewerReceives() {
-        let began = mediaBegan ?? clock.now
         for packet in downlink.client.takeReceived().rtp {
-            viewer.received(packet, captured: { self.pictureTimes[$0.picture] ?? began }, at: clock.now)
+            viewer.received(packet, captured: { self.pictureTimes[Int($0.picture)] }, at: clock.now)
         }
         guard let control = viewer.control(at: clock.now) else { return }
         downlink.up.send(

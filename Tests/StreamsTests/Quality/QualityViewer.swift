@@ -105,7 +105,7 @@ struct QualityViewer {
             malformed += 1
             return
         }
-        player.received(mark, captured: captured, at: now)
+        player.received(mark, captured: captured(mark), at: now)
     }
 
     /// The RTCP that it has to send now; nil for nothing.
