@@ -25,7 +25,7 @@ struct PropertyScene {
     private var cameras: [Camera] = []
     private var isActive: [Bool] = []
     private var nextSource: UInt32 = 1
-    private var numbers: [Int64] = []
+    private var numbers: [SequenceUnwrapper] = []
     private var delayed: [(due: Int, arrival: Arrival)] = []
     private var clock = 0
     private var lossLeft = 0
@@ -47,7 +47,7 @@ struct PropertyScene {
         numbers = []
         for layer in 0..<Self.layers {
             cameras.append(makeCamera(layer))
-            numbers.append(0)
+            numbers.append(SequenceUnwrapper())
         }
         isActive = Array(repeating: true, count: Self.layers)
     }
@@ -82,7 +82,7 @@ struct PropertyScene {
     /// The encoder of a layer comes back as another source.
     mutating func restart(_ layer: Int) {
         cameras[layer] = makeCamera(layer)
-        numbers[layer] = 0
+        numbers[layer] = SequenceUnwrapper()
     }
 
     /// The packets that arrive during the next picture, in the order they do.
@@ -102,8 +102,8 @@ struct PropertyScene {
 
     private mutating func deliver(_ packet: [UInt8], _ layer: Int, _ arrived: inout [Arrival]) {
         clock += 1
-        let arrival = Arrival(publication: publication, layer: layer, packet: packet, number: numbers[layer])
-        numbers[layer] += 1
+        let number = numbers[layer].unwrap(UInt16(packet[2]) << 8 | UInt16(packet[3]))
+        let arrival = Arrival(publication: publication, layer: layer, packet: packet, number: number)
         if lossLeft == 0, happens(oneIn: 80) { lossLeft = Int.random(in: 1...20, using: &random) }
         if lossLeft > 0 {
             lossLeft -= 1
