@@ -20,7 +20,8 @@ import Testing
             times.append(pair.elapsedMilliseconds)
         }
         times.sort()
-        print("as \(role): connected after \(times[50]) ms in the middle, \(times[94]) ms p95, \(times[99]) ms at worst")
+        print(
+            "as \(role): connected after \(times[50]) ms in the middle, \(times[94]) ms p95, \(times[99]) ms at worst")
         #expect(times[94] < 3_000)
     }
 }
