@@ -32,6 +32,7 @@ let fuzzTargets: [Target] =
         fuzz("fuzz-stun", ["ICE"]),
         fuzz("fuzz-rtp", ["RTP"]),
         fuzz("fuzz-rtcp", ["RTP"]),
+        fuzz("fuzz-ingest", ["RTP", "SDP", "WebRTC"]),
         fuzz("fuzz-dependency-descriptor", ["RTP"]),
         fuzz("fuzz-sdp", ["SDP"]),
         fuzz("fuzz-sdpfrag", ["SDP"]),
@@ -99,7 +100,7 @@ let package = Package(
         tests("SecureTests", ["Secure", "COpenSSL", "CSRTP", "CTestClock"]),
         tests("WebRTCTests", ["WebRTC", "SDP", "ICE", "Secure", "RTP", "Codecs", "CTestClock"]),
         tests("HTTPTests", ["HTTP"]),
-        tests("StreamsTests", ["Streams", "Loop", "RTP", "Codecs", "WebRTC", "SDP"]),
+        tests("StreamsTests", ["Streams", "Loop", "RTP", "Codecs", "WebRTC", "SDP", "ICE", "Secure"]),
         tests("LoopTests", ["Loop", "CLinux"]),
         tests(
             "ServerTests", ["Server", "Loop", "HTTP", "Secure", "WebRTC", "SDP", "ICE", "RTP", "Streams", "Codecs"]),

@@ -6,6 +6,7 @@ import sys
 from cases import (  # noqa: F401
     churn,
     hostile,
+    hostile_viewers,
     http_table,
     ice,
     late_viewers,

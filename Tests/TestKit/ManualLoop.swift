@@ -99,6 +99,8 @@ public final class ManualLoop: LoopExecutor, @unchecked Sendable {
         }
     }
 
+    /// Timers that somebody still holds.
+    public var timerCount: Int { timers.count { $0.timer != nil } }
     public var armedTimerCount: Int { timers.count { $0.timer?.deadline != nil } }
 
     /// Lets time pass; timers fire in order, each in a turn of its own.

@@ -10,7 +10,7 @@ package final class TestClient {
     package static let credentials = ICECredentials(ufrag: "cli1", password: "passwordOfTheTestClient+01")
     /// How often an unanswered check is repeated, and how often consent is renewed.
     package static let checkMilliseconds: UInt64 = 100
-    package static let consentMilliseconds: UInt64 = 5_000
+    package var consentMilliseconds: UInt64 = 5_000
 
     package let dtls: DTLSEndpoint
     package var remote: ICECredentials
@@ -61,7 +61,7 @@ package final class TestClient {
     }
 
     private func scheduleCheck(at now: Instant) {
-        let wait = isValidated ? Self.consentMilliseconds : Self.checkMilliseconds
+        let wait = isValidated ? consentMilliseconds : Self.checkMilliseconds
         nextCheck = isValidated && !renewsConsent ? nil : now.advanced(byMilliseconds: wait)
     }
 
@@ -91,6 +91,15 @@ package final class TestClient {
             }
         default: break
         }
+    }
+
+    /// What has been decrypted since the last call.
+    package func takeReceived() -> (rtp: [[UInt8]], rtcp: [[UInt8]]) {
+        defer {
+            receivedRTP = []
+            receivedRTCP = []
+        }
+        return (receivedRTP, receivedRTCP)
     }
 
     private func open(_ datagram: [UInt8], _ unprotect: (inout MutableRawSpan) -> Int?) -> [UInt8]? {

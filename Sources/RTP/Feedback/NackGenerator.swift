@@ -5,13 +5,17 @@ public import Wire
 ///     missing ──reorder tolerance──▶ asked ──a round trip──▶ asked again … ──maximumTries──▶ abandoned
 ///        └────────────── the packet comes, in whichever way ─────────────────▶ forgotten
 ///
+/// The tolerance follows how late packets come by themselves, where that can be told from retransmissions: a link that
+/// turns packets round is not asked for what is only late.
+///
 /// Nothing is asked for from before the first packet received. When more is missing than asking could bring back,
 /// everything is forgotten and a keyframe is to be requested instead. The machine does no I/O and reads no clock;
 /// after it is made it allocates nothing.
 public struct NackGenerator: Sendable {
     public struct Limits: Sendable {
-        /// How long a packet may be late before it counts as missing.
+        /// How long a packet may be late before it counts as missing, at least and at most.
         public var reorderMilliseconds: UInt64 = 10
+        public var maximumReorderMilliseconds: UInt64 = 100
         /// A packet is not asked for again before this, however short the round trip.
         public var retryMilliseconds: UInt64 = 40
         /// How often one packet is asked for.
@@ -31,6 +35,8 @@ public struct NackGenerator: Sendable {
         public var requested: UInt64 = 0
         /// Packets that came after they had been asked for.
         public var repaired: UInt64 = 0
+        /// Of the requested ones, packets that were not lost but late.
+        public var late: UInt64 = 0
         /// Packets given up.
         public var abandoned: UInt64 = 0
         /// How often so much was missing that it was left to a keyframe.
@@ -41,6 +47,7 @@ public struct NackGenerator: Sendable {
 
     private struct Missing {
         var number: Int64
+        var noticed: Instant
         var nextRequest: Instant
         var lastRequest: Instant
         var tries: UInt8
@@ -54,6 +61,8 @@ public struct NackGenerator: Sendable {
     private var missing: [Missing] = []
     private var numbers = SequenceUnwrapper()
     private var hasMeasured = false
+    /// How long packets are waited for now.
+    private var toleranceNanoseconds: UInt64
 
     public private(set) var statistics = Statistics()
     /// From asking for a packet to its arrival, smoothed.
@@ -63,6 +72,7 @@ public struct NackGenerator: Sendable {
 
     public init(limits: Limits = Limits()) {
         self.limits = limits
+        toleranceNanoseconds = limits.reorderMilliseconds * 1_000_000
         missing.reserveCapacity(limits.maximumMissing)
     }
 
@@ -70,15 +80,16 @@ public struct NackGenerator: Sendable {
 
     /// A packet came, for the first time or again, from the source itself or repaired.
     ///
+    /// - Parameter isOriginal: whether it is known to be no retransmission.
     /// - Returns: whether too much is missing, so that a keyframe is to be requested.
-    public mutating func received(_ sequenceNumber: UInt16, at now: Instant) -> Bool {
+    public mutating func received(_ sequenceNumber: UInt16, isOriginal: Bool = false, at now: Instant) -> Bool {
         guard let highest = numbers.highest else {
             _ = numbers.unwrap(sequenceNumber)
             return false
         }
         let number = numbers.unwrap(sequenceNumber)
         guard number > highest else {
-            arrived(number, at: now)
+            arrived(number, isOriginal: isOriginal, at: now)
             return false
         }
         guard number - highest > 1 else { return false }
@@ -90,9 +101,10 @@ public struct NackGenerator: Sendable {
             statistics.overflows &+= 1
             return true
         }
-        let due = now.advanced(byMilliseconds: limits.reorderMilliseconds)
+        relaxTolerance()
+        let due = now.advanced(byNanoseconds: toleranceNanoseconds)
         for lost in highest + 1..<number {
-            missing.append(Missing(number: lost, nextRequest: due, lastRequest: due, tries: 0))
+            missing.append(Missing(number: lost, noticed: now, nextRequest: due, lastRequest: due, tries: 0))
         }
         nextDeadline = nextDeadline.map { min($0, due) } ?? due
         return false
@@ -148,15 +160,35 @@ public struct NackGenerator: Sendable {
         self.nextDeadline = earliest
     }
 
-    private mutating func arrived(_ number: Int64, at now: Instant) {
+    private mutating func arrived(_ number: Int64, isOriginal: Bool, at now: Instant) {
         guard let index = index(of: number) else { return }
         let entry = missing[index]
         missing.remove(at: index)
         if missing.isEmpty { nextDeadline = nil }
+        if isOriginal { tolerate(now.nanoseconds(since: entry.noticed)) }
         guard entry.tries > 0 else { return }
+        guard !isOriginal else {
+            statistics.late &+= 1
+            return
+        }
         statistics.repaired &+= 1
         // Of several requests it cannot be told which one was answered.
         if entry.tries == 1 { measured(now.nanoseconds(since: entry.lastRequest)) }
+    }
+
+    /// A packet came by itself, so late.
+    private mutating func tolerate(_ nanoseconds: Int64) {
+        // A quarter more, for the next one may be later.
+        let wanted = UInt64(clamping: nanoseconds) / 4 * 5
+        toleranceNanoseconds = min(
+            max(toleranceNanoseconds, wanted),
+            max(limits.maximumReorderMilliseconds, limits.reorderMilliseconds) * 1_000_000)
+    }
+
+    /// With every gap a little of the tolerance goes.
+    private mutating func relaxTolerance() {
+        let least = limits.reorderMilliseconds * 1_000_000
+        toleranceNanoseconds -= (toleranceNanoseconds - min(least, toleranceNanoseconds)) / 256
     }
 
     private mutating func measured(_ nanoseconds: Int64) {

@@ -106,10 +106,12 @@ public final class IngestEngine {
             sequenceNumber: header.sequenceNumber, timestamp: header.timestamp, byteCount: header.payload.count, at: now
         )
         switch outcome {
-        case .accepted: arrived(header.sequenceNumber, position, at: now)
+        // Where retransmissions have a stream of their own, what comes on the source's is only late.
+        case .accepted:
+            arrived(header.sequenceNumber, position, isOriginal: !section.retransmissions.isEmpty, at: now)
         case .restarted:
             streams[position].losses?.restart()
-            arrived(header.sequenceNumber, position, at: now)
+            arrived(header.sequenceNumber, position, isOriginal: true, at: now)
         // Whether it counts is for the next packet to say.
         case .unexpected: break
         case .duplicate:
@@ -143,16 +145,18 @@ public final class IngestEngine {
             drops.duplicates &+= 1
             return nil
         }
-        arrived(original.sequenceNumber, position, at: now)
+        arrived(original.sequenceNumber, position, isOriginal: false, at: now)
         return IngestedPacket(header: original, kind: kind, layer: layer, isRestored: true)
     }
 
     /// Lends the packet that ``received(_:at:)`` has just restored from a retransmission.
     public func withRestoredPacket<R>(_ body: (RawSpan) -> R) -> R { restored.withBytes(body) }
 
-    private func arrived(_ sequenceNumber: UInt16, _ position: Int, at now: Instant) {
+    private func arrived(_ sequenceNumber: UInt16, _ position: Int, isOriginal: Bool, at now: Instant) {
         streams[position].latestSequenceNumber = sequenceNumber
-        guard streams[position].losses?.received(sequenceNumber, at: now) == true else { return }
+        guard streams[position].losses?.received(sequenceNumber, isOriginal: isOriginal, at: now) == true else {
+            return
+        }
         streams[position].isLeftToKeyframe = true
         requestKeyframe(streams[position].kind, layer: streams[position].layer, at: now)
     }

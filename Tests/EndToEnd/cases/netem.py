@@ -6,6 +6,7 @@ The normal run takes a few seconds of each; MARTLET_LONG_TESTS=1 takes a minute.
 import contextlib
 import time
 
+from cases.simulcast import PUBLISH, layers_flow
 from harness.obs import OBSPublisher
 from harness.raw_peer import RawViewer
 from harness.relay import Conditions, Relay
@@ -193,3 +194,38 @@ def gone(env):
             until(lambda: server.room("netem")["viewer_count"] == 0, 40, "the viewer's session ends")
         finally:
             peer.stop()
+
+
+@test("network budgets: simulcast through 3 M, 300 k and 3 M (N7, N8)")
+def narrowing(env):
+    with env.server() as server, Relay(server.media_address, env.address) as relay:
+        with env.browser.page(f"{server.origin}/rooms", cameras=True) as publisher:
+            publisher.page.evaluate(PUBLISH, {"url": server.whip("netem"), "codec": "VP8"})
+            publisher.until(lambda: layers_flow(publisher), 20, "three layers are encoded")
+            relay.for_new.both(delay=0.02)
+            relay.for_new.down.rate = 3_000_000
+            with viewer(env, server, "netem", relay) as one:
+                def width():
+                    return one.stats().get("video", {}).get("frameWidth")
+
+                one.until_playing()
+                one.page.until(lambda: width() == 960, 20, "the highest layer")
+                one.page.page.wait_for_timeout(3000)
+                one.forget()
+                relay.last.down.rate = 300_000
+                began = time.monotonic()
+                one.page.until(lambda: (width() or 960) < 960, 10, "a lower layer")
+                print(f"      a lower layer after {time.monotonic() - began:.1f} s", flush=True)
+                one.page.page.wait_for_timeout(12_000)
+                figures = one.figures()
+                say("300 k", figures)
+                check(figures["longestGap"] < 1, f"a freeze over 1 s: {figures}")
+                one.forget()
+                relay.last.down.rate = 3_000_000
+                began = time.monotonic()
+                one.page.until(lambda: width() == 960, 30 if LONG else 20, "the highest layer again")
+                took = time.monotonic() - began
+                figures = one.figures()
+                say("3 M again", figures)
+                print(f"      the highest layer after {took:.1f} s", flush=True)
+                check(figures["longestGap"] < 1, f"a freeze over 1 s: {figures}")

@@ -37,6 +37,32 @@ import Wire
         #expect(asked(&generator, at: 110) == [65535, 0])
     }
 
+    /// N9: a link that turns packets round is asked for little, and one that loses them is asked as soon as ever.
+    @Test func theToleranceFollowsHowLatePacketsComeByThemselves() {
+        var generator = NackGenerator()
+        for step in 0..<20 as Range<UInt16> {
+            let (number, time) = (step * 2, UInt64(step) * 200)
+            _ = generator.received(number, isOriginal: true, at: .milliseconds(time))
+            _ = generator.received(number + 2, isOriginal: true, at: .milliseconds(time + 1))
+            _ = asked(&generator, at: time + 40)
+            _ = generator.received(number + 1, isOriginal: true, at: .milliseconds(time + 41))
+        }
+        #expect(generator.statistics.requested == 1)
+        #expect(generator.statistics.late == 1)
+        #expect(generator.statistics.repaired == 0)
+        #expect(generator.roundTripNanoseconds == 100_000_000, "lateness is no round trip")
+        // Losses alone bring it down again.
+        for step in 0..<2_000 as Range<UInt16> {
+            let time = 10_000 + UInt64(step) * 200
+            _ = generator.received(100 + step * 2, isOriginal: true, at: .milliseconds(time))
+            _ = asked(&generator, at: time + 50)
+            _ = generator.received(99 + step * 2, at: .milliseconds(time + 60))
+        }
+        let end: UInt64 = 1_000_000
+        receive(&generator, [4_100], at: end)
+        #expect(asked(&generator, at: end + 12) == [4_099])
+    }
+
     @Test func packetsAreAskedForAgainAfterARoundTrip() {
         var generator = NackGenerator()
         receive(&generator, [1, 3], at: 0)
