@@ -24,6 +24,7 @@ public actor MartletServer {
         var events: EventFeed
         var http: HTTPServer
         var metrics: HTTPServer?
+        var rtsp: RTSPServer?
         var authorizer: TokenAuthorizer
         var limits: RequestLimits
         var hostNames: HostNames
@@ -44,6 +45,7 @@ public actor MartletServer {
     public private(set) var httpAddresses: [SocketAddress] = []
     public private(set) var metricsAddresses: [SocketAddress] = []
     public private(set) var mediaAddresses: [SocketAddress] = []
+    public private(set) var rtspAddresses: [SocketAddress] = []
     /// What clients elsewhere are told to send media to.
     public internal(set) var advertisedAddresses: [SocketAddress] = []
 
@@ -115,6 +117,7 @@ public actor MartletServer {
         httpAddresses = []
         metricsAddresses = []
         mediaAddresses = []
+        rtspAddresses = []
         advertisedAddresses = []
     }
 
@@ -173,6 +176,7 @@ public actor MartletServer {
         }
         let http = HTTPServer(on: control, router: router, settings: httpSettings())
         MediaMetrics(service: service, http: http, limits: limits, feed: feed, events: events).attach(to: registry)
+        let rtsp = settings.rtsp ? await rtspServer(control, service, authorizer, limits) : nil
         let metrics = settings.metrics ? metricsServer(control, registry, authorizer, limits) : nil
         do {
             httpAddresses = try await listen(http, settings.webrtcAddress, check)
@@ -189,11 +193,12 @@ public actor MartletServer {
         } catch {
             await http.stop(graceMilliseconds: 0)
             await metrics?.stop(graceMilliseconds: 0)
+            await rtsp?.stop()
             throw error
         }
         return Running(
             control: control, media: media, directory: directory, service: service, feed: feed, events: events,
-            http: http, metrics: metrics, authorizer: authorizer, limits: limits, hostNames: hostNames,
+            http: http, metrics: metrics, rtsp: rtsp, authorizer: authorizer, limits: limits, hostNames: hostNames,
             subscriptions: subscriptions, check: check)
     }
 
@@ -245,6 +250,34 @@ public actor MartletServer {
         return bound
     }
 
+    /// Serves RTSP where it can: a port that is taken costs RTSP, not the server.
+    private func rtspServer(
+        _ control: EventLoop, _ service: WebRTCService, _ authorizer: TokenAuthorizer, _ limits: RequestLimits
+    ) async -> RTSPServer {
+        let current = current
+        let server = RTSPServer(
+            on: control,
+            service: RTSPService(
+                webrtc: service, hub: hub, logger: logger, authorizer: authorizer, limits: limits,
+                settings: { current.current }))
+        for candidate in startSettings.rtspAddress.socketAddresses {
+            let wanted = candidate.port == 0 ? candidate.withPort(rtspAddresses.first?.port ?? 0) : candidate
+            do throws(LoopError) {
+                rtspAddresses.append(try await server.listen(on: wanted))
+            } catch {
+                // A machine without IPv6 still serves IPv4.
+                let isExpected = wanted.isIPv6 && !rtspAddresses.isEmpty
+                let reason = LogField(.reason, error.description)
+                if isExpected {
+                    logger.warn("RTSP is not served over IPv6", [reason])
+                } else {
+                    logger.error("RTSP is not served; set rtspAddress, or rtsp to no", [reason])
+                }
+            }
+        }
+        return server
+    }
+
     private func metricsServer(
         _ control: EventLoop, _ registry: MetricsRegistry, _ authorizer: TokenAuthorizer, _ limits: RequestLimits
     ) -> HTTPServer {
@@ -261,6 +294,7 @@ public actor MartletServer {
         await running.feed.stop()
         await running.events.stop()
         await running.service.endAll(.stopping)
+        await running.rtsp?.stop()
         await running.directory.stop()
         await running.http.stop(graceMilliseconds: 1_000)
         await running.metrics?.stop(graceMilliseconds: 200)

@@ -2,7 +2,7 @@
 enum MediaMTXKeys {
     static let notAvailable: Set<String> = Set(
         """
-        sysLogPrefix dumpPackets writeQueueSize readBufferCount udpMaxPayloadSize udpReadBufferSize
+        sysLogPrefix dumpPackets readBufferCount udpMaxPayloadSize udpReadBufferSize
         runOnConnect runOnConnectRestart runOnDisconnect
         authMethod authInternalUsers authHTTPAddress authHTTPFingerprint authHTTPExclude authJWTJWKS
         authJWTJWKSFingerprint authJWTClaimKey authJWTExclude authJWTIssuer authJWTAudience authJWTInHTTPQuery
@@ -14,9 +14,9 @@ enum MediaMTXKeys {
         pprofTrustedProxies
         playback playbackAddress playbackEncryption playbackServerKey playbackServerCert playbackAllowOrigin
         playbackAllowOrigins playbackTrustedProxies
-        rtsp rtspDisable rtspTransports protocols rtspEncryption encryption rtspAddress rtspsAddress rtpAddress
+        rtspEncryption encryption rtspsAddress rtpAddress
         rtcpAddress multicastIPRange multicastRTPPort multicastRTCPPort srtpAddress srtcpAddress multicastSRTPPort
-        multicastSRTCPPort rtspServerKey rtspServerCert serverKey serverCert rtspAuthMethods authMethods
+        multicastSRTCPPort rtspServerKey rtspServerCert serverKey serverCert
         rtspTrustedProxies rtspUDPReadBufferSize
         rtmp rtmpDisable rtmpEncryption rtmpAddress rtmpsAddress rtmpServerKey rtmpServerCert rtmpTrustedProxies
         hls hlsDisable hlsAddress hlsEncryption hlsServerKey hlsServerCert hlsAllowOrigin hlsAllowOrigins

@@ -1,7 +1,8 @@
 extension ServerSettings {
     /// Global settings, in the order of the sample file.
     static let declarations: [Setting<ServerSettings>] =
-        loggingSettings + serverSettings + webrtcSettings + metricsSettings + authorizationSettings + limitSettings
+        loggingSettings + serverSettings + webrtcSettings + rtspSettings + metricsSettings + authorizationSettings
+        + limitSettings
 
     private static let loggingSettings: [Setting<ServerSettings>] = [
         Setting(
@@ -98,6 +99,23 @@ extension ServerSettings {
         Setting(
             "mediaLoops", \.mediaLoops, .integer(0...256, zeroMeans: "one per core"), in: .webrtc,
             "Threads that carry media."),
+    ]
+
+    private static let rtspSettings: [Setting<ServerSettings>] = [
+        Setting(
+            "rtsp", \.rtsp, .boolean, in: .rtsp, aliases: [SettingAlias("rtspDisable", isInverted: true)],
+            "Serves RTSP."),
+        Setting(
+            "rtspTransports", \.rtspTransports, .list(of: .choice()), in: .rtsp, aliases: ["protocols"],
+            "How media may travel: beside the connection over UDP, or inside it."),
+        Setting("rtspAddress", \.rtspAddress, .listenAddress, in: .rtsp, "Where RTSP connections are accepted."),
+        Setting(
+            "rtspAuthMethods", \.rtspAuthMethods, .list(of: .choice()), in: .rtsp, reloadable: true,
+            aliases: ["authMethods"],
+            "How clients may show the token of a room, as the password of any user; digest needs it in plain here."),
+        Setting(
+            "writeQueueSize", \.writeQueueSize, .integer(16...65_536), in: .rtsp,
+            "Packets that may wait for a slow reader; then it skips to the next keyframe."),
     ]
 
     private static let metricsSettings: [Setting<ServerSettings>] = [

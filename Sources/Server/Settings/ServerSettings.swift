@@ -40,6 +40,13 @@ public struct ServerSettings: Sendable {
     public var webrtcICEConsentTimeout = Duration.seconds(30)
     public var mediaLoops = 0
 
+    // RTSP
+    public var rtsp = true
+    public var rtspTransports = [RTSPTransportSetting.udp, .tcp]
+    public var rtspAddress = ListenAddress(port: 8554)
+    public var rtspAuthMethods = [RTSPAuthMethod.basic, .digest]
+    public var writeQueueSize = 512
+
     // Metrics
     public var metrics = true
     public var metricsAddress = ListenAddress("127.0.0.1:9998") ?? ListenAddress(port: 9998)
@@ -66,6 +73,14 @@ public enum LogDestination: String, Sendable, CaseIterable { case stdout, file }
 
 /// Which side of the DTLS handshake the server takes when a client leaves it the choice (`actpass`).
 public enum DTLSRoleSetting: String, Sendable, CaseIterable { case active, passive }
+
+/// How media may travel to and from RTSP clients. `multicast` is read, because older configurations have it, and not
+/// offered to clients by this version.
+public enum RTSPTransportSetting: String, Sendable, CaseIterable { case udp, multicast, tcp }
+
+/// How RTSP clients may show who they are. `digest` is MD5, which every client speaks; `digestSHA256` is asked for
+/// instead of it, because some clients fail when both are offered.
+public enum RTSPAuthMethod: String, Sendable, CaseIterable { case basic, digest, digestSHA256 }
 
 /// What a viewer is told while nobody publishes.
 public enum WHEPIdlePolicy: String, Sendable, CaseIterable { case conflict409, notFound404 }

@@ -58,6 +58,9 @@ final class WebRTCService: Sendable {
         registry = SessionRegistry(limits: SessionLimits(settings()))
     }
 
+    /// A number for a peer of any protocol.
+    func newPeerID() -> PeerID { PeerID(nextPeer.wrappingAdd(1, ordering: .relaxed).oldValue) }
+
     func use(_ candidates: CandidateSource) { self.candidates.withLock { $0 = candidates } }
 
     // MARK: publishing
@@ -267,7 +270,7 @@ final class WebRTCService: Sendable {
         _ negotiated: NegotiatedSession, _ draft: SessionDraft, _ request: SignalingRequest, _ entry: RoomEntry,
         _ protocol: PeerProtocol
     ) -> (PeerTransport, PeerDescription) {
-        let peerID = PeerID(nextPeer.wrappingAdd(1, ordering: .relaxed).oldValue)
+        let peerID = newPeerID()
         let settings = settings()
         var limits = ICELimits(consentSeconds: settings.webrtcICEConsentTimeout.wholeSeconds)
         limits.connectSeconds = settings.webrtcHandshakeTimeout.wholeSeconds

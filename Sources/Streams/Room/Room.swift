@@ -15,6 +15,8 @@ public actor Room: LoopActor {
     private var publisher: (any PublisherHandle)?
     private var publication: Publication?
     private var viewers: [PeerID: any ViewerHandle] = [:]
+    /// See `Room+Bridges.swift`.
+    var bridges: [PeerID: any ViewerHandle] = [:]
     private var absence: (any LoopTimer)?
     private var generation: UInt32 = 0
     private var isClosed = false
@@ -55,7 +57,7 @@ public actor Room: LoopActor {
         publisher = newcomer
         for lane in lanes {
             let ended = track(lane.format.kind).onLoop { $0.attach(publication, lane: lane, publisher: newcomer) }
-            for viewer in ended { viewers[viewer]?.end(.codecChanged) }
+            for viewer in ended { (viewers[viewer] ?? bridges[viewer])?.end(.codecChanged) }
         }
         observer(.publisherStarted(newcomer.peerID, lanes.map(\.format)))
         return publication
@@ -142,7 +144,8 @@ public actor Room: LoopActor {
         for viewer in viewers.values { viewer.end(.publisherGone) }
     }
 
-    private func closeIfEmpty() {
+    /// Ends a room in which nobody is, as one that was opened for somebody who did not come.
+    public func closeIfEmpty() {
         guard publisher == nil, viewers.isEmpty, !isClosed else { return }
         cancelAbsence()
         isClosed = true
