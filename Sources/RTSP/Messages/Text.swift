@@ -14,14 +14,16 @@ extension StringProtocol where SubSequence == Substring {
         return slice.dropFirst().dropLast()
     }
 
-    /// Cut at each `separator` that stands outside double quotes.
+    /// Cut at each `separator` that stands outside double quotes; a backslash inside them escapes what follows.
     func splitOutsideQuotes(_ separator: Character) -> [Substring] {
         var parts: [Substring] = []
         var start = startIndex
         var isQuoted = false
         var index = startIndex
         while index < endIndex {
-            if self[index] == "\"" {
+            if isQuoted, self[index] == "\\", self.index(after: index) < endIndex {
+                index = self.index(after: index)
+            } else if self[index] == "\"" {
                 isQuoted.toggle()
             } else if self[index] == separator, !isQuoted {
                 parts.append(self[start..<index])

@@ -45,6 +45,16 @@ public struct RTSPServerSession: Sendable {
         return nil
     }
 
+    /// The track whose RTP or RTCP comes from one of the client's ports to one of the server's.
+    public func track(from clientPort: UInt16, to serverPort: UInt16) -> (track: Int, isControl: Bool)? {
+        for item in media {
+            guard let client = item.transport.clientPorts, let server = item.transport.serverPorts else { continue }
+            if client.rtp == clientPort, server.rtp == serverPort { return (item.track, false) }
+            if client.rtcp == clientPort, server.rtcp == serverPort { return (item.track, true) }
+        }
+        return nil
+    }
+
     /// The first two channels that no track uses.
     func freeChannels() -> RTSPTransport.Channels? {
         var first = 0

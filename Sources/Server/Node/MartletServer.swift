@@ -176,7 +176,7 @@ public actor MartletServer {
         }
         let http = HTTPServer(on: control, router: router, settings: httpSettings())
         MediaMetrics(service: service, http: http, limits: limits, feed: feed, events: events).attach(to: registry)
-        let rtsp = settings.rtsp ? await rtspServer(control, service, authorizer, limits) : nil
+        let rtsp = settings.rtsp ? await rtspServer(control, media, service, authorizer, limits) : nil
         let metrics = settings.metrics ? metricsServer(control, registry, authorizer, limits) : nil
         do {
             httpAddresses = try await listen(http, settings.webrtcAddress, check)
@@ -252,14 +252,25 @@ public actor MartletServer {
 
     /// Serves RTSP where it can: a port that is taken costs RTSP, not the server.
     private func rtspServer(
-        _ control: EventLoop, _ service: WebRTCService, _ authorizer: TokenAuthorizer, _ limits: RequestLimits
+        _ control: EventLoop, _ media: MediaPlane, _ service: WebRTCService, _ authorizer: TokenAuthorizer,
+        _ limits: RequestLimits
     ) async -> RTSPServer {
         let current = current
+        var datagrams: RTSPDatagramPlane?
+        if startSettings.rtspTransports.contains(.udp) {
+            do throws(LoopError) {
+                datagrams = try await RTSPDatagramPlane(
+                    on: media.loops, rtp: startSettings.rtpAddress, rtcp: startSettings.rtcpAddress)
+            } catch {
+                logger.error(
+                    "RTSP clients get no UDP; set rtpAddress and rtcpAddress", [LogField(.reason, error.description)])
+            }
+        }
         let server = RTSPServer(
             on: control,
             service: RTSPService(
                 webrtc: service, hub: hub, logger: logger, authorizer: authorizer, limits: limits,
-                settings: { current.current }))
+                datagrams: datagrams, settings: { current.current }))
         for candidate in startSettings.rtspAddress.socketAddresses {
             let wanted = candidate.port == 0 ? candidate.withPort(rtspAddresses.first?.port ?? 0) : candidate
             do throws(LoopError) {

@@ -20,6 +20,8 @@ final class RTSPService: Sendable {
     let authorizer: TokenAuthorizer
     let limits: RequestLimits
     let settings: @Sendable () -> ServerSettings
+    /// nil when there is no UDP.
+    let datagrams: RTSPDatagramPlane?
     let hash = RTSPHash(md5: { Digest.md5($0) }, sha256: { Digest.sha256($0) })
     private let connections = Mutex<[PeerID: RTSPConnection]>([:])
     let counters = RTSPCounters()
@@ -29,13 +31,14 @@ final class RTSPService: Sendable {
 
     init(
         webrtc: WebRTCService, hub: EventHub, logger: Logger, authorizer: TokenAuthorizer, limits: RequestLimits,
-        settings: @escaping @Sendable () -> ServerSettings
+        datagrams: RTSPDatagramPlane?, settings: @escaping @Sendable () -> ServerSettings
     ) {
         self.webrtc = webrtc
         self.hub = hub
         self.logger = logger
         self.authorizer = authorizer
         self.limits = limits
+        self.datagrams = datagrams
         self.settings = settings
     }
 
@@ -55,6 +58,7 @@ final class RTSPService: Sendable {
         let settings = settings()
         var configuration = RTSPServerMachine.Configuration()
         configuration.deliveries = Set(settings.rtspTransports.map { RTSPDelivery($0) })
+        configuration.serverPorts = datagrams?.ports
         configuration.requestTimeoutSeconds = settings.readTimeout.wholeSeconds
         configuration.mediaTimeoutSeconds = settings.readTimeout.wholeSeconds
         return configuration
@@ -63,6 +67,7 @@ final class RTSPService: Sendable {
     /// Ends everything.
     func stop() async {
         for connection in all { await connection.close(.stopping) }
+        await datagrams?.stop()
     }
 }
 

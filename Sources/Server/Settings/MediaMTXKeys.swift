@@ -14,8 +14,8 @@ enum MediaMTXKeys {
         pprofTrustedProxies
         playback playbackAddress playbackEncryption playbackServerKey playbackServerCert playbackAllowOrigin
         playbackAllowOrigins playbackTrustedProxies
-        rtspEncryption encryption rtspsAddress rtpAddress
-        rtcpAddress multicastIPRange multicastRTPPort multicastRTCPPort srtpAddress srtcpAddress multicastSRTPPort
+        rtspEncryption encryption rtspsAddress
+        multicastIPRange multicastRTPPort multicastRTCPPort srtpAddress srtcpAddress multicastSRTPPort
         multicastSRTCPPort rtspServerKey rtspServerCert serverKey serverCert
         rtspTrustedProxies rtspUDPReadBufferSize
         rtmp rtmpDisable rtmpEncryption rtmpAddress rtmpsAddress rtmpServerKey rtmpServerCert rtmpTrustedProxies

@@ -109,6 +109,9 @@ extension ServerSettings {
             "rtspTransports", \.rtspTransports, .list(of: .choice()), in: .rtsp, aliases: ["protocols"],
             "How media may travel: beside the connection over UDP, or inside it."),
         Setting("rtspAddress", \.rtspAddress, .listenAddress, in: .rtsp, "Where RTSP connections are accepted."),
+        Setting("rtpAddress", \.rtpAddress, .listenAddress, in: .rtsp, "The UDP port of RTSP clients' media."),
+        Setting(
+            "rtcpAddress", \.rtcpAddress, .listenAddress, in: .rtsp, "The UDP port of reports about that media."),
         Setting(
             "rtspAuthMethods", \.rtspAuthMethods, .list(of: .choice()), in: .rtsp, reloadable: true,
             aliases: ["authMethods"],

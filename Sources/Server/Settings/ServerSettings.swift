@@ -44,6 +44,8 @@ public struct ServerSettings: Sendable {
     public var rtsp = true
     public var rtspTransports = [RTSPTransportSetting.udp, .tcp]
     public var rtspAddress = ListenAddress(port: 8554)
+    public var rtpAddress = ListenAddress(port: 8000)
+    public var rtcpAddress = ListenAddress(port: 8001)
     public var rtspAuthMethods = [RTSPAuthMethod.basic, .digest]
     public var writeQueueSize = 512
 

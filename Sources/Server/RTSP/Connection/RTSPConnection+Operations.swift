@@ -72,7 +72,7 @@ extension RTSPConnection {
                 if await !move(to: offer.entry.loop, for: operation) { machine.refuse(.internalError) }
                 return
             }
-            guard await join(reading) else { return }
+            guard await registerDatagrams(), await join(reading) else { return }
         }
         let started = machine.session?.activeTracks ?? []
         machine.played(from: [:])
@@ -81,12 +81,34 @@ extension RTSPConnection {
         guard !isGone, let session = machine.session else { return }
         let readers = RTSPReaders.of(offer.entry) { service.webrtc.newPeerID() }
         for media in session.media where tracks.contains(media.track) && !started.contains(media.track) {
-            guard offer.formats.indices.contains(media.track), let channels = media.transport.channels else { continue }
-            let output = RTSPReaderOutput(peerID: peerID, way: .connection(self, channels))
+            guard offer.formats.indices.contains(media.track), let way = way(of: media) else { continue }
+            let output = RTSPReaderOutput(peerID: peerID, way: way)
             guard readers.onLoop({ $0.add(self, offer.formats[media.track], output) }) else {
                 return close(PeerEnd(.codecChanged))
             }
         }
+    }
+
+    private func way(of media: RTSPServerSession.Media) -> RTSPReaderOutput.Way? {
+        if let channels = media.transport.channels { return .connection(self, channels) }
+        guard let datagrams = service.datagrams, let tuples = tuples(of: media) else { return nil }
+        return .datagrams(datagrams.arena(of: eventLoop), tuples)
+    }
+
+    /// Has datagrams of the client's ports brought here; `false` when the request has been refused.
+    private func registerDatagrams() async -> Bool {
+        let wanted = (machine.session?.media ?? []).compactMap { tuples(of: $0) }.flatMap { [$0.rtp, $0.rtcp] }
+        guard !wanted.isEmpty, registered.isEmpty else { return true }
+        guard let datagrams = service.datagrams, await datagrams.receiver.register(self, wanted) else {
+            machine.refuse(.badRequest, "another session has these client ports")
+            return false
+        }
+        guard !isGone else {
+            await datagrams.receiver.unregister(peerID, wanted)
+            return false
+        }
+        registered = wanted
+        return true
     }
 
     /// Becomes a viewer of the room; `false` when the request has been refused.
@@ -163,6 +185,7 @@ extension RTSPConnection {
                 }
                 return
             }
+            guard await registerDatagrams() else { return await entry.room.closeIfEmpty() }
             let ticket: SessionLimits.Ticket
             do throws(SessionLimits.Refusal) {
                 ticket = try await service.registry.enter(.publisher, room: announced.room, from: remoteAddress)

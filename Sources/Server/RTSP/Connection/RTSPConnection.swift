@@ -35,6 +35,8 @@ actor RTSPConnection: LoopActor {
     private let queueLimit: Int
     private var scratch: [UInt8] = []
 
+    /// What comes over UDP for this connection.
+    var registered: [TransportTuple] = []
     /// What was announced, and after RECORD where it goes.
     var publishing: RTSPPublishing?
     /// What is read, and after PLAY from where.
@@ -120,6 +122,28 @@ actor RTSPConnection: LoopActor {
         machine.withFrame(range) { publishing.received($0, track: track, isControl: isControl, at: now) }
     }
 
+    /// A datagram of one of the tracks, which is a sign of life too.
+    nonisolated func receive(_ datagram: inout MutableRawSpan, on tuple: TransportTuple, at now: Instant) {
+        let bytes = datagram.bytes
+        onLoop { $0.receivedDatagram(bytes, on: tuple, at: now) }
+    }
+
+    private func receivedDatagram(_ bytes: RawSpan, on tuple: TransportTuple, at now: Instant) {
+        guard let session = machine.session, session.isActive,
+            let (track, isControl) = session.track(from: tuple.remote.port, to: tuple.local.port)
+        else { return }
+        machine.heard(at: now)
+        publishing?.received(bytes, track: track, isControl: isControl, at: now)
+    }
+
+    /// Where the client sees the server.
+    var localAddress: SocketAddress? { socket?.localAddress }
+
+    /// Where a track's packets travel beside the connection; nil when they do not.
+    func tuples(of media: RTSPServerSession.Media) -> RTSPTuples? {
+        localAddress.flatMap { RTSPTuples(media.transport, local: $0, remote: remoteAddress) }
+    }
+
     /// Whether a reader's queue is short enough to begin again after it was too long.
     var hasRoom: Bool { (socket?.queuedBytes ?? .max) <= queueLimit / 4 }
 
@@ -148,10 +172,13 @@ actor RTSPConnection: LoopActor {
     private func reportsDue() {
         guard let publishing, let session = machine.session else { return }
         for media in session.media {
-            guard publishing.writeReport(of: media.track, at: eventLoop.now),
-                let channel = media.transport.channels?.rtcp
-            else { continue }
-            publishing.report.withBytes { _ = send($0, channel: channel) }
+            guard publishing.writeReport(of: media.track, at: eventLoop.now) else { continue }
+            if let channel = media.transport.channels?.rtcp {
+                publishing.report.withBytes { _ = send($0, channel: channel) }
+            } else if let tuples = tuples(of: media) {
+                let report = publishing.report
+                service.datagrams?.arena(of: eventLoop).onLoop { $0.send(report, along: tuples.rtcp) }
+            }
         }
         reportTimer?.schedule(at: eventLoop.now.advanced(bySeconds: RTSPPublishing.reportIntervalSeconds))
     }
@@ -211,6 +238,11 @@ actor RTSPConnection: LoopActor {
         let end = end ?? self.end ?? PeerEnd(.left, "the client ended its session")
         reportTimer?.cancel()
         reportTimer = nil
+        if !registered.isEmpty, let datagrams = service.datagrams {
+            let (peerID, registered) = (peerID, registered)
+            Task { await datagrams.receiver.unregister(peerID, registered) }
+            self.registered = []
+        }
         publishing?.leave(self, end)
         publishing = nil
         reading?.leave(self, end)

@@ -147,6 +147,18 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         case .connection(let connection, let channels):
             let bytes = framedRun(channel: channels.rtp, from: first, keyframe: keyframe)
             return connection.onLoop { $0.send(shared: bytes) }
+        case .datagrams(let arena, let tuples):
+            // What the socket does not take is lost, as on the network, and counted by the arena.
+            for index in first..<run.count {
+                run.withPacket(at: index) { packet in
+                    arena.onLoop {
+                        _ = $0.append(along: tuples.rtp, maximumSize: packet.byteCount) {
+                            $0.append(contentsOf: packet)
+                        }
+                    }
+                }
+            }
+            return true
         }
     }
 
