@@ -29,15 +29,16 @@ actor PeerTransport: LoopActor, PacketSink {
         var profile: SRTPProfile?
     }
 
-    private let engine: TransportEngine
+    let engine: TransportEngine
     private let arena: SendArena
-    private let demultiplexer: Demultiplexer
+    let demultiplexer: Demultiplexer
     private let handshakes: HandshakeQueue
     private var receiver: (any TransportOwner)?
     private var timer: (any LoopTimer)?
     private var statistics = Statistics()
     private var control: [UInt8] = []
-    private var isClosed = false
+    private(set) var isClosed = false
+    var iceGeneration: ICESessionGeneration
 
     init(
         peerID: PeerID, localUfrag: UfragKey, configuration: TransportConfiguration, loop: EventLoop, arena: SendArena,
@@ -50,6 +51,7 @@ actor PeerTransport: LoopActor, PacketSink {
         self.demultiplexer = demultiplexer
         self.handshakes = handshakes
         engine = TransportEngine(configuration, startedAt: now)
+        iceGeneration = ICESessionGeneration(localUfrag: localUfrag, remote: configuration.remoteCredentials)
     }
 
     /// Begins to count time and to deliver to `owner`. The owner is let go when the transport has closed.
@@ -124,6 +126,7 @@ actor PeerTransport: LoopActor, PacketSink {
             case .tupleAdded(let tuple): demultiplexer.add(tuple, for: self)
             case .tupleRemoved(let tuple): demultiplexer.remove(tuple, of: self)
             case .selected(let tuple): statistics.selectedTuple = tuple
+            case .restarted: completeRestart()
             case .connected(let profile):
                 statistics.profile = profile
                 receiver?.transportConnected()
@@ -133,7 +136,7 @@ actor PeerTransport: LoopActor, PacketSink {
         armTimer()
     }
 
-    private func armTimer() {
+    func armTimer() {
         guard !isClosed, let deadline = engine.nextDeadline else {
             timer?.cancel()
             return
