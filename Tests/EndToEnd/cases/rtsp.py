@@ -1,0 +1,199 @@
+"""RTSP publishers and readers: FFmpeg, GStreamer and mpv, against each other and against WebRTC."""
+
+import contextlib
+import json
+import shutil
+import socket
+import subprocess
+import time
+
+from harness import processes
+from harness.browser import wait_until_playing, watch_page
+from harness.runner import Skip, check, test, until
+
+VIDEO = ["-f", "lavfi", "-i", "testsrc2=s=640x360:r=25"]
+AUDIO = ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"]
+H264 = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "25", "-bsf:v", "dump_extra"]
+OPUS = ["-c:a", "libopus", "-b:a", "64k"]
+READ_DEADLINE = 30
+
+
+def require(program):
+    if shutil.which(program) is None:
+        raise Skip(f"{program} is not installed")
+
+
+@contextlib.contextmanager
+def ffmpeg_publisher(server, room, transport, codecs=(*H264, *OPUS)):
+    require("ffmpeg")
+    command = ["ffmpeg", "-hide_banner", "-loglevel", "error", "-re", *VIDEO, *AUDIO, *codecs,
+               "-f", "rtsp", "-rtsp_transport", transport, server.rtsp(room)]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        server.wait_for_room(room)
+        yield
+        check(process.poll() is None, "the publisher ended by itself")
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+@contextlib.contextmanager
+def gstreamer_publisher(server, room, transport):
+    require("gst-launch-1.0")
+    command = (
+        "gst-launch-1.0 -q videotestsrc is-live=true ! video/x-raw,width=640,height=360,framerate=25/1 ! videoconvert "
+        "! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=25 ! h264parse config-interval=-1 ! sink. "
+        "audiotestsrc is-live=true ! audioconvert ! audioresample ! opusenc ! sink. "
+        f"rtspclientsink name=sink protocols={transport} location={server.rtsp(room)}")
+    process = subprocess.Popen(command.split(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE)
+    try:
+        server.wait_for_room(room)
+        yield
+        check(process.poll() is None, "the publisher ended by itself")
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+@contextlib.contextmanager
+def aiortc_publisher(server, room, codec):
+    with processes.aiortc_client("publish", server.whip(room), codec=codec):
+        server.wait_for_room(room)
+        yield
+
+
+def run(command, deadline=READ_DEADLINE):
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=deadline)
+    check(result.returncode == 0, f"{command[0]} ended with {result.returncode}: {result.stderr[-400:]}")
+    return result
+
+
+def ffprobe(server, room, transport):
+    """Packets of each kind that three seconds bring."""
+    result = run(["ffprobe", "-v", "error", "-rtsp_transport", transport, "-read_intervals", "%+3", "-show_entries",
+                  "packet=codec_type:stream=codec_name,codec_type", "-of", "json", server.rtsp(room)])
+    found = json.loads(result.stdout)
+    kinds = [packet["codec_type"] for packet in found["packets"]]
+    counts = {kind: kinds.count(kind) for kind in ("video", "audio")}
+    check(counts["video"] >= 40 and counts["audio"] >= 80, f"ffprobe got {counts}")
+    return counts
+
+
+def ffmpeg_reader(server, room, transport):
+    """Decodes three seconds; an error of the decoder ends it."""
+    run(["ffmpeg", "-hide_banner", "-loglevel", "error", "-xerror", "-rtsp_transport", transport, "-i",
+         server.rtsp(room), "-t", "3", "-f", "null", "-"])
+    return {}
+
+
+def gstreamer_reader(server, room, transport):
+    require("gst-launch-1.0")
+    run(["gst-launch-1.0", "-q", "rtspsrc", f"location={server.rtsp(room)}", f"protocols={transport}", "name=s",
+         "s.", "!", "application/x-rtp,media=video", "!", "decodebin", "!", "fakesink", "num-buffers=50", "sync=false",
+         "s.", "!", "application/x-rtp,media=audio", "!", "decodebin", "!", "fakesink", "num-buffers=50", "sync=false"])
+    return {}
+
+
+def mpv(server, room, transport):
+    require("mpv")
+    result = run(["mpv", "--no-config", "--vo=null", "--ao=null", "--length=3", f"--rtsp-transport={transport}",
+                  server.rtsp(room)])
+    check("640x360" in result.stdout, f"mpv showed no picture: {result.stdout[-300:]}")
+    return {}
+
+
+READERS = [("ffprobe", ffprobe), ("FFmpeg", ffmpeg_reader), ("GStreamer", gstreamer_reader), ("mpv", mpv)]
+
+
+def read_by_all(env, server, room, who):
+    for transport in ("tcp", "udp"):
+        for name, read in READERS:
+            with env.case(f"{who} read by {name} over {transport}"):
+                read(server, room, transport)
+
+
+@test("rtsp published and read")
+def published_and_read(env):
+    with env.server() as server:
+        for transport in ("tcp", "udp"):
+            room = f"rtsp-{transport}"
+            with ffmpeg_publisher(server, room, transport):
+                read_by_all(env, server, room, f"FFmpeg {transport}")
+        with gstreamer_publisher(server, "rtsp-gst", "tcp"):
+            with env.case("GStreamer tcp read by FFmpeg over tcp"):
+                ffmpeg_reader(server, "rtsp-gst", "tcp")
+
+
+@test("rtsp published and seen over webrtc")
+def published_and_seen(env):
+    with env.server() as server:
+        for transport in ("tcp", "udp"):
+            room = f"seen-{transport}"
+            with ffmpeg_publisher(server, room, transport):
+                with env.case(f"FFmpeg {transport} seen by aiortc"):
+                    with processes.aiortc_client("watch", server.whep(room)) as client:
+                        client.wait_for("playing", 30)
+                with env.case(f"FFmpeg {transport} seen by Chromium"):
+                    with watch_page(env, server, room) as page:
+                        wait_until_playing(page)
+
+
+@test("webrtc published and read over rtsp")
+def whip_read(env):
+    with env.server() as server:
+        for codec in ("H264", "VP8"):
+            room = f"whip-{codec.lower()}"
+            with aiortc_publisher(server, room, codec):
+                read_by_all(env, server, room, f"aiortc {codec}")
+
+
+def ask(connection, text):
+    connection.sendall(text.encode())
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        more = connection.recv(4096)
+        check(more, "the server closed the connection")
+        answer += more
+    return answer.decode(errors="replace")
+
+
+@test("rtsp spoofed datagrams and strangers are not heard")
+def spoofed(env):
+    """RTSP-31, RTSP-34: packets count only from the address that was set up, and go nowhere else."""
+    description = ("v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\nm=audio 0 RTP/AVP 0\r\n"
+                   "a=control:streamid=0\r\n")
+    with env.server() as server:
+        url = server.rtsp("spoof")
+        with socket.create_connection(("127.0.0.1", server.rtsp_port)) as control, \
+                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own, \
+                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            own.bind(("127.0.0.1", 0))
+            stranger.bind(("127.0.0.1", 0))
+            port = own.getsockname()[1]
+            ask(control, f"ANNOUNCE {url} RTSP/1.0\r\nCSeq: 1\r\nContent-Type: application/sdp\r\n"
+                         f"Content-Length: {len(description)}\r\n\r\n{description}")
+            refused = ask(control, f"SETUP {url}/streamid=0 RTSP/1.0\r\nCSeq: 2\r\nTransport: RTP/AVP;unicast;"
+                                   f"destination=192.0.2.9;client_port={port}-{port + 1};mode=record\r\n\r\n")
+            check(refused.startswith("RTSP/1.0 461"), refused)
+            answer = ask(control, f"SETUP {url}/streamid=0 RTSP/1.0\r\nCSeq: 3\r\nTransport: RTP/AVP;unicast;"
+                                  f"client_port={port}-{port + 1};mode=record\r\n\r\n")
+            check(answer.startswith("RTSP/1.0 200"), answer)
+            target = ("127.0.0.1", int(answer.split("server_port=")[1].split("-")[0]))
+            answer = ask(control, f"RECORD {url} RTSP/1.0\r\nCSeq: 4\r\n\r\n")
+            check(answer.startswith("RTSP/1.0 200"), answer)
+
+            def heard():
+                body = "packets_received\r\n"
+                text = ask(control, f"GET_PARAMETER {url} RTSP/1.0\r\nCSeq: 5\r\nContent-Length: {len(body)}\r\n\r\n"
+                                    f"{body}")
+                return int(text.split("packets_received: ")[1].split()[0])
+
+            for number in range(50):
+                packet = bytes([0x80, 0, 0, number]) + number.to_bytes(4, "big") + b"\0\0\0\1" + bytes(160)
+                stranger.sendto(packet, target)
+                if number < 10:
+                    own.sendto(packet, target)
+                time.sleep(0.005)
+            until(lambda: heard() == 10, 5, "exactly the packets of the address that was set up are heard")
