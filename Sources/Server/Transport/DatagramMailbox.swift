@@ -67,7 +67,9 @@ final class DatagramMailbox: Sendable {
     fileprivate func use(_ signal: LoopSignal) { self.signal.withLock { $0 = signal } }
 
     /// Copies a datagram for the other loop; `false` when the mailbox is full.
-    func append(_ datagram: RawSpan, for receiver: any DatagramReceiver, on tuple: TransportTuple, at now: Instant) -> Bool {
+    func append(
+        _ datagram: RawSpan, for receiver: any DatagramReceiver, on tuple: TransportTuple, at now: Instant
+    ) -> Bool {
         let fitted = shared.withLock { box in
             guard box.entries.count < Self.packetCapacity, box.packets.append(copying: datagram) else { return false }
             box.entries.append(Entry(receiver: receiver, tuple: tuple, arrival: now))
