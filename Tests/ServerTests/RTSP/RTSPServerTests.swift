@@ -26,7 +26,8 @@ import Wire
         bytes.append(bigEndian: number)
         bytes.append(bigEndian: UInt32(number) * 3_600)
         bytes.append(bigEndian: UInt32(0xABCD))
-        bytes.append(isKeyframe ? 0x65 : 0x41)
+        // The slice begins with macroblock 0.
+        bytes += [isKeyframe ? 0x65 : 0x41, 0x88]
         bytes += (0..<size).map { UInt8(truncatingIfNeeded: $0) }
         return bytes
     }
@@ -261,7 +262,7 @@ import Wire
                     await publisher.raw.send(Self.frame(packet))
                     sent += 1
                 }
-                for _ in 0..<100 { #expect(await reader.packet().count == 1_413) }
+                for _ in 0..<100 { #expect(await reader.packet().count == 1_414) }
             }
             let directory = try #require(await server.running?.directory)
             let room = try #require(await directory.room(named: "cam1")).room
