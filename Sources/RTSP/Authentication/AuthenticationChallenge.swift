@@ -41,6 +41,11 @@ public enum RTSPChallenge: Hashable, Sendable {
         fields.compactMap { RTSPChallenge($0) }.max { $0.strength < $1.strength }
     }
 
+    /// Whether the credentials were right and only the nonce too old.
+    public var isStale: Bool {
+        if case .digest(_, _, _, _, let isStale, _) = self { isStale } else { false }
+    }
+
     private var strength: Int {
         switch self {
         case .basic: 0

@@ -21,6 +21,7 @@ extension MartletServer {
         for entry in await running.directory.all {
             if let room = new.room(named: entry.room.name) { await entry.room.apply(RoomPolicy(room)) }
         }
+        await running.sources.apply(new)
         running.hostNames.use(new.webrtcAdditionalHosts)
         await running.hostNames.start()
         updateCandidates(running.service, running.hostNames.addresses)

@@ -25,6 +25,7 @@ public actor MartletServer {
         var http: HTTPServer
         var metrics: HTTPServer?
         var rtsp: RTSPServer?
+        var sources: RTSPSources
         var authorizer: TokenAuthorizer
         var limits: RequestLimits
         var hostNames: HostNames
@@ -176,7 +177,10 @@ public actor MartletServer {
         }
         let http = HTTPServer(on: control, router: router, settings: httpSettings())
         MediaMetrics(service: service, http: http, limits: limits, feed: feed, events: events).attach(to: registry)
-        let rtsp = settings.rtsp ? await rtspServer(control, media, service, authorizer, limits) : nil
+        let rtspService = await rtspService(media, service, authorizer, limits)
+        let rtsp = settings.rtsp ? await rtspServer(control, rtspService) : nil
+        let sources = RTSPSources(service: rtspService)
+        service.use(sources)
         let metrics = settings.metrics ? metricsServer(control, registry, authorizer, limits) : nil
         do {
             httpAddresses = try await listen(http, settings.webrtcAddress, check)
@@ -194,11 +198,14 @@ public actor MartletServer {
             await http.stop(graceMilliseconds: 0)
             await metrics?.stop(graceMilliseconds: 0)
             await rtsp?.stop()
+            service.use(nil)
             throw error
         }
+        await sources.apply(settings)
         return Running(
             control: control, media: media, directory: directory, service: service, feed: feed, events: events,
-            http: http, metrics: metrics, rtsp: rtsp, authorizer: authorizer, limits: limits, hostNames: hostNames,
+            http: http, metrics: metrics, rtsp: rtsp, sources: sources, authorizer: authorizer, limits: limits,
+            hostNames: hostNames,
             subscriptions: subscriptions, check: check)
     }
 
@@ -250,14 +257,12 @@ public actor MartletServer {
         return bound
     }
 
-    /// Serves RTSP where it can: a port that is taken costs RTSP, not the server.
-    private func rtspServer(
-        _ control: EventLoop, _ media: MediaPlane, _ service: WebRTCService, _ authorizer: TokenAuthorizer,
-        _ limits: RequestLimits
-    ) async -> RTSPServer {
+    private func rtspService(
+        _ media: MediaPlane, _ service: WebRTCService, _ authorizer: TokenAuthorizer, _ limits: RequestLimits
+    ) async -> RTSPService {
         let current = current
         var datagrams: RTSPDatagramPlane?
-        if startSettings.rtspTransports.contains(.udp) {
+        if startSettings.rtsp, startSettings.rtspTransports.contains(.udp) {
             do throws(LoopError) {
                 datagrams = try await RTSPDatagramPlane(
                     on: media.loops, rtp: startSettings.rtpAddress, rtcp: startSettings.rtcpAddress)
@@ -266,11 +271,14 @@ public actor MartletServer {
                     "RTSP clients get no UDP; set rtpAddress and rtcpAddress", [LogField(.reason, error.description)])
             }
         }
-        let server = RTSPServer(
-            on: control,
-            service: RTSPService(
-                webrtc: service, hub: hub, logger: logger, authorizer: authorizer, limits: limits,
-                datagrams: datagrams, settings: { current.current }))
+        return RTSPService(
+            webrtc: service, hub: hub, logger: logger, authorizer: authorizer, limits: limits, datagrams: datagrams,
+            settings: { current.current })
+    }
+
+    /// Serves RTSP where it can: a port that is taken costs RTSP, not the server.
+    private func rtspServer(_ control: EventLoop, _ service: RTSPService) async -> RTSPServer {
+        let server = RTSPServer(on: control, service: service)
         for candidate in startSettings.rtspAddress.socketAddresses {
             let wanted = candidate.port == 0 ? candidate.withPort(rtspAddresses.first?.port ?? 0) : candidate
             do throws(LoopError) {
@@ -304,6 +312,8 @@ public actor MartletServer {
         hub.publish(.serverStopping)
         await running.feed.stop()
         await running.events.stop()
+        running.service.use(nil)
+        await running.sources.stop()
         await running.service.endAll(.stopping)
         await running.rtsp?.stop()
         await running.directory.stop()

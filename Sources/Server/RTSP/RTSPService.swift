@@ -26,6 +26,9 @@ final class RTSPService: Sendable {
     private let connections = Mutex<[PeerID: RTSPConnection]>([:])
     let counters = RTSPCounters()
 
+    /// Whether a room whose media the server pulls has it now, or has got it by waiting.
+    func bring(_ room: RoomSettings) async -> Bool { await webrtc.bring(room) }
+
     var directory: RoomDirectory { webrtc.directory }
     var registry: SessionRegistry { webrtc.registry }
 

@@ -27,7 +27,7 @@ enum MediaMTXKeys {
         moq moqHTTP2Address moqHTTP3Address moqQUICAddress moqServerKey moqServerCert moqAllowOrigins
         moqTrustedProxies
         record recordPath recordFormat recordPartDuration recordMaxPartSize recordSegmentDuration recordDeleteAfter
-        sourceFingerprint sourceOnDemand sourceOnDemandStartTimeout sourceOnDemandCloseAfter srtReadPassphrase
+        sourceFingerprint srtReadPassphrase
         useAbsoluteTimestamp alwaysAvailable alwaysAvailableTracks alwaysAvailableFile forward fallback
         srtPublishPassphrase rtspDemuxMpegts rtspTransport rtspAnyPort rtspRangeType rtspRangeStart rtspScale
         rtspUDPSourcePortRange sourceProtocol sourceAnyPortEnable rtpSDP moqTransport whepBearerToken

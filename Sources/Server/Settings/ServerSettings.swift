@@ -100,6 +100,9 @@ public struct PathEntry: Sendable {
     var match: Match
     public var settings = PathSettings()
 
+    /// The one room the entry is about; nil for patterns.
+    var roomName: String? { if case .name(let name) = match { name } else { nil } }
+
     init(name: String, match: Match, settings: PathSettings = PathSettings()) {
         self.name = name
         self.match = match
@@ -114,7 +117,7 @@ extension ServerSettings {
     /// - Returns: nil when the name is no room name or the configuration has no place for it; the room must not exist.
     public func room(named name: String) -> RoomSettings? {
         guard RoomName.problem(with: name) == nil, let entry = entry(for: name) else { return nil }
-        guard case .publisher = entry.settings.source else { return nil }
+        if case .unavailable = entry.settings.source { return nil }
         return RoomSettings(room: name, version: version, entry: entry.name, path: entry.settings)
     }
 

@@ -70,5 +70,7 @@ extension RoomPolicy {
         self.init(
             publisherMayBeReplaced: settings.overridePublisher,
             maximumViewers: settings.maxReaders == 0 ? nil : settings.maxReaders)
+        // Viewers outlast a source's silence: it is tried again for as long as they stay.
+        if settings.source != .publisher { publisherAbsenceNanoseconds = 120_000_000_000 }
     }
 }

@@ -89,6 +89,9 @@ struct OtherValue: Sendable, CustomTestStringConvertible {
 
     static let path: [OtherValue] = [
         OtherValue("source", "publisher"),
+        OtherValue("sourceOnDemand", "yes"),
+        OtherValue("sourceOnDemandStartTimeout", "5s"),
+        OtherValue("sourceOnDemandCloseAfter", "0s"),
         OtherValue("overridePublisher", "no"),
         OtherValue("maxReaders", "3"),
         OtherValue("publishToken", "p1", text: "'[redacted]'"),

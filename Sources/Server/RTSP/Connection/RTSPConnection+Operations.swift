@@ -52,6 +52,10 @@ extension RTSPConnection {
             machine.refuse(.notFound, "the configuration has no room of this name (paths)")
             return nil
         }
+        guard await service.bring(room) else {
+            machine.refuse(.notFound, "the source of this room does not play; the server's log says why")
+            return nil
+        }
         guard let entry = await service.directory.room(named: room.room) else {
             machine.refuse(.notFound, "nobody publishes here")
             return nil
@@ -152,6 +156,9 @@ extension RTSPConnection {
         guard let room = service.settings().room(named: target.path) else {
             let problem = RoomName.problem(with: target.path)
             return machine.refuse(.notFound, problem ?? "the configuration has no room of this name (paths)")
+        }
+        guard room.path.source == .publisher else {
+            return machine.refuse(.forbidden, "the server pulls this room's media itself (source)")
         }
         let media: [RTSPAnnouncedMedia]
         do throws(SDPError) {

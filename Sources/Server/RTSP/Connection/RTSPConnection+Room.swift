@@ -41,8 +41,8 @@ final class RTSPPublishing {
         ingest = RTSPIngest(announced.media, localSSRC: SecureRandom.uint32(), canonicalName: "martlet")
     }
 
-    /// The room took the publisher in.
-    func began(in room: Room, _ publication: Publication, _ ticket: SessionLimits.Ticket) {
+    /// The room took the publisher in; a source of the server's own has no ticket.
+    func began(in room: Room, _ publication: Publication, _ ticket: SessionLimits.Ticket?) {
         self.room = room
         self.publication = publication
         self.ticket = ticket
