@@ -136,6 +136,36 @@ import Wire
         }
     }
 
+    /// A camera cannot be asked for a keyframe; who comes later gets what came since the last one.
+    @Test func aReaderThatComesBetweenKeyframesStartsWithTheLastOne() async throws {
+        try await Self.withServer { _, address, loop in
+            var publisher = try await Client(address, loop)
+            let url = "rtsp://\(address)/cam1"
+            _ = await publisher.publish(url)
+            var first = try await Client(address, loop)
+            _ = await first.play(url)
+            for number in 0..<33 as Range<UInt16> {
+                await publisher.raw.send(Self.frame(Self.packet(number, isKeyframe: number == 0)))
+                _ = await first.packet()
+            }
+            var second = try await Client(address, loop)
+            _ = await second.play(url)
+            var timestamps: [UInt32] = []
+            for number in 0..<33 as Range<UInt16> {
+                let packet = await second.packet()
+                #expect(packet.dropFirst(12) == Self.packet(number, isKeyframe: number == 0)[12...])
+                timestamps.append(packet.withBytes { $0.integer(at: 4) ?? 0 })
+            }
+            // Sixteen times as fast, in order, and up to the live edge.
+            #expect(timestamps == timestamps.sorted())
+            #expect(timestamps[32] &- timestamps[0] == 32 * 3_600 / 16)
+            await publisher.raw.send(Self.frame(Self.packet(33, isKeyframe: false)))
+            let live = await second.packet()
+            #expect(live == (await first.packet()))
+            #expect(live.withBytes { $0.integer(at: 4) } == timestamps[32] &+ 3_600)
+        }
+    }
+
     @Test func descriptionsKeepTheParameterSetsAndRoomsThatAreNotThereAreNotFound() async throws {
         try await Self.withServer { _, address, loop in
             var publisher = try await Client(address, loop)

@@ -167,7 +167,7 @@ extension RTSPConnection {
             return machine.refuse(.badRequest, "the description cannot be read: \(error)")
         }
         guard media.contains(where: { $0.format != nil }) else {
-            return machine.refuse(.unsupportedMediaType, "the description has no codec that the server knows")
+            return machine.refuse(.unsupportedMediaType, "the description has neither audio nor video")
         }
         publishing = RTSPPublishing(RTSPAnnouncement(room: room, media: media))
         machine.announced(controls: media.map(\.control))

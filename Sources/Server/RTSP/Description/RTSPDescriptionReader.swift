@@ -5,7 +5,7 @@ import Wire
 
 /// One media section of what a publisher or another server announced.
 struct RTSPAnnouncedMedia: Sendable, Hashable {
-    /// nil when the codec is not known here: the section is set up, its packets go nowhere.
+    /// nil when it is neither audio nor video: the section is set up, its packets go nowhere.
     var format: TrackFormat?
     var payloadType: UInt8
     var clockRate: UInt32
@@ -28,12 +28,21 @@ enum RTSPDescriptionReader {
     }
 
     private static func format(_ media: MediaDescription, _ payloadType: UInt8, _ map: RTPMap) -> TrackFormat? {
-        guard let codec = Codec(encodingName: map.encodingName), codec.clockRate == map.clockRate,
-            media.media == (codec.kind == .video ? "video" : "audio")
-        else { return nil }
+        let kind: MediaKind
+        switch media.media {
+        case "video": kind = .video
+        case "audio": kind = .audio
+        default: return nil
+        }
         let parameters = media.parameters(for: payloadType).parameters.map {
             TrackFormat.Parameter(name: $0.name, value: $0.value ?? "")
         }
-        return TrackFormat(codec: codec, channels: Int(map.channels ?? 1), parameters: parameters)
+        let channels = Int(map.channels ?? 1)
+        if let codec = Codec(encodingName: map.encodingName), codec.clockRate == map.clockRate, codec.kind == kind {
+            return TrackFormat(codec: codec, channels: channels, parameters: parameters)
+        }
+        return TrackFormat(
+            codec: kind == .video ? .otherVideo : .otherAudio, channels: channels, parameters: parameters,
+            encodingName: map.encodingName, clockRate: map.clockRate)
     }
 }

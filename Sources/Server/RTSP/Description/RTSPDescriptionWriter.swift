@@ -14,7 +14,7 @@ enum RTSPDescriptionWriter {
             let payloadType = payloadType(of: format)
             lines.append("m=\(format.kind == .video ? "video" : "audio") 0 RTP/AVP \(payloadType)")
             let channels = format.kind == .audio ? channels(of: format) : ""
-            lines.append("a=rtpmap:\(payloadType) \(format.codec.rawValue)/\(format.codec.clockRate)\(channels)")
+            lines.append("a=rtpmap:\(payloadType) \(format.encodingName)/\(format.clockRate)\(channels)")
             let parameters = parameters(of: format)
             if !parameters.isEmpty { lines.append("a=fmtp:\(payloadType) \(parameters)") }
             lines.append("a=control:\(RTSPTarget.control(ofTrack: index))")
@@ -24,10 +24,17 @@ enum RTSPDescriptionWriter {
 
     /// What readers get the format under; their packets are the same for all of them.
     static func payloadType(of format: TrackFormat) -> UInt8 {
-        switch format.codec {
-        case .pcmu: 0
-        case .pcma: 8
-        case .g722: 9
+        // Some players know these only by their static numbers (RFC 3551, tables 4 and 5).
+        switch (format.encodingName.uppercased(), format.clockRate, format.channels) {
+        case ("PCMU", 8_000, 1): 0
+        case ("PCMA", 8_000, 1): 8
+        case ("G722", 8_000, 1): 9
+        case ("L16", 44_100, 2): 10
+        case ("L16", 44_100, 1): 11
+        case ("MPA", 90_000, _): 14
+        case ("JPEG", 90_000, _): 26
+        case ("MPV", 90_000, _): 32
+        case ("MP2T", 90_000, _): 33
         default: format.kind == .video ? 96 : 97
         }
     }

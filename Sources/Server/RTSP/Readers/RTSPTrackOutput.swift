@@ -38,6 +38,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
     private var waitingCount = 0
     private var framed: [FramedRun] = []
     private var hook: (any TurnHook)?
+    private var cache = RTSPStartCache()
     /// The latest report, for readers that come between two.
     private var report: [UInt8] = []
     private(set) var statistics = Statistics()
@@ -65,9 +66,35 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         }
         // What waits belongs to the time before.
         flush()
-        readers.append(Reader(output: output, isWaiting: format.kind == .video))
-        waitingCount += format.kind == .video ? 1 : 0
         if !report.isEmpty { output.sendControl(report) }
+        let isWaiting = format.kind == .video && !sendStart(to: output)
+        readers.append(Reader(output: output, isWaiting: isWaiting))
+        waitingCount += isWaiting ? 1 : 0
+    }
+
+    /// Most packets of a start over UDP: more at once would not fit into a receiver's socket.
+    private static let maximumStartDatagrams = 192
+
+    /// Sends what came since the last keyframe; `false` when there is nothing, or too much at once.
+    private func sendStart(to output: RTSPReaderOutput) -> Bool {
+        guard cache.packetCount > 0 else { return false }
+        switch output.way {
+        case .connection(let connection, let channels):
+            var bytes: [UInt8] = []
+            bytes.reserveCapacity(cache.byteCount + InterleavedFrame.headerSize * cache.packetCount)
+            cache.forEach { InterleavedFrame.append($0, channel: channels.rtp, to: &bytes) }
+            let start = bytes
+            guard connection.onLoop({ $0.send(shared: start) }) else { return false }
+        case .datagrams(let arena, let tuples):
+            guard cache.packetCount <= Self.maximumStartDatagrams else { return false }
+            cache.forEach { packet in
+                arena.onLoop {
+                    _ = $0.append(along: tuples.rtp, maximumSize: packet.byteCount) { $0.append(contentsOf: packet) }
+                }
+            }
+        }
+        statistics.packets &+= UInt64(cache.packetCount)
+        return true
     }
 
     func remove(_ peer: PeerID) {
@@ -115,7 +142,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
 
     private func flush() {
         guard !run.isEmpty else { return }
-        let keyframe = waitingCount > 0 && format.kind == .video ? firstKeyframe() : nil
+        let keyframe = format.kind == .video ? keepAndFindKeyframe() : nil
         framed.removeAll(keepingCapacity: true)
         for index in readers.indices { deliver(to: index, keyframe: keyframe) }
         if waitingCount > 0 { waitingCount = readers.count { $0.isWaiting } }
@@ -183,15 +210,18 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         return bytes
     }
 
-    /// The first packet of the run with which a reader can begin.
-    private func firstKeyframe() -> Int? {
+    /// Keeps the run for readers to come; the first packet of it with which a reader can begin.
+    private func keepAndFindKeyframe() -> Int? {
+        var first: Int?
         for index in 0..<run.count {
-            let starts = run.withPacket(at: index) { packet in
-                guard let header = try? RTPHeader(parsing: packet) else { return false }
-                return PayloadInspector.inspect(packet.extracting(header.payload), codec: format.codec).isKeyframeStart
+            run.withPacket(at: index) { packet in
+                guard let header = try? RTPHeader(parsing: packet) else { return }
+                let payload = packet.extracting(header.payload)
+                let starts = PayloadInspector.inspect(payload, codec: format.codec).isKeyframeStart
+                cache.append(packet, startsKeyframe: starts)
+                if starts, first == nil { first = index }
             }
-            if starts { return index }
         }
-        return nil
+        return first
     }
 }
