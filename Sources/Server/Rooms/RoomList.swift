@@ -30,7 +30,7 @@ struct RoomList: Sendable {
                             $0.member("tracks") {
                                 $0.array { for format in snapshot.formats { $0.value(format.encodingName) } }
                             }
-                            $0.member("publisher", PeerProtocol.whip.rawValue)
+                            $0.member("publisher", snapshot.origin ?? PeerProtocol.internal.rawValue)
                         }
                     }
                 }

@@ -156,6 +156,7 @@ public actor Room: LoopActor {
         var snapshot = RoomSnapshot(
             name: name, publisher: publisher?.peerID, formats: formats, viewers: Array(viewers.keys),
             packetsReceived: 0, bytesReceived: 0, packetsSent: 0, bytesSent: 0, packetsHeldBack: 0)
+        snapshot.origin = publisher?.origin
         for track in [video, audio] {
             let statistics = track.onLoop { $0.statistics }
             snapshot.packetsReceived &+= statistics.packetsReceived

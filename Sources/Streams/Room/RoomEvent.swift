@@ -19,6 +19,8 @@ public enum RoomEvent: Sendable {
 public struct RoomSnapshot: Sendable {
     public var name: String
     public var publisher: PeerID?
+    /// Where the publisher's media comes from; nil without one.
+    public var origin: String?
     public var formats: [TrackFormat]
     public var viewers: [PeerID]
     public var packetsReceived: UInt64

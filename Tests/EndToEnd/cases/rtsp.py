@@ -197,3 +197,82 @@ def spoofed(env):
                     own.sendto(packet, target)
                 time.sleep(0.005)
             until(lambda: heard() == 10, 5, "exactly the packets of the address that was set up are heard")
+
+
+PASSED_THROUGH = [
+    # name, encoder of video, encoder of audio, what ffprobe calls them
+    ("H265 and AAC", ["-c:v", "libx265", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "25", "-x265-params",
+                      "log-level=error"], ["-c:a", "aac", "-b:a", "96k"], {"hevc", "aac"}),
+    ("VP8 and G711", ["-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-g", "25"],
+     ["-c:a", "pcm_mulaw", "-ar", "8000"], {"vp8", "pcm_mulaw"}),
+    ("VP9 and MP3", ["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "25", "-strict",
+                     "experimental"], ["-c:a", "libmp3lame"], {"vp9", "mp3"}),
+    ("MJPEG and L16", ["-c:v", "mjpeg", "-q:v", "8", "-pix_fmt", "yuvj420p", "-huffman", "default"],
+     ["-c:a", "pcm_s16be", "-ar", "44100", "-ac", "2"], {"mjpeg", "pcm_s16be"}),
+    ("MPEG-4 and AC-3", ["-c:v", "mpeg4", "-g", "25"], ["-c:a", "ac3"], {"mpeg4", "ac3"}),
+]
+
+
+@test("rtsp codecs pass through")
+def pass_through(env):
+    with env.server() as server:
+        for name, video, audio, expected in PASSED_THROUGH:
+            room = "pass-" + "".join(character for character in name.lower() if character.isalnum())
+            with env.case(name):
+                with ffmpeg_publisher(server, room, "tcp", (*video, *audio)):
+                    for transport in ("tcp", "udp"):
+                        result = run(["ffprobe", "-v", "error", "-rtsp_transport", transport, "-show_entries",
+                                      "stream=codec_name", "-of", "json", server.rtsp(room)])
+                        found = {stream["codec_name"] for stream in json.loads(result.stdout)["streams"]}
+                        check(found == expected, f"ffprobe saw {found} over {transport}")
+                        ffmpeg_reader(server, room, transport)
+
+
+@test("rtsp pulled from another server, always and on demand")
+def pulled(env):
+    with env.server() as origin:
+        sources = {
+            "always": {"source": origin.rtsp("origin")},
+            "demand": {"source": origin.rtsp("origin"), "sourceOnDemand": True, "sourceOnDemandCloseAfter": "1s"},
+            "nowhere": {"source": origin.rtsp("absent"), "sourceOnDemand": True, "sourceOnDemandStartTimeout": "2s"},
+        }
+        with ffmpeg_publisher(origin, "origin", "tcp"), env.server(paths=sources) as server:
+            with env.case("always on"):
+                server.wait_for_room("always")
+                ffprobe(server, "always", "tcp")
+            with env.case("on demand, one connection for all readers, closed after the last"):
+                check(server.room("demand") is None, "the source on demand plays without a viewer")
+                before = origin.room("origin")["viewer_count"]
+                readers = [subprocess.Popen(
+                    ["ffmpeg", "-v", "error", "-rtsp_transport", "tcp", "-i", server.rtsp("demand"), "-t", "4", "-f",
+                     "null", "-"], stdin=subprocess.DEVNULL) for _ in range(3)]
+                until(lambda: (server.room("demand") or {}).get("viewer_count") == 3, 15, "three readers are in the room")
+                check(origin.room("origin")["viewer_count"] == before + 1, "each reader has a connection of its own upstream")
+                for reader in readers:
+                    check(reader.wait(READ_DEADLINE) == 0, "a reader failed")
+                until(lambda: server.room("demand") is None, 15, "the source on demand ends")
+            with env.case("on demand, seen by aiortc"):
+                with processes.aiortc_client("watch", server.whep("demand")) as client:
+                    client.wait_for("playing", 30)
+            with env.case("a source that does not play is told"):
+                result = subprocess.run(["ffprobe", "-v", "error", "-rtsp_transport", "tcp", server.rtsp("nowhere")],
+                                        capture_output=True, text=True, timeout=READ_DEADLINE)
+                check("404" in result.stderr, f"ffprobe was told {result.stderr[-200:]}")
+
+
+@test("rtsp source that dies comes back and readers stay")
+def source_comes_back(env):
+    with env.server() as origin:
+        with env.server(paths={"cam": {"source": origin.rtsp("origin")}}) as server:
+            with ffmpeg_publisher(origin, "origin", "tcp"):
+                server.wait_for_room("cam")
+                command = ["ffmpeg", "-v", "error", "-rtsp_transport", "tcp", "-i", server.rtsp("cam"), "-f", "null", "-"]
+                reader = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+                until(lambda: server.room("cam")["viewer_count"] == 1, 15, "the reader is in the room")
+            for _ in range(3):
+                with ffmpeg_publisher(origin, "origin", "tcp"):
+                    until(lambda: origin.room("origin")["viewer_count"] == 1, 45, "the source pulls again")
+                    server.wait_for_room("cam")
+            check(reader.poll() is None, "the reader left")
+            reader.terminate()
+            reader.wait()

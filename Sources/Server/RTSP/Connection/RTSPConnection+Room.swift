@@ -6,6 +6,8 @@ import Wire
 
 // What the room asks of its peers.
 extension RTSPConnection: PublisherHandle, ViewerHandle {
+    nonisolated var origin: String { PeerProtocol.rtsp.rawValue }
+
     /// RTSP has no way to ask an encoder for a keyframe.
     nonisolated func requestKeyframe(_ kind: MediaKind, layer: Int) {}
 

@@ -187,6 +187,8 @@ actor RTSPPuller: LoopActor, PublisherHandle {
 
     // MARK: the room
 
+    nonisolated var origin: String { PeerProtocol.rtsp.rawValue }
+
     /// RTSP has no way to ask a camera for a keyframe.
     nonisolated func requestKeyframe(_ kind: MediaKind, layer: Int) {}
 

@@ -39,7 +39,7 @@ struct RTSPStartCache {
     }
 
     /// Lends each packet as it is to be sent now.
-    func forEach(_ body: (RawSpan) -> Void) {
+    func lendEach(_ body: (RawSpan) -> Void) {
         guard isComplete, let last = lastTimestamp else { return }
         var start = 0
         for end in ends {

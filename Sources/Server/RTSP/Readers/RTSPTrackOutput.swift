@@ -82,12 +82,12 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         case .connection(let connection, let channels):
             var bytes: [UInt8] = []
             bytes.reserveCapacity(cache.byteCount + InterleavedFrame.headerSize * cache.packetCount)
-            cache.forEach { InterleavedFrame.append($0, channel: channels.rtp, to: &bytes) }
+            cache.lendEach { InterleavedFrame.append($0, channel: channels.rtp, to: &bytes) }
             let start = bytes
             guard connection.onLoop({ $0.send(shared: start) }) else { return false }
         case .datagrams(let arena, let tuples):
             guard cache.packetCount <= Self.maximumStartDatagrams else { return false }
-            cache.forEach { packet in
+            cache.lendEach { packet in
                 arena.onLoop {
                     _ = $0.append(along: tuples.rtp, maximumSize: packet.byteCount) { $0.append(contentsOf: packet) }
                 }
