@@ -209,7 +209,7 @@ PASSED_THROUGH = [
                      "experimental"], ["-c:a", "libmp3lame"], {"vp9", "mp3"}),
     ("MJPEG and L16", ["-c:v", "mjpeg", "-q:v", "8", "-pix_fmt", "yuvj420p", "-huffman", "default"],
      ["-c:a", "pcm_s16be", "-ar", "44100", "-ac", "2"], {"mjpeg", "pcm_s16be"}),
-    ("MPEG-4 and AC-3", ["-c:v", "mpeg4", "-g", "25"], ["-c:a", "ac3"], {"mpeg4", "ac3"}),
+    ("MPEG-4 and G722", ["-c:v", "mpeg4", "-g", "25"], ["-c:a", "g722", "-ar", "16000"], {"mpeg4", "adpcm_g722"}),
 ]
 
 

@@ -273,7 +273,7 @@ import Wire
     /// RTSP-28: one that does not read loses packets, the others lose nothing.
     @Test func aReaderThatStopsReadingDelaysNobody() async throws {
         try await Self.withServer { settings in
-            settings.writeQueueSize = 16
+            settings.writeQueueSize = 64
         } _: { server, address, loop in
             let url = "rtsp://\(address)/cam1"
             var publisher = try await Client(address, loop)

@@ -12,8 +12,8 @@ import Wire
 actor RTSPConnection: LoopActor {
     /// Bytes of requests that may wait while another is worked on; then the client is read no further.
     private static let maximumWaitingBytes = 256 * 1_024
-    /// Room in the queue above the packets' share, for answers and reports.
-    private static let controlBytes = 64 * 1_024
+    /// Room in the queue above the packets' share: for one more turn's packets, answers and reports.
+    private static let reserveBytes = 768 * 1_024
     private static let packetBytes = 1_450
     private static let acknowledgementMilliseconds: Int32 = 30_000
 
@@ -62,7 +62,7 @@ actor RTSPConnection: LoopActor {
     func start() {
         guard let accepted = accepted.take() else { return }
         var settings = TCPConnectionSettings()
-        settings.maximumQueuedBytes = queueLimit + Self.controlBytes
+        settings.maximumQueuedBytes = queueLimit + Self.reserveBytes
         settings.acknowledgementMilliseconds = Self.acknowledgementMilliseconds
         let socket = TCPConnection(accepted, on: eventLoop, settings: settings)
         self.socket = socket
@@ -149,7 +149,7 @@ actor RTSPConnection: LoopActor {
 
     /// Sends media that other readers get too; `false` when the reader is too slow for it.
     func send(shared bytes: [UInt8]) -> Bool {
-        guard let socket, socket.queuedBytes + bytes.count <= queueLimit else { return false }
+        guard let socket, socket.queuedBytes <= queueLimit else { return false }
         return socket.write(shared: bytes)
     }
 

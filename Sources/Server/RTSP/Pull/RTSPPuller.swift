@@ -136,10 +136,9 @@ actor RTSPPuller: LoopActor, PublisherHandle {
     private func play(_ transports: [RTSPTransport]) {
         channels = transports.map(\.channels)
         let publishing = RTSPPublishing(RTSPAnnouncement(room: settings, media: media))
+        let lanes = RTSPIngest.lanes(of: media)
         do throws(RoomError) {
-            let publication = try room.onLoop { room throws(RoomError) in
-                try room.publish(self, lanes: RTSPIngest.lanes(of: media))
-            }
+            let publication = try room.onLoop { room throws(RoomError) in try room.publish(self, lanes: lanes) }
             publishing.began(in: room, publication, nil)
         } catch {
             return finish("the room takes no publisher")
@@ -172,7 +171,8 @@ actor RTSPPuller: LoopActor, PublisherHandle {
         socket = nil
         if publishing != nil {
             publishing = nil
-            room.onLoop { $0.unpublish(peerID, reason: isStopping ? .stoppedByPublisher : .connectionLost) }
+            let reason = isStopping ? PublicationEnd.stoppedByPublisher : .connectionLost
+            room.onLoop { $0.unpublish(peerID, reason: reason) }
             service.hub.publish(.publisherStopped(room: room.name, description, isStopping ? .left : .silent))
         }
         let outcome = outcome ?? Outcome(hasPlayed: hasPlayed, reason: reason)
