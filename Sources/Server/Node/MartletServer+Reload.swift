@@ -38,12 +38,24 @@ extension MartletServer {
 
     /// Reads the certificate for HTTPS again; connections that exist keep the old one.
     public func reloadCertificates() async {
+        await reloadRTSPCertificate()
         guard startSettings.webrtcEncryption, let running else { return }
         let files = CertificateFiles(current.current)
         do throws(ServerFault) {
             let context = try await files.load()
             await running.http.replaceTLS(context)
             running.check.use(context)
+            hub.publish(.certificateReloaded(path: files.certificate))
+        } catch {
+            hub.publish(.certificateReloadFailed(path: files.certificate, reason: error.description))
+        }
+    }
+
+    private func reloadRTSPCertificate() async {
+        guard startSettings.rtsp, startSettings.rtspEncryption != .no, let rtsp = running?.rtsp else { return }
+        let files = CertificateFiles.rtsp(current.current)
+        do throws(ServerFault) {
+            await rtsp.replaceTLS(try await files.load())
             hub.publish(.certificateReloaded(path: files.certificate))
         } catch {
             hub.publish(.certificateReloadFailed(path: files.certificate, reason: error.description))

@@ -47,6 +47,7 @@ public actor MartletServer {
     public private(set) var metricsAddresses: [SocketAddress] = []
     public private(set) var mediaAddresses: [SocketAddress] = []
     public private(set) var rtspAddresses: [SocketAddress] = []
+    public private(set) var rtspsAddresses: [SocketAddress] = []
     /// What clients elsewhere are told to send media to.
     public internal(set) var advertisedAddresses: [SocketAddress] = []
 
@@ -119,6 +120,7 @@ public actor MartletServer {
         metricsAddresses = []
         mediaAddresses = []
         rtspAddresses = []
+        rtspsAddresses = []
         advertisedAddresses = []
     }
 
@@ -279,22 +281,45 @@ public actor MartletServer {
     /// Serves RTSP where it can: a port that is taken costs RTSP, not the server.
     private func rtspServer(_ control: EventLoop, _ service: RTSPService) async -> RTSPServer {
         let server = RTSPServer(on: control, service: service)
-        for candidate in startSettings.rtspAddress.socketAddresses {
-            let wanted = candidate.port == 0 ? candidate.withPort(rtspAddresses.first?.port ?? 0) : candidate
+        if startSettings.rtspEncryption != .strict {
+            rtspAddresses = await listen(startSettings.rtspAddress, "rtspAddress") { address throws(LoopError) in
+                try await server.listen(on: address)
+            }
+        }
+        guard startSettings.rtspEncryption != .no else { return server }
+        do throws(ServerFault) {
+            let context = try await CertificateFiles.rtsp(startSettings).load()
+            rtspsAddresses = await listen(startSettings.rtspsAddress, "rtspsAddress") { address throws(LoopError) in
+                try await server.listen(on: address, tls: context)
+            }
+        } catch {
+            logger.error("RTSP is not served over TLS", [LogField(.reason, error.description)])
+        }
+        return server
+    }
+
+    /// Listens on every address that `setting` stands for; what cannot be had is told.
+    private func listen(
+        _ setting: ListenAddress, _ name: String,
+        _ listen: (SocketAddress) async throws(LoopError) -> SocketAddress
+    ) async -> [SocketAddress] {
+        var bound: [SocketAddress] = []
+        for candidate in setting.socketAddresses {
+            let wanted = candidate.port == 0 ? candidate.withPort(bound.first?.port ?? 0) : candidate
             do throws(LoopError) {
-                rtspAddresses.append(try await server.listen(on: wanted))
+                bound.append(try await listen(wanted))
             } catch {
                 // A machine without IPv6 still serves IPv4.
-                let isExpected = wanted.isIPv6 && !rtspAddresses.isEmpty
+                let isExpected = wanted.isIPv6 && !bound.isEmpty
                 let reason = LogField(.reason, error.description)
                 if isExpected {
                     logger.warn("RTSP is not served over IPv6", [reason])
                 } else {
-                    logger.error("RTSP is not served; set rtspAddress, or rtsp to no", [reason])
+                    logger.error("RTSP is not served; set \(name), or rtsp to no", [reason])
                 }
             }
         }
-        return server
+        return bound
     }
 
     private func metricsServer(

@@ -14,9 +14,8 @@ enum MediaMTXKeys {
         pprofTrustedProxies
         playback playbackAddress playbackEncryption playbackServerKey playbackServerCert playbackAllowOrigin
         playbackAllowOrigins playbackTrustedProxies
-        rtspEncryption encryption rtspsAddress
         multicastIPRange multicastRTPPort multicastRTCPPort srtpAddress srtcpAddress multicastSRTPPort
-        multicastSRTCPPort rtspServerKey rtspServerCert serverKey serverCert
+        multicastSRTCPPort
         rtspTrustedProxies rtspUDPReadBufferSize
         rtmp rtmpDisable rtmpEncryption rtmpAddress rtmpsAddress rtmpServerKey rtmpServerCert rtmpTrustedProxies
         hls hlsDisable hlsAddress hlsEncryption hlsServerKey hlsServerCert hlsAllowOrigin hlsAllowOrigins

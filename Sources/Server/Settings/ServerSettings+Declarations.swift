@@ -109,6 +109,16 @@ extension ServerSettings {
             "rtspTransports", \.rtspTransports, .list(of: .choice()), in: .rtsp, aliases: ["protocols"],
             "How media may travel: beside the connection over UDP, or inside it."),
         Setting("rtspAddress", \.rtspAddress, .listenAddress, in: .rtsp, "Where RTSP connections are accepted."),
+        Setting(
+            "rtspEncryption", \.rtspEncryption, .choice(), in: .rtsp, aliases: ["encryption"],
+            "Whether RTSP is served over TLS: not at all, beside the plain port, or alone."),
+        Setting("rtspsAddress", \.rtspsAddress, .listenAddress, in: .rtsp, "Where RTSP over TLS is accepted."),
+        Setting(
+            "rtspServerKey", \.rtspServerKey, .string(), in: .rtsp, reloadable: true, aliases: ["serverKey"],
+            "File with the private key for RTSP over TLS, PEM."),
+        Setting(
+            "rtspServerCert", \.rtspServerCert, .string(), in: .rtsp, reloadable: true, aliases: ["serverCert"],
+            "File with the certificate chain for RTSP over TLS, PEM."),
         Setting("rtpAddress", \.rtpAddress, .listenAddress, in: .rtsp, "The UDP port of RTSP clients' media."),
         Setting(
             "rtcpAddress", \.rtcpAddress, .listenAddress, in: .rtsp, "The UDP port of reports about that media."),

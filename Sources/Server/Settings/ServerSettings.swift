@@ -44,6 +44,10 @@ public struct ServerSettings: Sendable {
     public var rtsp = true
     public var rtspTransports = [RTSPTransportSetting.udp, .tcp]
     public var rtspAddress = ListenAddress(port: 8554)
+    public var rtspEncryption = RTSPEncryption.no
+    public var rtspsAddress = ListenAddress(port: 8322)
+    public var rtspServerKey = "certs/key.pem"
+    public var rtspServerCert = "certs/cert.pem"
     public var rtpAddress = ListenAddress(port: 8000)
     public var rtcpAddress = ListenAddress(port: 8001)
     public var rtspAuthMethods = [RTSPAuthMethod.basic, .digest]
@@ -79,6 +83,9 @@ public enum DTLSRoleSetting: String, Sendable, CaseIterable { case active, passi
 /// How media may travel to and from RTSP clients. `multicast` is read, because older configurations have it, and not
 /// offered to clients by this version.
 public enum RTSPTransportSetting: String, Sendable, CaseIterable { case udp, multicast, tcp }
+
+/// Whether RTSP is served over TLS too, or only over TLS.
+public enum RTSPEncryption: String, Sendable, CaseIterable { case no, optional, strict }
 
 /// How RTSP clients may show who they are. `digest` is MD5, which every client speaks; `digestSHA256` is asked for
 /// instead of it, because some clients fail when both are offered.

@@ -10,6 +10,7 @@ import time
 from harness import processes
 from harness.browser import wait_until_playing, watch_page
 from harness.runner import Skip, check, test, until
+from harness.server import free_port
 
 VIDEO = ["-f", "lavfi", "-i", "testsrc2=s=640x360:r=25"]
 AUDIO = ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"]
@@ -276,3 +277,35 @@ def source_comes_back(env):
             check(reader.poll() is None, "the reader left")
             reader.terminate()
             reader.wait()
+
+
+@test("rtsp over tls")
+def over_tls(env):
+    require("openssl")
+    key, certificate = env.directory / "rtsp-key.pem", env.directory / "rtsp-cert.pem"
+    run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
+         str(key), "-out", str(certificate), "-days", "2", "-subj", "/CN=127.0.0.1"])
+    port = free_port()
+    settings = {"rtspEncryption": "optional", "rtspsAddress": f"127.0.0.1:{port}", "rtspServerKey": str(key),
+                "rtspServerCert": str(certificate)}
+    with env.server(settings=settings) as server:
+        with ffmpeg_publisher(server, "tls", "tcp"):
+            url = f"rtsps://127.0.0.1:{port}/tls"
+            with env.case("read by FFmpeg"):
+                run(["ffmpeg", "-hide_banner", "-loglevel", "error", "-xerror", "-rtsp_transport", "tcp", "-i", url,
+                     "-t", "3", "-f", "null", "-"])
+            with env.case("read by GStreamer"):
+                require("gst-launch-1.0")
+                run(["gst-launch-1.0", "-q", "rtspsrc", f"location={url}", "protocols=tls", "tls-validation-flags=0",
+                     "name=s", "s.", "!", "application/x-rtp,media=video", "!", "decodebin", "!", "fakesink",
+                     "num-buffers=50", "sync=false"])
+            with env.case("published by FFmpeg, read in the clear"):
+                command = ["ffmpeg", "-hide_banner", "-loglevel", "error", "-re", *VIDEO, *AUDIO, *H264, *OPUS, "-f",
+                           "rtsp", "-rtsp_transport", "tcp", f"rtsps://127.0.0.1:{port}/tls2"]
+                publisher = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                try:
+                    server.wait_for_room("tls2")
+                    ffmpeg_reader(server, "tls2", "tcp")
+                finally:
+                    publisher.terminate()
+                    publisher.wait()

@@ -27,6 +27,9 @@ actor RTSPConnection: LoopActor {
     /// The challenge's nonce, one for each connection.
     let nonce: String
     private var accepted: AcceptedSocket?
+    private let handover: TLSHandover?
+    /// nil for plain connections.
+    private var tls: TLSEndpoint?
     private var socket: TCPConnection?
     private var timer: (any LoopTimer)?
     private var reportTimer: (any LoopTimer)?
@@ -44,7 +47,7 @@ actor RTSPConnection: LoopActor {
 
     init(
         service: RTSPService, peerID: PeerID, on loop: EventLoop, machine: consuming RTSPServerMachine,
-        socket: consuming AcceptedSocket, nonce: String? = nil
+        socket: consuming AcceptedSocket, tls: TLSHandover? = nil, nonce: String? = nil
     ) {
         self.service = service
         self.peerID = peerID
@@ -52,6 +55,7 @@ actor RTSPConnection: LoopActor {
         remoteAddress = socket.remoteAddress
         self.machine = machine
         accepted = consume socket
+        handover = tls
         self.nonce = nonce ?? WebRTCSession.newID()
         queueLimit = service.settings().writeQueueSize * Self.packetBytes
     }
@@ -66,6 +70,7 @@ actor RTSPConnection: LoopActor {
         settings.acknowledgementMilliseconds = Self.acknowledgementMilliseconds
         let socket = TCPConnection(accepted, on: eventLoop, settings: settings)
         self.socket = socket
+        tls = handover?.take()
         timer = eventLoop.makeTimer(name: "rtsp deadline") { [weak self] in self?.onLoop { $0.deadlineReached() } }
         service.keep(self)
         socket.start(
@@ -76,8 +81,47 @@ actor RTSPConnection: LoopActor {
     }
 
     private func received(_ bytes: RawSpan) {
-        machine.received(bytes, at: eventLoop.now)
+        guard let tls else {
+            machine.received(bytes, at: eventLoop.now)
+            return drive()
+        }
+        tls.received(bytes)
+        tls.drainPlaintext { machine.received($0, at: eventLoop.now) }
+        sendCiphertext(of: tls)
+        switch tls.state {
+        case .failed, .halfClosed: socket?.close(afterFlush: true)
+        case .handshaking, .open, .closed: break
+        }
         drive()
+    }
+
+    // MARK: writing
+
+    private func write(_ bytes: [UInt8]) -> Bool {
+        guard tls == nil else { return bytes.withBytes { write($0) } }
+        return socket?.write(bytes) ?? false
+    }
+
+    private func write(_ bytes: RawSpan) -> Bool {
+        guard let tls else { return socket?.write(bytes) ?? false }
+        guard tls.write(bytes) else { return false }
+        sendCiphertext(of: tls)
+        return true
+    }
+
+    private func sendCiphertext(of tls: TLSEndpoint) {
+        guard tls.pendingOutput > 0 else { return }
+        // Half a record is worth nothing: who cannot take it all is cut off.
+        tls.drainCiphertext { if socket?.write($0) != true { socket?.close() } }
+    }
+
+    /// Tells the client that this is the end, as far as its kind of connection can.
+    private func finish() {
+        if let tls {
+            tls.close()
+            sendCiphertext(of: tls)
+        }
+        socket?.close(afterFlush: true)
     }
 
     private func deadlineReached() {
@@ -94,12 +138,12 @@ actor RTSPConnection: LoopActor {
         let now = eventLoop.now
         while !isOver, let event = machine.nextEvent(at: now) {
             switch event {
-            case .send(let bytes): if socket?.write(bytes) != true { socket?.close() }
+            case .send(let bytes): if !write(bytes) { socket?.close() }
             case .frame(let channel, let range): receivedFrame(channel, range, at: now)
             case .operation(let operation):
                 service.counters.requests.wrappingAdd(1, ordering: .relaxed)
                 Task { await perform(operation) }
-            case .close: socket?.close(afterFlush: true)
+            case .close: finish()
             }
         }
         guard !isOver else { return }
@@ -150,15 +194,16 @@ actor RTSPConnection: LoopActor {
     /// Sends media that other readers get too; `false` when the reader is too slow for it.
     func send(shared bytes: [UInt8]) -> Bool {
         guard let socket, socket.queuedBytes <= queueLimit else { return false }
+        // Every connection has keys of its own, so there is nothing to share.
+        guard tls == nil else { return write(bytes) }
         return socket.write(shared: bytes)
     }
 
     /// Sends one packet in a frame of its own.
     func send(_ packet: RawSpan, channel: UInt8) -> Bool {
-        guard let socket else { return false }
         scratch.removeAll(keepingCapacity: true)
         InterleavedFrame.append(packet, channel: channel, to: &scratch)
-        return scratch.withBytes { socket.write($0) }
+        return scratch.withBytes { write($0) }
     }
 
     /// Has receiver reports sent as long as something is published (RTSP-27).
@@ -193,12 +238,14 @@ actor RTSPConnection: LoopActor {
         isOver = true
         timer?.cancel()
         socket = nil
+        defer { tls = nil }
         var machine = RTSPServerMachine(
             configuration: RTSPServerMachine.Configuration(), clientHost: "", startedAt: eventLoop.now,
             randomNumber: { 0 })
         swap(&machine, &self.machine)
         let successor = RTSPConnection(
-            service: service, peerID: peerID, on: loop, machine: machine, socket: detached, nonce: nonce)
+            service: service, peerID: peerID, on: loop, machine: machine, socket: detached,
+            tls: tls.map { TLSHandover($0) }, nonce: nonce)
         await successor.goOn(publishing?.announced, reading?.offer, operation)
         return true
     }
@@ -218,7 +265,7 @@ actor RTSPConnection: LoopActor {
     /// Ends the connection from this side.
     func close(_ end: PeerEnd) {
         if self.end == nil { self.end = end }
-        socket?.close(afterFlush: true)
+        finish()
         leaveRoom()
     }
 
