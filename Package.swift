@@ -37,6 +37,8 @@ let fuzzTargets: [Target] =
         fuzz("fuzz-sdp", ["SDP"]),
         fuzz("fuzz-sdpfrag", ["SDP"]),
         fuzz("fuzz-http", ["HTTP"]),
+        fuzz("fuzz-rtsp", ["RTSP"]),
+        fuzz("fuzz-rtsp-headers", ["RTSP"]),
         fuzz("fuzz-settings", ["Server"]),
     ]
 
@@ -66,6 +68,7 @@ let package = Package(
         module("Secure", ["Wire", "COpenSSL"]),
         module("WebRTC", ["Wire", "ICE", "Secure", "RTP", "SDP", "Codecs"]),
         module("HTTP", ["Wire"]),
+        module("RTSP", ["Wire"]),
 
         // L2
         module("Streams", ["Wire", "RTP", "Codecs"]),
@@ -75,7 +78,10 @@ let package = Package(
 
         // L4
         module(
-            "Server", ["Wire", "Codecs", "RTP", "SDP", "ICE", "Secure", "WebRTC", "HTTP", "Streams", "Loop", "CYAML"]),
+            "Server",
+            [
+                "Wire", "Codecs", "RTP", "SDP", "ICE", "Secure", "WebRTC", "HTTP", "RTSP", "Streams", "Loop", "CYAML",
+            ]),
 
         // L5
         .executableTarget(name: "martlet", dependencies: ["Server", "Loop", "Wire"], swiftSettings: strict),
@@ -100,6 +106,7 @@ let package = Package(
         tests("SecureTests", ["Secure", "COpenSSL", "CSRTP", "CTestClock"]),
         tests("WebRTCTests", ["WebRTC", "SDP", "ICE", "Secure", "RTP", "Codecs", "CTestClock"]),
         tests("HTTPTests", ["HTTP"]),
+        tests("RTSPTests", ["RTSP", "Secure"]),
         tests("StreamsTests", ["Streams", "Loop", "RTP", "Codecs", "WebRTC", "SDP", "ICE", "Secure"]),
         tests("LoopTests", ["Loop", "CLinux"]),
         tests(

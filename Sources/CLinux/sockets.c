@@ -145,6 +145,12 @@ ssize_t clinux_send_stream(int socket, const void *bytes, size_t size) {
     return sent < 0 ? -errno : sent;
 }
 
+ssize_t clinux_send_stream_vector(int socket, struct iovec *parts, int count) {
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
+    ssize_t sent = sendmsg(socket, &message, MSG_NOSIGNAL);
+    return sent < 0 ? -errno : sent;
+}
+
 int clinux_finish_sending(int socket) { return shutdown(socket, SHUT_WR) < 0 ? -errno : 0; }
 
 int clinux_interfaces(struct clinux_interface *interfaces, int capacity) {

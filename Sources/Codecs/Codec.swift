@@ -11,6 +11,9 @@ public enum Codec: String, Hashable, Sendable, CaseIterable {
     case pcmu = "PCMU"
     case pcma = "PCMA"
     case g722 = "G722"
+    /// Media that is passed on as it came and not looked into; its format has its name and clock rate.
+    case otherAudio = "other audio"
+    case otherVideo = "other video"
 
     /// Finds a codec by its encoding name in any case (RFC 4855, section 3).
     public init?(encodingName: some StringProtocol) {
@@ -21,15 +24,18 @@ public enum Codec: String, Hashable, Sendable, CaseIterable {
 
     public var kind: MediaKind {
         switch self {
-        case .h264, .h265, .vp8, .vp9, .av1: .video
-        case .opus, .pcmu, .pcma, .g722: .audio
+        case .h264, .h265, .vp8, .vp9, .av1, .otherVideo: .video
+        case .opus, .pcmu, .pcma, .g722, .otherAudio: .audio
         }
     }
+
+    /// Whether packets are passed on without being understood.
+    public var isOpaque: Bool { self == .otherAudio || self == .otherVideo }
 
     /// The RTP clock rate in Hz. G722 samples at 16 kHz but its RTP clock is 8000 (RFC 3551, section 4.5.2).
     public var clockRate: UInt32 {
         switch self {
-        case .h264, .h265, .vp8, .vp9, .av1: 90_000
+        case .h264, .h265, .vp8, .vp9, .av1, .otherAudio, .otherVideo: 90_000
         case .opus: 48_000
         case .pcmu, .pcma, .g722: 8_000
         }

@@ -47,5 +47,8 @@ func check(_ status: CInt, _ action: @autoclosure () -> String) throws(LoopError
 }
 
 extension LoopError {
+    /// Whether the peer ended the connection without ceremony.
+    public var isReset: Bool { code == ECONNRESET || code == EPIPE }
+
     static let outOfMemory = ENOMEM
 }

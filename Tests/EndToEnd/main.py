@@ -18,6 +18,7 @@ from cases import (  # noqa: F401
     pages_live,
     pages_looks,
     pages_scripts,
+    rtsp,
     shutdown,
     sigma,
     simulcast,

@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "clinux_address.h"
 
@@ -27,6 +28,8 @@ int clinux_set_send_buffer(int socket, int size);
 ssize_t clinux_receive_stream(int socket, void *bytes, size_t size);
 /// Never raises SIGPIPE.
 ssize_t clinux_send_stream(int socket, const void *bytes, size_t size);
+// Sends several pieces with one call; see clinux_send_stream.
+ssize_t clinux_send_stream_vector(int socket, struct iovec *parts, int count);
 /// Sends FIN after what was sent.
 int clinux_finish_sending(int socket);
 

@@ -17,6 +17,14 @@ public struct AcceptedSocket: ~Copyable, Sendable {
         isConnecting = false
     }
 
+    /// A connection that moves to another loop.
+    init(detached descriptor: consuming Descriptor, _ localAddress: SocketAddress, _ remoteAddress: SocketAddress) {
+        self.descriptor = descriptor
+        self.localAddress = localAddress
+        self.remoteAddress = remoteAddress
+        isConnecting = false
+    }
+
     /// Begins to connect.
     init(connectingTo remoteAddress: SocketAddress) throws(LoopError) {
         let action = "connect to tcp \(remoteAddress)"

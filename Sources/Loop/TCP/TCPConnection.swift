@@ -156,6 +156,14 @@ public final class TCPConnection {
         return afterWrite()
     }
 
+    /// Queues `bytes`, which other connections send too: they are kept as they are, and what waits leaves with one
+    /// system call. See ``write(_:)-([UInt8])``.
+    public func write(shared bytes: [UInt8]) -> Bool {
+        guard accepts(bytes.count) else { return false }
+        queue.append(shared: bytes)
+        return afterWrite()
+    }
+
     private func accepts(_ count: Int) -> Bool {
         guard isOpen, !mustFinishWriting else { return false }
         if queue.byteCount + count > settings.maximumQueuedBytes, state == .open { sendQueue() }
@@ -334,6 +342,22 @@ public final class TCPConnection {
         default:
             end(.requested)
         }
+    }
+
+    /// Takes the socket off this loop, to be started on another; no handler is called any more. Call it from outside
+    /// of handlers.
+    ///
+    /// - Returns: nil, having changed nothing, when the connection is not open or bytes wait to be sent.
+    public func detach() -> AcceptedSocket? {
+        guard state == .open, !mustFinishWriting else { return nil }
+        sendQueue()
+        guard state == .open, queue.isEmpty, let descriptor = descriptor.take() else { return nil }
+        state = .closed
+        watch?.cancel()
+        watch = nil
+        flushHook = nil
+        handlers = nil
+        return AcceptedSocket(detached: descriptor, localAddress, remoteAddress)
     }
 
     private func linger() {

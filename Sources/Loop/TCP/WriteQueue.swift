@@ -32,6 +32,13 @@ struct WriteQueue {
         chunks.append(Chunk(bytes: bytes, isOwn: false))
     }
 
+    /// Queues `bytes` as they are, however few: they are shared with other connections.
+    mutating func append(shared bytes: [UInt8]) {
+        guard !bytes.isEmpty else { return }
+        byteCount += bytes.count
+        chunks.append(Chunk(bytes: bytes, isOwn: false))
+    }
+
     mutating func append(copying bytes: RawSpan) {
         guard bytes.byteCount > 0 else { return }
         byteCount += bytes.byteCount
@@ -45,28 +52,62 @@ struct WriteQueue {
 
     mutating func removeAll() { self = WriteQueue() }
 
+    /// Most pieces handed to the kernel at once.
+    private static let piecesPerCall = 16
+
     /// Sends until everything is sent or the socket takes no more.
     ///
     /// - Returns: bytes sent, and the errno that ended it, 0 when nothing is left.
     mutating func send(to descriptor: CInt) -> (sent: Int, error: CInt) {
         var total = 0
         while first < chunks.count {
-            let sent = unsafe chunks[first].bytes.withUnsafeBytes { bytes in
-                let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[offset...])
-                return unsafe clinux_send_stream(descriptor, rest.baseAddress, rest.count)
-            }
+            let sent = chunks.count - first == 1 ? sendFirst(to: descriptor) : sendSeveral(to: descriptor)
             guard sent >= 0 else { return (total, CInt(-sent)) }
             total += sent
             byteCount -= sent
-            offset += sent
-            if offset == chunks[first].bytes.count {
-                chunks[first].bytes = []
-                first += 1
-                offset = 0
-            }
+            advance(by: sent)
         }
         chunks.removeAll(keepingCapacity: chunks.count <= 16)
         first = 0
         return (total, 0)
+    }
+
+    private func sendFirst(to descriptor: CInt) -> Int {
+        unsafe chunks[first].bytes.withUnsafeBytes { bytes in
+            let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[offset...])
+            return unsafe clinux_send_stream(descriptor, rest.baseAddress, rest.count)
+        }
+    }
+
+    private func sendSeveral(to descriptor: CInt) -> Int {
+        let count = min(chunks.count - first, Self.piecesPerCall)
+        return unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: count) { parts in
+            unsafe collect(first, count, parts, descriptor)
+        }
+    }
+
+    /// Nests one borrow in the next, so that every array stays where it is until all of them are sent.
+    private func collect(
+        _ index: Int, _ count: Int, _ parts: UnsafeMutableBufferPointer<iovec>, _ descriptor: CInt
+    ) -> Int {
+        let position = index - first
+        guard position < count else {
+            return unsafe clinux_send_stream_vector(descriptor, parts.baseAddress, CInt(count))
+        }
+        return unsafe chunks[index].bytes.withUnsafeBytes { bytes in
+            let rest = unsafe position == 0 ? UnsafeRawBufferPointer(rebasing: bytes[offset...]) : bytes
+            unsafe parts[position] = iovec(
+                iov_base: UnsafeMutableRawPointer(mutating: rest.baseAddress), iov_len: rest.count)
+            return unsafe collect(index + 1, count, parts, descriptor)
+        }
+    }
+
+    private mutating func advance(by sent: Int) {
+        offset += sent
+        while first < chunks.count, offset >= chunks[first].bytes.count {
+            offset -= chunks[first].bytes.count
+            chunks[first].bytes = []
+            first += 1
+        }
     }
 }

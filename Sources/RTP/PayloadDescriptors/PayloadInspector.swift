@@ -13,7 +13,7 @@ public enum PayloadInspector {
         case .vp8: vp8(payload)
         case .vp9: vp9(payload)
         case .av1: av1(payload)
-        case .opus, .pcmu, .pcma, .g722: audio(payload)
+        case .opus, .pcmu, .pcma, .g722, .otherAudio, .otherVideo: audio(payload)
         }
     }
 

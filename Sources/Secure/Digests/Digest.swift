@@ -1,7 +1,7 @@
 internal import COpenSSL
 internal import Wire
 
-/// SHA-2 and HMAC of bytes at hand.
+/// SHA-2, MD5 and HMAC of bytes at hand.
 ///
 /// The variants that write into an `InlineArray` allocate nothing; the others return a fresh array.
 public enum Digest {
@@ -24,6 +24,14 @@ public enum Digest {
         unsafe SHA512_Init(&state)
         unsafe message.withUnsafeBytes { _ = unsafe SHA512_Update(&state, $0.baseAddress, $0.count) }
         return unsafe output(64) { unsafe SHA512_Final($0, &state) }
+    }
+
+    /// MD5, 16 bytes. Only for protocols that leave no choice: Digest authentication of RTSP.
+    public static func md5(_ message: RawSpan) -> [UInt8] {
+        var state = MD5_CTX()
+        unsafe MD5_Init(&state)
+        unsafe message.withUnsafeBytes { _ = unsafe MD5_Update(&state, $0.baseAddress, $0.count) }
+        return unsafe output(16) { unsafe MD5_Final($0, &state) }
     }
 
     /// HMAC-SHA1 (RFC 2104), 20 bytes.

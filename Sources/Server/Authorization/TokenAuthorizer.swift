@@ -39,23 +39,17 @@ public final class TokenAuthorizer: Authorizing {
     ) async -> AuthorizationOutcome {
         let state = state.withLock { $0 }
         let allowsQuery = state.settings.allowTokenInQuery
-        let presented = credentials.bearerToken ?? (allowsQuery ? credentials.queryToken : nil)
+        let presented =
+            credentials.bearerToken ?? credentials.password ?? (allowsQuery ? credentials.queryToken : nil)
 
-        let required: AccessToken?
-        switch action {
-        case .publish, .read, .playback:
-            let isPublishing = action == .publish
-            guard let room = state.settings.room(named: path) else {
-                let isProtected = isPublishing ? state.protectsPublishing : state.protectsReading
-                return isProtected ? refusal(presented, state) : .allowed
-            }
-            required = isPublishing ? room.publishToken ?? state.settings.whipToken : room.readToken
-            guard required != nil else { return .allowed }
-        case .metrics, .api:
-            required = action == .metrics ? state.settings.metricsToken : nil
-            guard required != nil else { return credentials.address.isLoopback ? .allowed : .forbidden }
+        let required: AccessToken
+        switch requirement(action, path, state) {
+        case .nothing: return .allowed
+        case .thisMachine: return credentials.address.isLoopback ? .allowed : .forbidden
+        case .somethingUnknown: return refusal(presented, state)
+        case .token(let token): required = token
         }
-        guard let required, let presented, presented.revealed.utf8.count <= AccessToken.maximumLength else {
+        guard let presented, presented.revealed.utf8.count <= AccessToken.maximumLength else {
             return .unauthenticated
         }
         let digest = Array(presented.revealed.utf8).withBytes { Digest.sha256($0) }
@@ -64,6 +58,48 @@ public final class TokenAuthorizer: Authorizing {
         }
         if isEqual { return .allowed }
         return refusal(presented, state)
+    }
+
+    /// Authorization of a client that proves to know a token without sending it.
+    ///
+    /// - Parameter isMade: whether the proof was made with this token. Tokens of which only a digest is known cannot be
+    ///   proved that way.
+    func authorize(
+        action: AuthorizationAction, path: String, address: SocketAddress, proof isMade: (String) -> Bool
+    ) -> AuthorizationOutcome {
+        switch requirement(action, path, state.withLock { $0 }) {
+        case .nothing: return .allowed
+        case .thisMachine: return address.isLoopback ? .allowed : .forbidden
+        case .somethingUnknown: return .unauthenticated
+        case .token(let token):
+            guard case .plain(let bytes) = token.form else { return .unauthenticated }
+            return isMade(String(decoding: bytes, as: UTF8.self)) ? .allowed : .unauthenticated
+        }
+    }
+
+    /// What somebody has to know who wants to do `action`.
+    private enum Requirement {
+        case nothing
+        case thisMachine
+        case token(AccessToken)
+        /// The path is not configured and looks like a private one.
+        case somethingUnknown
+    }
+
+    private func requirement(_ action: AuthorizationAction, _ path: String, _ state: State) -> Requirement {
+        switch action {
+        case .publish, .read, .playback:
+            let isPublishing = action == .publish
+            guard let room = state.settings.room(named: path) else {
+                let isProtected = isPublishing ? state.protectsPublishing : state.protectsReading
+                return isProtected ? .somethingUnknown : .nothing
+            }
+            let token = isPublishing ? room.publishToken ?? state.settings.whipToken : room.readToken
+            return token.map { .token($0) } ?? .nothing
+        case .metrics, .api:
+            let token = action == .metrics ? state.settings.metricsToken : nil
+            return token.map { .token($0) } ?? .thisMachine
+        }
     }
 
     private func refusal(_ presented: Redacted<String>?, _ state: State) -> AuthorizationOutcome {

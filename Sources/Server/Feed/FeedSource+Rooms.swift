@@ -16,7 +16,9 @@ extension FeedSource {
                 return FeedRoom(
                     name: name, numericID: entry.numericID,
                     publisher: snapshot.publisher.map {
-                        FeedRoom.Publisher(peer: $0, protocol: .whip, isConnected: false)
+                        FeedRoom.Publisher(
+                            peer: $0, protocol: snapshot.origin.flatMap { PeerProtocol(rawValue: $0) } ?? .internal,
+                            isConnected: false)
                     },
                     standbys: snapshot.standbys,
                     tracks: snapshot.formats.map { FeedRoom.Track(kind: $0.kind, codec: $0.codec) },

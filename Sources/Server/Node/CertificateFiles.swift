@@ -13,6 +13,14 @@ struct CertificateFiles: Sendable {
         key = settings.webrtcServerKey
     }
 
+    /// The certificate and key for RTSP over TLS.
+    static func rtsp(_ settings: ServerSettings) -> CertificateFiles {
+        var files = CertificateFiles(settings)
+        files.certificate = settings.rtspServerCert
+        files.key = settings.rtspServerKey
+        return files
+    }
+
     func load() async throws(ServerFault) -> TLSServerContext {
         let certificateBytes = try await read(certificate)
         let keyBytes = try await read(key)

@@ -21,6 +21,7 @@ extension MartletServer {
         for entry in await running.directory.all {
             if let room = new.room(named: entry.room.name) { await entry.room.apply(RoomPolicy(room)) }
         }
+        await running.sources.apply(new)
         running.hostNames.use(new.webrtcAdditionalHosts)
         await running.hostNames.start()
         updateCandidates(running.service, running.hostNames.addresses)
@@ -37,12 +38,24 @@ extension MartletServer {
 
     /// Reads the certificate for HTTPS again; connections that exist keep the old one.
     public func reloadCertificates() async {
+        await reloadRTSPCertificate()
         guard startSettings.webrtcEncryption, let running else { return }
         let files = CertificateFiles(current.current)
         do throws(ServerFault) {
             let context = try await files.load()
             await running.http.replaceTLS(context)
             running.check.use(context)
+            hub.publish(.certificateReloaded(path: files.certificate))
+        } catch {
+            hub.publish(.certificateReloadFailed(path: files.certificate, reason: error.description))
+        }
+    }
+
+    private func reloadRTSPCertificate() async {
+        guard startSettings.rtsp, startSettings.rtspEncryption != .no, let rtsp = running?.rtsp else { return }
+        let files = CertificateFiles.rtsp(current.current)
+        do throws(ServerFault) {
+            await rtsp.replaceTLS(try await files.load())
             hub.publish(.certificateReloaded(path: files.certificate))
         } catch {
             hub.publish(.certificateReloadFailed(path: files.certificate, reason: error.description))

@@ -24,6 +24,8 @@ public actor MartletServer {
         var events: EventFeed
         var http: HTTPServer
         var metrics: HTTPServer?
+        var rtsp: RTSPServer?
+        var sources: RTSPSources
         var authorizer: TokenAuthorizer
         var limits: RequestLimits
         var hostNames: HostNames
@@ -44,6 +46,8 @@ public actor MartletServer {
     public private(set) var httpAddresses: [SocketAddress] = []
     public private(set) var metricsAddresses: [SocketAddress] = []
     public private(set) var mediaAddresses: [SocketAddress] = []
+    public private(set) var rtspAddresses: [SocketAddress] = []
+    public private(set) var rtspsAddresses: [SocketAddress] = []
     /// What clients elsewhere are told to send media to.
     public internal(set) var advertisedAddresses: [SocketAddress] = []
 
@@ -115,6 +119,8 @@ public actor MartletServer {
         httpAddresses = []
         metricsAddresses = []
         mediaAddresses = []
+        rtspAddresses = []
+        rtspsAddresses = []
         advertisedAddresses = []
     }
 
@@ -174,6 +180,10 @@ public actor MartletServer {
         }
         let http = HTTPServer(on: control, router: router, settings: httpSettings())
         MediaMetrics(service: service, http: http, limits: limits, feed: feed, events: events).attach(to: registry)
+        let rtspService = await rtspService(media, service, authorizer, limits)
+        let rtsp = settings.rtsp ? await rtspServer(control, rtspService) : nil
+        let sources = RTSPSources(service: rtspService)
+        service.use(sources)
         let metrics = settings.metrics ? metricsServer(control, registry, authorizer, limits) : nil
         do {
             httpAddresses = try await listen(http, settings.webrtcAddress, check)
@@ -190,11 +200,15 @@ public actor MartletServer {
         } catch {
             await http.stop(graceMilliseconds: 0)
             await metrics?.stop(graceMilliseconds: 0)
+            await rtsp?.stop()
+            service.use(nil)
             throw error
         }
+        await sources.apply(settings)
         return Running(
             control: control, media: media, directory: directory, service: service, feed: feed, events: events,
-            http: http, metrics: metrics, authorizer: authorizer, limits: limits, hostNames: hostNames,
+            http: http, metrics: metrics, rtsp: rtsp, sources: sources, authorizer: authorizer, limits: limits,
+            hostNames: hostNames,
             subscriptions: subscriptions, check: check)
     }
 
@@ -246,6 +260,69 @@ public actor MartletServer {
         return bound
     }
 
+    private func rtspService(
+        _ media: MediaPlane, _ service: WebRTCService, _ authorizer: TokenAuthorizer, _ limits: RequestLimits
+    ) async -> RTSPService {
+        let current = current
+        var datagrams: RTSPDatagramPlane?
+        if startSettings.rtsp, startSettings.rtspTransports.contains(.udp) {
+            do throws(LoopError) {
+                datagrams = try await RTSPDatagramPlane(
+                    on: media.loops, rtp: startSettings.rtpAddress, rtcp: startSettings.rtcpAddress)
+            } catch {
+                logger.error(
+                    "RTSP clients get no UDP; set rtpAddress and rtcpAddress", [LogField(.reason, error.description)])
+            }
+        }
+        return RTSPService(
+            webrtc: service, hub: hub, logger: logger, authorizer: authorizer, limits: limits, datagrams: datagrams,
+            settings: { current.current })
+    }
+
+    /// Serves RTSP where it can: a port that is taken costs RTSP, not the server.
+    private func rtspServer(_ control: EventLoop, _ service: RTSPService) async -> RTSPServer {
+        let server = RTSPServer(on: control, service: service)
+        if startSettings.rtspEncryption != .strict {
+            rtspAddresses = await listen(startSettings.rtspAddress, "rtspAddress") { address throws(LoopError) in
+                try await server.listen(on: address)
+            }
+        }
+        guard startSettings.rtspEncryption != .no else { return server }
+        do throws(ServerFault) {
+            let context = try await CertificateFiles.rtsp(startSettings).load()
+            rtspsAddresses = await listen(startSettings.rtspsAddress, "rtspsAddress") { address throws(LoopError) in
+                try await server.listen(on: address, tls: context)
+            }
+        } catch {
+            logger.error("RTSP is not served over TLS", [LogField(.reason, error.description)])
+        }
+        return server
+    }
+
+    /// Listens on every address that `setting` stands for; what cannot be had is told.
+    private func listen(
+        _ setting: ListenAddress, _ name: String,
+        _ listen: (SocketAddress) async throws(LoopError) -> SocketAddress
+    ) async -> [SocketAddress] {
+        var bound: [SocketAddress] = []
+        for candidate in setting.socketAddresses {
+            let wanted = candidate.port == 0 ? candidate.withPort(bound.first?.port ?? 0) : candidate
+            do throws(LoopError) {
+                bound.append(try await listen(wanted))
+            } catch {
+                // A machine without IPv6 still serves IPv4.
+                let isExpected = wanted.isIPv6 && !bound.isEmpty
+                let reason = LogField(.reason, error.description)
+                if isExpected {
+                    logger.warn("RTSP is not served over IPv6", [reason])
+                } else {
+                    logger.error("RTSP is not served; set \(name), or rtsp to no", [reason])
+                }
+            }
+        }
+        return bound
+    }
+
     private func metricsServer(
         _ control: EventLoop, _ registry: MetricsRegistry, _ authorizer: TokenAuthorizer, _ limits: RequestLimits
     ) -> HTTPServer {
@@ -261,7 +338,10 @@ public actor MartletServer {
         hub.publish(.serverStopping)
         await running.feed.stop()
         await running.events.stop()
+        running.service.use(nil)
+        await running.sources.stop()
         await running.service.endAll(.stopping)
+        await running.rtsp?.stop()
         await running.directory.stop()
         await running.http.stop(graceMilliseconds: 1_000)
         await running.metrics?.stop(graceMilliseconds: 200)

@@ -27,6 +27,15 @@ actor SessionRegistry {
         pending[ticket] = nil
     }
 
+    /// Takes a place for a session without a URL, which lives and ends with its connection; ``leave(_:)`` gives it back.
+    func enter(
+        _ role: PeerRole, room: RoomSettings, from address: SocketAddress
+    ) throws(SessionLimits.Refusal) -> SessionLimits.Ticket {
+        try limits.admit(role, room: room.room, maximumReaders: room.maxReaders, from: address)
+    }
+
+    func leave(_ ticket: SessionLimits.Ticket) { limits.release(ticket) }
+
     func add(_ session: WebRTCSession) {
         let hasEnded = pending.removeValue(forKey: session.ticket) ?? false
         guard !hasEnded else { return limits.release(session.ticket) }

@@ -7,6 +7,7 @@ import Wire
 /// A publisher's session over WebRTC: its packets go to the tracks of its publication, its feedback goes back.
 actor WebRTCPublisher: LoopActor, TransportOwner, PublisherHandle {
     nonisolated let peerID: PeerID
+    nonisolated var origin: String { PeerProtocol.whip.rawValue }
     nonisolated let room: Room
     nonisolated let transport: PeerTransport
     nonisolated let eventLoop: EventLoop

@@ -28,9 +28,9 @@ struct RoomList: Sendable {
                             $0.member("id", entry.numericID)
                             $0.member("name", snapshot.name)
                             $0.member("tracks") {
-                                $0.array { for format in snapshot.formats { $0.value(format.codec.rawValue) } }
+                                $0.array { for format in snapshot.formats { $0.value(format.encodingName) } }
                             }
-                            $0.member("publisher", PeerProtocol.whip.rawValue)
+                            $0.member("publisher", snapshot.origin ?? PeerProtocol.internal.rawValue)
                         }
                     }
                 }

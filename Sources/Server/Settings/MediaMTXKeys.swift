@@ -2,7 +2,7 @@
 enum MediaMTXKeys {
     static let notAvailable: Set<String> = Set(
         """
-        sysLogPrefix dumpPackets writeQueueSize readBufferCount udpMaxPayloadSize udpReadBufferSize
+        sysLogPrefix dumpPackets readBufferCount udpMaxPayloadSize udpReadBufferSize
         runOnConnect runOnConnectRestart runOnDisconnect
         authMethod authInternalUsers authHTTPAddress authHTTPFingerprint authHTTPExclude authJWTJWKS
         authJWTJWKSFingerprint authJWTClaimKey authJWTExclude authJWTIssuer authJWTAudience authJWTInHTTPQuery
@@ -14,9 +14,8 @@ enum MediaMTXKeys {
         pprofTrustedProxies
         playback playbackAddress playbackEncryption playbackServerKey playbackServerCert playbackAllowOrigin
         playbackAllowOrigins playbackTrustedProxies
-        rtsp rtspDisable rtspTransports protocols rtspEncryption encryption rtspAddress rtspsAddress rtpAddress
-        rtcpAddress multicastIPRange multicastRTPPort multicastRTCPPort srtpAddress srtcpAddress multicastSRTPPort
-        multicastSRTCPPort rtspServerKey rtspServerCert serverKey serverCert rtspAuthMethods authMethods
+        multicastIPRange multicastRTPPort multicastRTCPPort srtpAddress srtcpAddress multicastSRTPPort
+        multicastSRTCPPort
         rtspTrustedProxies rtspUDPReadBufferSize
         rtmp rtmpDisable rtmpEncryption rtmpAddress rtmpsAddress rtmpServerKey rtmpServerCert rtmpTrustedProxies
         hls hlsDisable hlsAddress hlsEncryption hlsServerKey hlsServerCert hlsAllowOrigin hlsAllowOrigins
@@ -27,7 +26,7 @@ enum MediaMTXKeys {
         moq moqHTTP2Address moqHTTP3Address moqQUICAddress moqServerKey moqServerCert moqAllowOrigins
         moqTrustedProxies
         record recordPath recordFormat recordPartDuration recordMaxPartSize recordSegmentDuration recordDeleteAfter
-        sourceFingerprint sourceOnDemand sourceOnDemandStartTimeout sourceOnDemandCloseAfter srtReadPassphrase
+        sourceFingerprint srtReadPassphrase
         useAbsoluteTimestamp alwaysAvailable alwaysAvailableTracks alwaysAvailableFile forward fallback
         srtPublishPassphrase rtspDemuxMpegts rtspTransport rtspAnyPort rtspRangeType rtspRangeStart rtspScale
         rtspUDPSourcePortRange sourceProtocol sourceAnyPortEnable rtpSDP moqTransport whepBearerToken

@@ -1,7 +1,8 @@
 extension ServerSettings {
     /// Global settings, in the order of the sample file.
     static let declarations: [Setting<ServerSettings>] =
-        loggingSettings + serverSettings + webrtcSettings + metricsSettings + authorizationSettings + limitSettings
+        loggingSettings + serverSettings + webrtcSettings + rtspSettings + metricsSettings + authorizationSettings
+        + limitSettings
 
     private static let loggingSettings: [Setting<ServerSettings>] = [
         Setting(
@@ -101,6 +102,36 @@ extension ServerSettings {
         Setting(
             "mediaLoops", \.mediaLoops, .integer(0...256, zeroMeans: "one per core"), in: .webrtc,
             "Threads that carry media."),
+    ]
+
+    private static let rtspSettings: [Setting<ServerSettings>] = [
+        Setting(
+            "rtsp", \.rtsp, .boolean, in: .rtsp, aliases: [SettingAlias("rtspDisable", isInverted: true)],
+            "Serves RTSP."),
+        Setting(
+            "rtspTransports", \.rtspTransports, .list(of: .choice()), in: .rtsp, aliases: ["protocols"],
+            "How media may travel: beside the connection over UDP, or inside it."),
+        Setting("rtspAddress", \.rtspAddress, .listenAddress, in: .rtsp, "Where RTSP connections are accepted."),
+        Setting(
+            "rtspEncryption", \.rtspEncryption, .choice(), in: .rtsp, aliases: ["encryption"],
+            "Whether RTSP is served over TLS: not at all, beside the plain port, or alone."),
+        Setting("rtspsAddress", \.rtspsAddress, .listenAddress, in: .rtsp, "Where RTSP over TLS is accepted."),
+        Setting(
+            "rtspServerKey", \.rtspServerKey, .string(), in: .rtsp, reloadable: true, aliases: ["serverKey"],
+            "File with the private key for RTSP over TLS, PEM."),
+        Setting(
+            "rtspServerCert", \.rtspServerCert, .string(), in: .rtsp, reloadable: true, aliases: ["serverCert"],
+            "File with the certificate chain for RTSP over TLS, PEM."),
+        Setting("rtpAddress", \.rtpAddress, .listenAddress, in: .rtsp, "The UDP port of RTSP clients' media."),
+        Setting(
+            "rtcpAddress", \.rtcpAddress, .listenAddress, in: .rtsp, "The UDP port of reports about that media."),
+        Setting(
+            "rtspAuthMethods", \.rtspAuthMethods, .list(of: .choice()), in: .rtsp, reloadable: true,
+            aliases: ["authMethods"],
+            "How clients may show the token of a room, as the password of any user; digest needs it in plain here."),
+        Setting(
+            "writeQueueSize", \.writeQueueSize, .integer(16...65_536), in: .rtsp,
+            "Packets that may wait for a slow reader; then it skips to the next keyframe."),
     ]
 
     private static let metricsSettings: [Setting<ServerSettings>] = [

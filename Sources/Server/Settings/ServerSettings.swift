@@ -41,6 +41,19 @@ public struct ServerSettings: Sendable {
     public var webrtcCounterOffers = true
     public var mediaLoops = 0
 
+    // RTSP
+    public var rtsp = true
+    public var rtspTransports = [RTSPTransportSetting.udp, .tcp]
+    public var rtspAddress = ListenAddress(port: 8554)
+    public var rtspEncryption = RTSPEncryption.no
+    public var rtspsAddress = ListenAddress(port: 8322)
+    public var rtspServerKey = "certs/key.pem"
+    public var rtspServerCert = "certs/cert.pem"
+    public var rtpAddress = ListenAddress(port: 8000)
+    public var rtcpAddress = ListenAddress(port: 8001)
+    public var rtspAuthMethods = [RTSPAuthMethod.basic, .digest]
+    public var writeQueueSize = 512
+
     // Metrics
     public var metrics = true
     public var metricsAddress = ListenAddress("127.0.0.1:9998") ?? ListenAddress(port: 9998)
@@ -68,6 +81,17 @@ public enum LogDestination: String, Sendable, CaseIterable { case stdout, file }
 /// Which side of the DTLS handshake the server takes when a client leaves it the choice (`actpass`).
 public enum DTLSRoleSetting: String, Sendable, CaseIterable { case active, passive }
 
+/// How media may travel to and from RTSP clients. `multicast` is read, because older configurations have it, and not
+/// offered to clients by this version.
+public enum RTSPTransportSetting: String, Sendable, CaseIterable { case udp, multicast, tcp }
+
+/// Whether RTSP is served over TLS too, or only over TLS.
+public enum RTSPEncryption: String, Sendable, CaseIterable { case no, optional, strict }
+
+/// How RTSP clients may show who they are. `digest` is MD5, which every client speaks; `digestSHA256` is asked for
+/// instead of it, because some clients fail when both are offered.
+public enum RTSPAuthMethod: String, Sendable, CaseIterable { case basic, digest, digestSHA256 }
+
 /// What a viewer is told while nobody publishes.
 public enum WHEPIdlePolicy: String, Sendable, CaseIterable { case conflict409, notFound404 }
 
@@ -84,6 +108,9 @@ public struct PathEntry: Sendable {
     var match: Match
     public var settings = PathSettings()
 
+    /// The one room the entry is about; nil for patterns.
+    var roomName: String? { if case .name(let name) = match { name } else { nil } }
+
     init(name: String, match: Match, settings: PathSettings = PathSettings()) {
         self.name = name
         self.match = match
@@ -98,7 +125,7 @@ extension ServerSettings {
     /// - Returns: nil when the name is no room name or the configuration has no place for it; the room must not exist.
     public func room(named name: String) -> RoomSettings? {
         guard RoomName.problem(with: name) == nil, let entry = entry(for: name) else { return nil }
-        guard case .publisher = entry.settings.source else { return nil }
+        if case .unavailable = entry.settings.source { return nil }
         return RoomSettings(room: name, version: version, entry: entry.name, path: entry.settings)
     }
 

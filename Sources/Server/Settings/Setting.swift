@@ -65,6 +65,7 @@ public enum SettingSection: String, Sendable, CaseIterable {
     case logging = "Logging"
     case server = "HTTP server"
     case webrtc = "WebRTC"
+    case rtsp = "RTSP"
     case metrics = "Metrics"
     case authorization = "Authorization"
     case limits = "Limits"

@@ -82,5 +82,7 @@ extension RoomPolicy {
             case .immediately: .afterNanoseconds(0)
             case .after(let time): .afterNanoseconds(UInt64(clamping: time.wholeNanoseconds))
             }
+        // Viewers outlast a source's silence: it is tried again for as long as they stay.
+        if settings.source != .publisher { publisherAbsenceNanoseconds = 120_000_000_000 }
     }
 }

@@ -47,6 +47,7 @@ final class WebRTCService: Sendable {
     private let candidates: Mutex<CandidateSource>
     private let hostNames: HostNames
     private let nextPeer = Atomic<UInt64>(1)
+    private let sources: Mutex<RTSPSources?> = Mutex(nil)
 
     init(
         media: MediaPlane, directory: RoomDirectory, hub: EventHub, logger: Logger, candidates: CandidateSource,
@@ -64,11 +65,23 @@ final class WebRTCService: Sendable {
         counterOffers = CounterOffers(on: directory.eventLoop, registry: registry)
     }
 
+    /// A number for a peer of any protocol.
+    func newPeerID() -> PeerID { PeerID(nextPeer.wrappingAdd(1, ordering: .relaxed).oldValue) }
+
+    /// What rooms without publishers are fed from.
+    func use(_ sources: RTSPSources?) { self.sources.withLock { $0 = sources } }
+
+    /// Has a room's source play, when it has one; `false` when it has one and no media came in time.
+    func bring(_ room: RoomSettings) async -> Bool { await sources.withLock { $0 }?.bring(room) ?? true }
+
     func use(_ candidates: CandidateSource) { self.candidates.withLock { $0 = candidates } }
 
     // MARK: publishing
 
     func publish(_ request: SignalingRequest) async throws(SignalingError) -> SignalingAnswer {
+        guard request.room.path.source == .publisher else {
+            throw .conflict("the server pulls this room's media itself (source)", retryAfterSeconds: 3_600)
+        }
         let offer = try Self.parse(request.offer)
         let draft = try Self.draft(publishing: true)
         let negotiated = try negotiate(offer, .publish, draft, request)
@@ -138,6 +151,9 @@ final class WebRTCService: Sendable {
 
     func view(_ request: SignalingRequest) async throws(SignalingError) -> SignalingAnswer {
         let offer = try Self.parse(request.offer)
+        guard await bring(request.room) else {
+            throw .conflict("the source of this room does not play", retryAfterSeconds: 5)
+        }
         guard let entry = await directory.room(named: request.room.room) else {
             throw SignalingError(RoomError.nobodyPublishes)
         }
@@ -284,7 +300,7 @@ final class WebRTCService: Sendable {
         _ negotiated: NegotiatedSession, _ draft: SessionDraft, _ request: SignalingRequest, _ entry: RoomEntry,
         _ protocol: PeerProtocol
     ) -> (PeerTransport, PeerDescription) {
-        let peerID = PeerID(nextPeer.wrappingAdd(1, ordering: .relaxed).oldValue)
+        let peerID = newPeerID()
         let settings = settings()
         var limits = ICELimits(consentSeconds: settings.webrtcICEConsentTimeout.wholeSeconds)
         limits.connectSeconds = settings.webrtcHandshakeTimeout.wholeSeconds

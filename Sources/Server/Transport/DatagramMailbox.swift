@@ -9,7 +9,7 @@ final class DatagramMailbox: Sendable {
     static let packetCapacity = 4096
 
     private struct Entry {
-        var transport: PeerTransport
+        var receiver: any DatagramReceiver
         var tuple: TransportTuple
         var arrival: Instant
     }
@@ -44,7 +44,7 @@ final class DatagramMailbox: Sendable {
             shared.withLock { swap(&$0, &box) }
             for (index, entry) in box.entries.enumerated() {
                 box.packets.withMutablePacket(at: index) { datagram in
-                    entry.transport.receive(&datagram, on: entry.tuple, at: entry.arrival)
+                    entry.receiver.receive(&datagram, on: entry.tuple, at: entry.arrival)
                 }
             }
             box.removeAll()
@@ -67,10 +67,12 @@ final class DatagramMailbox: Sendable {
     fileprivate func use(_ signal: LoopSignal) { self.signal.withLock { $0 = signal } }
 
     /// Copies a datagram for the other loop; `false` when the mailbox is full.
-    func append(_ datagram: RawSpan, for transport: PeerTransport, on tuple: TransportTuple, at now: Instant) -> Bool {
+    func append(
+        _ datagram: RawSpan, for receiver: any DatagramReceiver, on tuple: TransportTuple, at now: Instant
+    ) -> Bool {
         let fitted = shared.withLock { box in
             guard box.entries.count < Self.packetCapacity, box.packets.append(copying: datagram) else { return false }
-            box.entries.append(Entry(transport: transport, tuple: tuple, arrival: now))
+            box.entries.append(Entry(receiver: receiver, tuple: tuple, arrival: now))
             return true
         }
         if fitted { signal.withLock { $0 }?.raise() }

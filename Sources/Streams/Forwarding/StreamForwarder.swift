@@ -52,7 +52,7 @@ struct StreamForwarder {
         packetClass = isVideo ? .video : .audio
         rewriter = StreamRewriter(
             firstSequenceNumber: format.firstSequenceNumber, firstTimestamp: format.firstTimestamp,
-            clockRate: format.track.codec.clockRate, framesEndWithMarker: isVideo)
+            clockRate: format.track.clockRate, framesEndWithMarker: isVideo)
         pictures = PictureRewriter(codec: format.track.codec, firstPictureID: format.firstSequenceNumber)
         extensions = HeaderExtensionForwarding(viewer: format.extensions, mid: format.mid)
         repair = format.repair

@@ -51,7 +51,7 @@ public actor Publication: LoopActor {
         self.loop = loop
         for lane in lanes {
             for layer in 0..<lane.layerCount {
-                let number = clock.addLane(clockRate: lane.format.codec.clockRate)
+                let number = clock.addLane(clockRate: lane.format.clockRate)
                 guard layer == 0 else { continue }
                 if lane.format.kind == .video { firstVideo = number } else { firstAudio = number }
             }

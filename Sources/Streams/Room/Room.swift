@@ -20,6 +20,8 @@ public actor Room: LoopActor {
     var standbys: [RoomSource] = []
     var standbyTimer: (any LoopTimer)?
     private var viewers: [PeerID: any ViewerHandle] = [:]
+    /// See `Room+Bridges.swift`.
+    var bridges: [PeerID: any ViewerHandle] = [:]
     private var absence: (any LoopTimer)?
     private var generation: UInt32 = 0
     private var isClosed = false
@@ -109,7 +111,7 @@ public actor Room: LoopActor {
             } else if known == nil {
                 observer(.trackAdded(track.id, lane.format))
             }
-            for viewer in ended { viewers[viewer]?.end(.codecChanged) }
+            for viewer in ended { (viewers[viewer] ?? bridges[viewer])?.end(.codecChanged) }
         }
     }
 
@@ -204,7 +206,8 @@ public actor Room: LoopActor {
         for viewer in viewers.values { viewer.end(.publisherGone) }
     }
 
-    private func closeIfEmpty() {
+    /// Ends a room in which nobody is, as one that was opened for somebody who did not come.
+    public func closeIfEmpty() {
         guard active == nil, standbys.isEmpty, viewers.isEmpty, !isClosed else { return }
         cancelAbsence()
         isClosed = true
@@ -216,6 +219,7 @@ public actor Room: LoopActor {
             name: name, publisher: active?.peerID, standbys: standbys.map(\.peerID), formats: formats,
             viewers: Array(viewers.keys),
             packetsReceived: 0, bytesReceived: 0, packetsSent: 0, bytesSent: 0, packetsHeldBack: 0)
+        snapshot.origin = active?.publisher.origin
         for track in [video, audio] {
             let statistics = track.onLoop { $0.statistics }
             snapshot.packetsReceived &+= statistics.packetsReceived

@@ -39,6 +39,8 @@ public struct RoomSnapshot: Sendable {
     public var publisher: PeerID?
     /// Publishers that wait, the primary one first.
     public var standbys: [PeerID] = []
+    /// Where the publisher's media comes from; nil without one.
+    public var origin: String?
     public var formats: [TrackFormat]
     public var viewers: [PeerID]
     public var packetsReceived: UInt64

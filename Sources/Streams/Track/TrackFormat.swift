@@ -13,12 +13,24 @@ public struct TrackFormat: Hashable, Sendable {
     }
 
     public var codec: Codec
+    /// The RTP encoding name; says what an opaque codec is.
+    public var encodingName: String
+    /// Of the RTP timestamps, in Hz.
+    public var clockRate: UInt32
     public var channels: Int
     /// Format parameters in the publisher's order (`profile-level-id`, `sprop-stereo` …), names in lower case.
     public var parameters: [Parameter]
 
-    public init(codec: Codec, channels: Int = 1, parameters: [Parameter] = []) {
+    /// - Parameters:
+    ///   - encodingName: nil for the codec's own.
+    ///   - clockRate: nil for the codec's own.
+    public init(
+        codec: Codec, channels: Int = 1, parameters: [Parameter] = [], encodingName: String? = nil,
+        clockRate: UInt32? = nil
+    ) {
         self.codec = codec
+        self.encodingName = encodingName ?? codec.rawValue
+        self.clockRate = clockRate ?? codec.clockRate
         self.channels = channels
         self.parameters = parameters
     }
@@ -37,6 +49,9 @@ public struct TrackFormat: Hashable, Sendable {
         switch codec {
         case .vp9, .h265: return (self["profile-id"] ?? "") == (other["profile-id"] ?? "")
         case .av1: return (self["profile"] ?? "0") == (other["profile"] ?? "0")
+        case .otherAudio, .otherVideo:
+            return encodingName.lowercased() == other.encodingName.lowercased() && clockRate == other.clockRate
+                && channels == other.channels && self["config"] == other["config"]
         default: return true
         }
     }

@@ -74,6 +74,7 @@ extension CodecChoice {
                 answer["stereo"] = nil
             }
             return CodecChoice(offered, answer)
+        case .otherAudio, .otherVideo: return nil
         case .vp8, .pcmu, .pcma, .g722: return candidates.first.map { CodecChoice($0, $0.echoedParameters) }
         }
     }
@@ -157,7 +158,7 @@ extension Codec {
         case .av1: ["level-idx", "profile", "tier"]
         case .opus:
             ["minptime", "maxplaybackrate", "maxaveragebitrate", "useinbandfec", "usedtx", "cbr", "stereo"]
-        case .vp8, .pcmu, .pcma, .g722: []
+        case .vp8, .pcmu, .pcma, .g722, .otherAudio, .otherVideo: []
         }
     }
 }

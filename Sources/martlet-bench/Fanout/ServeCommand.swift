@@ -23,6 +23,7 @@ enum ServeCommand {
         settings.logDestinations = []
         settings.webrtcAddress = ListenAddress(host: SocketAddress(ipv4: 0x7F00_0001, port: 0), port: 0)
         settings.webrtcLocalUDPAddress = ListenAddress(port: 0)
+        settings.rtsp = false
         settings.httpRequestsPerSecond = 10_000
         settings.httpRequestBurst = 10_000
         let server = MartletServer(settings: settings, log: Log(level: .error, sinks: []))

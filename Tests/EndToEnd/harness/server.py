@@ -32,6 +32,7 @@ class Server:
         self.port = free_port()
         self.metrics_port = free_port()
         self.udp_port = free_port(socket.SOCK_DGRAM)
+        self.rtsp_port = free_port()
         # Browsers lend cameras only to secure origins, and 127.0.0.1 counts as one.
         self.origin = f"http://127.0.0.1:{self.port}"
         self.media_address = (environment.address, self.udp_port)
@@ -43,6 +44,9 @@ class Server:
             "webrtcIPsFromInterfaces": False,
             "webrtcAdditionalHosts": [environment.address],
             "mediaLoops": loops,
+            "rtspAddress": f"127.0.0.1:{self.rtsp_port}",
+            "rtpAddress": f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}",
+            "rtcpAddress": f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}",
             "metrics": True,
             "metricsAddress": f"127.0.0.1:{self.metrics_port}",
             "httpRequestsPerSecond": 0,
@@ -114,6 +118,9 @@ class Server:
 
     def whep(self, room):
         return f"{self.origin}/{room}/whep"
+
+    def rtsp(self, path):
+        return f"rtsp://127.0.0.1:{self.rtsp_port}/{path}"
 
     # What the outside sees
 

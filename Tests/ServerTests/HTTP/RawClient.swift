@@ -85,6 +85,14 @@ actor RawClient: LoopActor {
         await response().split(separator: " ").dropFirst().first.flatMap { Int($0) }
     }
 
+    /// Waits for so many bytes, or for the end, and takes them.
+    func bytes(_ count: Int) async -> [UInt8] {
+        await wait { $0.hasEnded || $0.received.count >= count }
+        let taken = Array(received.prefix(count))
+        received.removeFirst(taken.count)
+        return taken
+    }
+
     /// Waits until `pattern` has come, and takes everything up to and with it; nil when the end comes first.
     func text(through pattern: String) async -> String? {
         await wait { $0.hasEnded || $0.find(pattern) != nil }

@@ -10,6 +10,9 @@ import Wire
         let any = try #require(ListenAddress("127.0.0.1:0"))
         settings.webrtcAddress = any
         settings.webrtcLocalUDPAddress = any
+        settings.rtspAddress = any
+        settings.rtpAddress = any
+        settings.rtcpAddress = any
         settings.metrics = true
         settings.metricsAddress = any
         settings.mediaLoops = 2

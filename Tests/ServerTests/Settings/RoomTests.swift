@@ -50,7 +50,7 @@ import Testing
     }
 
     @Test func aPathWhoseSourceIsNotAvailableIsNotServed() throws {
-        let loaded = try load("paths: {cam1: {source: 'rtsp://camera/'}, all_others: }")
+        let loaded = try load("paths: {cam1: {source: 'rtmp://camera/'}, all_others: }")
         #expect(loaded.settings.room(named: "cam1") == nil)
         #expect(loaded.settings.room(named: "cam2") != nil)
         #expect(loaded.warnings.count == 1)

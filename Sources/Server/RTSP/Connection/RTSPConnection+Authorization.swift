@@ -1,0 +1,74 @@
+import RTSP
+import Synchronization
+import Wire
+
+/// Who may do what, in RTSP's words (RTSP-20): Basic and Digest, the token of the room as the password of any user.
+extension RTSPConnection {
+    private static let realm = "Martlet"
+
+    /// Whether the client may; `false` when its request has been refused.
+    func isAllowed(_ action: AuthorizationAction, _ target: RTSPTarget) async -> Bool {
+        guard let request = machine.pendingRequest else { return false }
+        let field = request.headers["Authorization"]
+        // Asking without credentials first is how RTSP clients learn that they are needed.
+        if field != nil, service.limits.mayTryToken(from: remoteAddress) != nil {
+            machine.refuse(.serviceUnavailable, "too many wrong credentials from this address; wait a moment")
+            return false
+        }
+        switch await outcome(action, target, request, field) {
+        case .allowed: return true
+        case .forbidden:
+            count(field)
+            machine.refuse(.forbidden)
+        case .unauthenticated:
+            count(field)
+            machine.challenge(challenges)
+        }
+        return false
+    }
+
+    private func count(_ field: String?) {
+        guard field != nil else { return }
+        service.counters.failedAuthorizations.wrappingAdd(1, ordering: .relaxed)
+        service.limits.tokenWasWrong(from: remoteAddress)
+    }
+
+    private func outcome(
+        _ action: AuthorizationAction, _ target: RTSPTarget, _ request: RTSPRequest, _ field: String?
+    ) async -> AuthorizationOutcome {
+        if case .digest(let digest) = field.flatMap({ RTSPCredentials($0) }) {
+            let isOurs = digest.nonce == nonce && digest.realm == Self.realm && digest.isMeant(for: request.url)
+            return service.authorizer.authorize(action: action, path: target.path, address: remoteAddress) { token in
+                isOurs && digest.isMade(with: token, method: request.methodName, hash: service.hash)
+            }
+        }
+        var credentials = Credentials(queryToken: target.queryValue("token"), address: remoteAddress)
+        if case .basic(let user, let password) = field.flatMap({ RTSPCredentials($0) }),
+            service.settings().rtspAuthMethods.contains(.basic)
+        {
+            credentials.user = user
+            credentials.password = Redacted(password)
+        } else if let field {
+            credentials.bearerToken = Credentials.bearerToken(inAuthorization: field).map { Redacted($0) }
+        }
+        return await service.authorizer.authorize(
+            action: action, path: target.path, protocol: .rtsp, credentials: credentials)
+    }
+
+    private var challenges: [RTSPChallenge] {
+        let methods = service.settings().rtspAuthMethods
+        var challenges: [RTSPChallenge] = []
+        // Clients fail when both digests are offered, so the stronger stands alone.
+        if methods.contains(.digestSHA256) {
+            challenges.append(digestChallenge(.sha256))
+        } else if methods.contains(.digest) {
+            challenges.append(digestChallenge(.md5))
+        }
+        if methods.contains(.basic) { challenges.append(.basic(realm: Self.realm)) }
+        return challenges
+    }
+
+    private func digestChallenge(_ algorithm: DigestAlgorithm) -> RTSPChallenge {
+        .digest(realm: Self.realm, nonce: nonce, algorithm: algorithm, qop: false, isStale: false, opaque: nil)
+    }
+}

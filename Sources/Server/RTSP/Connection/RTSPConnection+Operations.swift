@@ -1,0 +1,225 @@
+import Loop
+import RTSP
+import SDP
+import Streams
+import Wire
+
+/// What requests ask for. Whatever was awaited, the connection may be gone afterwards; then there is nobody to answer.
+extension RTSPConnection {
+    func perform(_ operation: RTSPOperation) async {
+        switch operation {
+        case .describe(let target): await describe(target)
+        case .setUp(let target): await setUp(target)
+        case .play(let tracks): await play(tracks, operation)
+        case .pause(let tracks): pause(tracks)
+        case .announce(let target, let description): await announce(target, description)
+        case .record: await record(operation)
+        case .tearDown:
+            machine.done()
+            leaveRoom()
+        case .getParameters: machine.read(publishing?.parameters ?? [:])
+        }
+        drive()
+    }
+
+    // MARK: reading
+
+    private func describe(_ target: RTSPTarget) async {
+        guard let offer = await offer(target) else { return }
+        machine.described(
+            by: RTSPDescriptionWriter.write(
+                room: offer.room.room, formats: offer.formats, version: offer.entry.numericID))
+    }
+
+    private func setUp(_ target: RTSPTarget) async {
+        // The tracks of a session keep their numbers whatever becomes of the room meanwhile.
+        if let reading, reading.offer.room.room == target.path {
+            return machine.found(ssrcs: ssrcs(of: reading.offer))
+        }
+        guard let offer = await offer(target) else { return }
+        reading = RTSPReading(offer)
+        machine.found(ssrcs: ssrcs(of: offer))
+    }
+
+    private func ssrcs(of offer: RTSPReaderOffer) -> [UInt32] {
+        offer.formats.map { RTSPReaders.ssrc($0.kind, numericID: offer.entry.numericID) }
+    }
+
+    /// What there is to read; nil when the request has been refused.
+    private func offer(_ target: RTSPTarget) async -> RTSPReaderOffer? {
+        guard await isAllowed(.read, target) else { return nil }
+        guard let room = service.settings().room(named: target.path) else {
+            machine.refuse(.notFound, "the configuration has no room of this name (paths)")
+            return nil
+        }
+        guard await service.bring(room) else {
+            machine.refuse(.notFound, "the source of this room does not play; the server's log says why")
+            return nil
+        }
+        guard let entry = await service.directory.room(named: room.room) else {
+            machine.refuse(.notFound, "nobody publishes here")
+            return nil
+        }
+        let formats = await entry.room.formats
+        guard !formats.isEmpty else {
+            machine.refuse(.notFound, "nobody publishes here")
+            return nil
+        }
+        return RTSPReaderOffer(room: room, entry: entry, formats: formats)
+    }
+
+    private func play(_ tracks: Set<Int>, _ operation: RTSPOperation) async {
+        guard let reading else { return machine.refuse(.internalError) }
+        let offer = reading.offer
+        if !reading.hasJoined {
+            if offer.entry.loop !== eventLoop {
+                if await !move(to: offer.entry.loop, for: operation) { machine.refuse(.internalError) }
+                return
+            }
+            guard await registerDatagrams(), await join(reading) else { return }
+        }
+        let started = machine.session?.activeTracks ?? []
+        machine.played(from: [:])
+        // The answer goes before the first packet (RTSP-9).
+        drive()
+        guard !isGone, let session = machine.session else { return }
+        let readers = RTSPReaders.of(offer.entry) { service.webrtc.newPeerID() }
+        for media in session.media where tracks.contains(media.track) && !started.contains(media.track) {
+            guard offer.formats.indices.contains(media.track), let way = way(of: media) else { continue }
+            let output = RTSPReaderOutput(peerID: peerID, way: way)
+            guard readers.onLoop({ $0.add(self, offer.formats[media.track], output) }) else {
+                return close(PeerEnd(.codecChanged))
+            }
+        }
+    }
+
+    private func way(of media: RTSPServerSession.Media) -> RTSPReaderOutput.Way? {
+        if let channels = media.transport.channels { return .connection(self, channels) }
+        guard let datagrams = service.datagrams, let tuples = tuples(of: media) else { return nil }
+        return .datagrams(datagrams.arena(of: eventLoop), tuples)
+    }
+
+    /// Has datagrams of the client's ports brought here; `false` when the request has been refused.
+    private func registerDatagrams() async -> Bool {
+        let wanted = (machine.session?.media ?? []).compactMap { tuples(of: $0) }.flatMap { [$0.rtp, $0.rtcp] }
+        guard !wanted.isEmpty, registered.isEmpty else { return true }
+        guard let datagrams = service.datagrams, await datagrams.receiver.register(self, wanted) else {
+            machine.refuse(.badRequest, "another session has these client ports")
+            return false
+        }
+        guard !isGone else {
+            await datagrams.receiver.unregister(peerID, wanted)
+            return false
+        }
+        registered = wanted
+        return true
+    }
+
+    /// Becomes a viewer of the room; `false` when the request has been refused.
+    private func join(_ reading: RTSPReading) async -> Bool {
+        let offer = reading.offer
+        let ticket: SessionLimits.Ticket
+        do throws(SessionLimits.Refusal) {
+            ticket = try await service.registry.enter(.viewer, room: offer.room, from: remoteAddress)
+        } catch {
+            machine.refuse(.serviceUnavailable, "the limit \(error.rawValue) is reached")
+            return false
+        }
+        do throws(RoomError) {
+            guard !isGone else { throw .closed }
+            try offer.entry.room.onLoop { room throws(RoomError) in try room.join(self) }
+        } catch {
+            await service.registry.leave(ticket)
+            machine.refuse(.notFound, "nobody publishes here any more")
+            return false
+        }
+        reading.joined(ticket)
+        service.hub.publish(.viewerJoined(room: offer.room.room, description))
+        return true
+    }
+
+    private func pause(_ tracks: Set<Int>) {
+        if let reading {
+            let kinds = Set(
+                tracks.compactMap { track in
+                    reading.offer.formats.indices.contains(track) ? reading.offer.formats[track].kind : nil
+                })
+            reading.offer.entry.room.onLoop { $0.bridge(RTSPReaders.self) }?.onLoop { $0.remove(peerID, kinds: kinds) }
+        }
+        machine.done()
+    }
+
+    // MARK: publishing
+
+    private func announce(_ target: RTSPTarget, _ description: [UInt8]) async {
+        guard await isAllowed(.publish, target) else { return }
+        guard let room = service.settings().room(named: target.path) else {
+            let problem = RoomName.problem(with: target.path)
+            return machine.refuse(.notFound, problem ?? "the configuration has no room of this name (paths)")
+        }
+        guard room.path.source == .publisher else {
+            return machine.refuse(.forbidden, "the server pulls this room's media itself (source)")
+        }
+        let media: [RTSPAnnouncedMedia]
+        do throws(SDPError) {
+            media = try RTSPDescriptionReader.read(description)
+        } catch {
+            return machine.refuse(.badRequest, "the description cannot be read: \(error)")
+        }
+        guard media.contains(where: { $0.format != nil }) else {
+            return machine.refuse(.unsupportedMediaType, "the description has neither audio nor video")
+        }
+        publishing = RTSPPublishing(RTSPAnnouncement(room: room, media: media))
+        machine.announced(controls: media.map(\.control))
+    }
+
+    private func record(_ operation: RTSPOperation) async {
+        guard let publishing else { return machine.refuse(.internalError) }
+        let announced = publishing.announced
+        // A room that emptied a moment ago refuses everybody; its name is free for a new one then.
+        for _ in 0..<2 {
+            let entry: RoomEntry
+            do throws(RoomDirectory.DirectoryError) {
+                entry = try await service.directory.open(
+                    announced.room.room, policy: RoomPolicy(announced.room), limit: service.settings().maxRooms)
+            } catch {
+                return machine.refuse(.serviceUnavailable, "the server takes no further rooms (maxRooms)")
+            }
+            guard entry.loop === eventLoop else {
+                if await !move(to: entry.loop, for: operation) {
+                    await entry.room.closeIfEmpty()
+                    machine.refuse(.internalError)
+                }
+                return
+            }
+            guard await registerDatagrams() else { return await entry.room.closeIfEmpty() }
+            let ticket: SessionLimits.Ticket
+            do throws(SessionLimits.Refusal) {
+                ticket = try await service.registry.enter(.publisher, room: announced.room, from: remoteAddress)
+            } catch {
+                await entry.room.closeIfEmpty()
+                return machine.refuse(.serviceUnavailable, "the limit \(error.rawValue) is reached")
+            }
+            do throws(RoomError) {
+                guard !isGone else { throw .closed }
+                let lanes = RTSPIngest.lanes(of: announced.media)
+                let publication = try entry.room.onLoop { room throws(RoomError) in
+                    try room.publish(self, lanes: lanes)
+                }
+                publishing.began(in: entry.room, publication, ticket)
+                service.hub.publish(.publisherStarted(room: announced.room.room, description))
+                startReports()
+                return machine.done()
+            } catch {
+                await service.registry.leave(ticket)
+                guard !isGone else { return await entry.room.closeIfEmpty() }
+                guard error == .closed else {
+                    return machine.refuse(
+                        .forbidden, "somebody publishes here already; overridePublisher would let you take over")
+                }
+                await service.directory.discard(entry)
+            }
+        }
+        machine.refuse(.serviceUnavailable, "the room is being closed; try again")
+    }
+}

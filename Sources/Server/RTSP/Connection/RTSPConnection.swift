@@ -1,0 +1,311 @@
+import Loop
+import RTSP
+import Secure
+import Streams
+import Synchronization
+import Wire
+
+/// One RTSP client: moves bytes between its socket and its machine, and carries out what requests ask for.
+///
+/// It begins on the control loop. To play or record it moves to the loop of its room: the socket, the machine with what
+/// it has not read yet, and the request being worked on go over to a successor of the same peer.
+actor RTSPConnection: LoopActor {
+    /// Bytes of requests that may wait while another is worked on; then the client is read no further.
+    private static let maximumWaitingBytes = 256 * 1_024
+    /// Room in the queue above the packets' share: for one more turn's packets, answers and reports.
+    private static let reserveBytes = 768 * 1_024
+    private static let packetBytes = 1_450
+    private static let acknowledgementMilliseconds: Int32 = 30_000
+
+    nonisolated let service: RTSPService
+    nonisolated let peerID: PeerID
+    nonisolated let eventLoop: EventLoop
+    nonisolated let remoteAddress: SocketAddress
+    nonisolated var loop: any LoopExecutor { eventLoop }
+
+    var machine: RTSPServerMachine
+    /// The challenge's nonce, one for each connection.
+    let nonce: String
+    private var accepted: AcceptedSocket?
+    private let handover: TLSHandover?
+    /// nil for plain connections.
+    private var tls: TLSEndpoint?
+    private var socket: TCPConnection?
+    private var timer: (any LoopTimer)?
+    private var reportTimer: (any LoopTimer)?
+    private var isOver = false
+    private var end: PeerEnd?
+    private let queueLimit: Int
+    private var scratch: [UInt8] = []
+
+    /// What comes over UDP for this connection.
+    var registered: [TransportTuple] = []
+    /// What was announced, and after RECORD where it goes.
+    var publishing: RTSPPublishing?
+    /// What is read, and after PLAY from where.
+    var reading: RTSPReading?
+
+    init(
+        service: RTSPService, peerID: PeerID, on loop: EventLoop, machine: consuming RTSPServerMachine,
+        socket: consuming AcceptedSocket, tls: TLSHandover? = nil, nonce: String? = nil
+    ) {
+        self.service = service
+        self.peerID = peerID
+        eventLoop = loop
+        remoteAddress = socket.remoteAddress
+        self.machine = machine
+        accepted = consume socket
+        handover = tls
+        self.nonce = nonce ?? WebRTCSession.newID()
+        queueLimit = service.settings().writeQueueSize * Self.packetBytes
+    }
+
+    // MARK: socket
+
+    /// Begins to read. Loop only, once.
+    func start() {
+        guard let accepted = accepted.take() else { return }
+        var settings = TCPConnectionSettings()
+        settings.maximumQueuedBytes = queueLimit + Self.reserveBytes
+        settings.acknowledgementMilliseconds = Self.acknowledgementMilliseconds
+        let socket = TCPConnection(accepted, on: eventLoop, settings: settings)
+        self.socket = socket
+        tls = handover?.take()
+        timer = eventLoop.makeTimer(name: "rtsp deadline") { [weak self] in self?.onLoop { $0.deadlineReached() } }
+        service.keep(self)
+        socket.start(
+            onData: { [self] in received($0) },
+            onEndOfInput: { [self] in close(PeerEnd(.left, "the client closed the connection")) },
+            onClosed: { [self] reason in closed(reason) })
+        drive()
+    }
+
+    private func received(_ bytes: RawSpan) {
+        guard let tls else {
+            machine.received(bytes, at: eventLoop.now)
+            return drive()
+        }
+        tls.received(bytes)
+        tls.drainPlaintext { machine.received($0, at: eventLoop.now) }
+        sendCiphertext(of: tls)
+        switch tls.state {
+        case .failed, .halfClosed: socket?.close(afterFlush: true)
+        case .handshaking, .open, .closed: break
+        }
+        drive()
+    }
+
+    // MARK: writing
+
+    private func write(_ bytes: [UInt8]) -> Bool {
+        guard tls == nil else { return bytes.withBytes { write($0) } }
+        return socket?.write(bytes) ?? false
+    }
+
+    private func write(_ bytes: RawSpan) -> Bool {
+        guard let tls else { return socket?.write(bytes) ?? false }
+        guard tls.write(bytes) else { return false }
+        sendCiphertext(of: tls)
+        return true
+    }
+
+    private func sendCiphertext(of tls: TLSEndpoint) {
+        guard tls.pendingOutput > 0 else { return }
+        // Half a record is worth nothing: who cannot take it all is cut off.
+        tls.drainCiphertext { if socket?.write($0) != true { socket?.close() } }
+    }
+
+    /// Tells the client that this is the end, as far as its kind of connection can.
+    private func finish() {
+        if let tls {
+            tls.close()
+            sendCiphertext(of: tls)
+        }
+        socket?.close(afterFlush: true)
+    }
+
+    private func deadlineReached() {
+        let now = eventLoop.now
+        if let deadline = machine.nextDeadline, deadline <= now {
+            end = end ?? PeerEnd(.silent, "nothing was heard from the client in time")
+            machine.deadlineReached(at: now)
+        }
+        drive()
+    }
+
+    /// Does what the machine wants done, as far as it goes.
+    func drive() {
+        let now = eventLoop.now
+        while !isOver, let event = machine.nextEvent(at: now) {
+            switch event {
+            case .send(let bytes): if !write(bytes) { socket?.close() }
+            case .frame(let channel, let range): receivedFrame(channel, range, at: now)
+            case .operation(let operation):
+                service.counters.requests.wrappingAdd(1, ordering: .relaxed)
+                Task { await perform(operation) }
+            case .close: finish()
+            }
+        }
+        guard !isOver else { return }
+        if machine.isWorking, machine.bufferedBytes > Self.maximumWaitingBytes {
+            socket?.pauseReading()
+        } else if !machine.isWorking {
+            socket?.resumeReading()
+        }
+        if let deadline = machine.nextDeadline {
+            if timer?.deadline == nil || machine.session?.isActive != true { timer?.schedule(at: deadline) }
+        } else {
+            timer?.cancel()
+        }
+    }
+
+    // MARK: media
+
+    private func receivedFrame(_ channel: UInt8, _ range: Range<Int>, at now: Instant) {
+        guard let (track, isControl) = machine.session?.track(onChannel: channel), let publishing else { return }
+        machine.withFrame(range) { publishing.received($0, track: track, isControl: isControl, at: now) }
+    }
+
+    /// A datagram of one of the tracks, which is a sign of life too.
+    nonisolated func receive(_ datagram: inout MutableRawSpan, on tuple: TransportTuple, at now: Instant) {
+        let bytes = datagram.bytes
+        onLoop { $0.receivedDatagram(bytes, on: tuple, at: now) }
+    }
+
+    private func receivedDatagram(_ bytes: RawSpan, on tuple: TransportTuple, at now: Instant) {
+        guard let session = machine.session, session.isActive,
+            let (track, isControl) = session.track(from: tuple.remote.port, to: tuple.local.port)
+        else { return }
+        machine.heard(at: now)
+        publishing?.received(bytes, track: track, isControl: isControl, at: now)
+    }
+
+    /// Where the client sees the server.
+    var localAddress: SocketAddress? { socket?.localAddress }
+
+    /// Where a track's packets travel beside the connection; nil when they do not.
+    func tuples(of media: RTSPServerSession.Media) -> RTSPTuples? {
+        localAddress.flatMap { RTSPTuples(media.transport, local: $0, remote: remoteAddress) }
+    }
+
+    /// Whether a reader's queue is short enough to begin again after it was too long.
+    var hasRoom: Bool { (socket?.queuedBytes ?? .max) <= queueLimit / 4 }
+
+    /// Sends media that other readers get too; `false` when the reader is too slow for it.
+    func send(shared bytes: [UInt8]) -> Bool {
+        guard let socket, socket.queuedBytes <= queueLimit else { return false }
+        // Every connection has keys of its own, so there is nothing to share.
+        guard tls == nil else { return write(bytes) }
+        return socket.write(shared: bytes)
+    }
+
+    /// Sends one packet in a frame of its own.
+    func send(_ packet: RawSpan, channel: UInt8) -> Bool {
+        scratch.removeAll(keepingCapacity: true)
+        InterleavedFrame.append(packet, channel: channel, to: &scratch)
+        return scratch.withBytes { write($0) }
+    }
+
+    /// Has receiver reports sent as long as something is published (RTSP-27).
+    func startReports() {
+        guard reportTimer == nil else { return }
+        let timer = eventLoop.makeTimer(name: "rtsp reports") { [weak self] in self?.onLoop { $0.reportsDue() } }
+        timer.schedule(at: eventLoop.now.advanced(bySeconds: RTSPPublishing.reportIntervalSeconds))
+        reportTimer = timer
+    }
+
+    private func reportsDue() {
+        guard let publishing, let session = machine.session else { return }
+        for media in session.media {
+            guard publishing.writeReport(of: media.track, at: eventLoop.now) else { continue }
+            if let channel = media.transport.channels?.rtcp {
+                publishing.report.withBytes { _ = send($0, channel: channel) }
+            } else if let tuples = tuples(of: media) {
+                let report = publishing.report
+                service.datagrams?.arena(of: eventLoop).onLoop { $0.send(report, along: tuples.rtcp) }
+            }
+        }
+        reportTimer?.schedule(at: eventLoop.now.advanced(bySeconds: RTSPPublishing.reportIntervalSeconds))
+    }
+
+    // MARK: moving
+
+    /// Goes on at `loop`: afterwards this object does nothing any more, and the successor carries out `operation`.
+    ///
+    /// - Returns: `false` when the connection cannot move now, and stays as it is.
+    func move(to loop: EventLoop, for operation: RTSPOperation) async -> Bool {
+        guard !isOver, let detached = socket?.detach() else { return false }
+        isOver = true
+        timer?.cancel()
+        socket = nil
+        defer { tls = nil }
+        var machine = RTSPServerMachine(
+            configuration: RTSPServerMachine.Configuration(), clientHost: "", startedAt: eventLoop.now,
+            randomNumber: { 0 })
+        swap(&machine, &self.machine)
+        let successor = RTSPConnection(
+            service: service, peerID: peerID, on: loop, machine: machine, socket: detached,
+            tls: tls.map { TLSHandover($0) }, nonce: nonce)
+        await successor.goOn(publishing?.announced, reading?.offer, operation)
+        return true
+    }
+
+    private func goOn(_ announced: RTSPAnnouncement?, _ offer: RTSPReaderOffer?, _ operation: RTSPOperation) {
+        publishing = announced.map { RTSPPublishing($0) }
+        reading = offer.map { RTSPReading($0) }
+        start()
+        Task { await perform(operation) }
+    }
+
+    // MARK: end
+
+    /// Whether the connection is gone, or has gone on elsewhere: nothing is to be begun any more.
+    var isGone: Bool { isOver || socket?.isOpen != true }
+
+    /// Ends the connection from this side.
+    func close(_ end: PeerEnd) {
+        if self.end == nil { self.end = end }
+        finish()
+        leaveRoom()
+    }
+
+    private func closed(_ reason: TCPCloseReason) {
+        guard !isOver else { return }
+        isOver = true
+        timer?.cancel()
+        reportTimer?.cancel()
+        if end == nil { end = PeerEnd(reason) }
+        leaveRoom()
+        socket = nil
+        service.forget(self)
+    }
+
+    /// Gives back everything that was taken of the room.
+    func leaveRoom(_ end: PeerEnd? = nil) {
+        let end = end ?? self.end ?? PeerEnd(.left, "the client ended its session")
+        reportTimer?.cancel()
+        reportTimer = nil
+        if !registered.isEmpty, let datagrams = service.datagrams {
+            let (peerID, registered) = (peerID, registered)
+            Task { await datagrams.receiver.unregister(peerID, registered) }
+            self.registered = []
+        }
+        publishing?.leave(self, end)
+        publishing = nil
+        reading?.leave(self, end)
+        reading = nil
+    }
+}
+
+extension PeerEnd {
+    init(_ reason: TCPCloseReason) {
+        switch reason {
+        case .requested: self.init(.left, "the session ended")
+        case .peerClosed: self.init(.left, "the client closed the connection")
+        // Clients that close with packets unread reset the connection.
+        case .failed(let error) where error.isReset: self.init(.left, "the client closed the connection")
+        case .failed(let error): self.init(.silent, "the connection broke: \(error.description)")
+        case .loopStopped: self.init(.serverStopping, "the server is stopping")
+        }
+    }
+}

@@ -1,0 +1,48 @@
+import Codecs
+import SDP
+import Streams
+import Wire
+
+/// One media section of what a publisher or another server announced.
+struct RTSPAnnouncedMedia: Sendable, Hashable {
+    /// nil when it is neither audio nor video: the section is set up, its packets go nowhere.
+    var format: TrackFormat?
+    var payloadType: UInt8
+    var clockRate: UInt32
+    /// As the section names itself; empty when it does not.
+    var control: String
+}
+
+/// Reads descriptions as encoders and cameras write them.
+enum RTSPDescriptionReader {
+    static func read(_ text: [UInt8]) throws(SDPError) -> [RTSPAnnouncedMedia] {
+        let session = try SessionDescription(parsing: RTSPDescriptionRepair.repaired(text))
+        return session.media.map { media in
+            let control = media.otherAttributes.last { $0.name == "control" }?.value ?? ""
+            let payloadType = media.payloadTypes.first ?? 0
+            let map = media.rtpMap(for: payloadType)
+            return RTSPAnnouncedMedia(
+                format: map.flatMap { format(media, payloadType, $0) }, payloadType: payloadType,
+                clockRate: map?.clockRate ?? 90_000, control: control)
+        }
+    }
+
+    private static func format(_ media: MediaDescription, _ payloadType: UInt8, _ map: RTPMap) -> TrackFormat? {
+        let kind: MediaKind
+        switch media.media {
+        case "video": kind = .video
+        case "audio": kind = .audio
+        default: return nil
+        }
+        let parameters = media.parameters(for: payloadType).parameters.map {
+            TrackFormat.Parameter(name: $0.name, value: $0.value ?? "")
+        }
+        let channels = Int(map.channels ?? 1)
+        if let codec = Codec(encodingName: map.encodingName), codec.clockRate == map.clockRate, codec.kind == kind {
+            return TrackFormat(codec: codec, channels: channels, parameters: parameters)
+        }
+        return TrackFormat(
+            codec: kind == .video ? .otherVideo : .otherAudio, channels: channels, parameters: parameters,
+            encodingName: map.encodingName, clockRate: map.clockRate)
+    }
+}

@@ -1,0 +1,116 @@
+import RTP
+import Streams
+import Wire
+
+/// The receiving side of a publisher over RTSP: which track a packet belongs to, what was lost, what it is told.
+///
+/// Packets go on as they came. Confined to the publisher's loop.
+struct RTSPIngest {
+    struct Drops: Sendable, Hashable {
+        /// Not RTP or not RTCP.
+        var malformed: UInt64 = 0
+        /// Of a payload type or a track that was not announced, or of a codec that is not known.
+        var unknown: UInt64 = 0
+        var duplicates: UInt64 = 0
+    }
+
+    private struct Stream {
+        var kind: MediaKind?
+        var payloadType: UInt8
+        var ssrc: UInt32?
+        var statistics: ReceiveStatistics
+        var clockRate: UInt32
+    }
+
+    private var streams: [Stream]
+    private let localSSRC: UInt32
+    private let canonicalName: String
+    private(set) var drops = Drops()
+    private(set) var packets: UInt64 = 0
+
+    /// - Parameters:
+    ///   - media: in the order of the description; only the first of a kind feeds the room (RTSP-Q7).
+    init(_ media: [RTSPAnnouncedMedia], localSSRC: UInt32, canonicalName: String) {
+        self.localSSRC = localSSRC
+        self.canonicalName = canonicalName
+        var kinds: Set<MediaKind> = []
+        streams = media.map { item in
+            let kind = item.format.flatMap { kinds.insert($0.kind).inserted ? $0.kind : nil }
+            return Stream(
+                kind: kind, payloadType: item.payloadType, statistics: ReceiveStatistics(clockRate: item.clockRate),
+                clockRate: item.clockRate)
+        }
+    }
+
+    /// What the publication brings, one lane of a kind.
+    static func lanes(of media: [RTSPAnnouncedMedia]) -> [PublicationLane] {
+        var kinds: Set<MediaKind> = []
+        return media.compactMap { item in
+            guard let format = item.format, kinds.insert(format.kind).inserted else { return nil }
+            return PublicationLane(format: format, extensions: HeaderExtensionMap())
+        }
+    }
+
+    /// Looks at a packet; nil when it goes nowhere.
+    mutating func received(
+        _ packet: RawSpan, track: Int, at now: Instant
+    ) -> (kind: MediaKind, header: RTPHeader)? {
+        guard streams.indices.contains(track) else { return nil }
+        guard let header = try? RTPHeader(parsing: packet) else {
+            drops.malformed &+= 1
+            return nil
+        }
+        guard let kind = streams[track].kind, header.payloadType == streams[track].payloadType else {
+            drops.unknown &+= 1
+            return nil
+        }
+        if streams[track].ssrc != header.ssrc {
+            streams[track].ssrc = header.ssrc
+            streams[track].statistics = ReceiveStatistics(clockRate: streams[track].clockRate)
+        }
+        let outcome = streams[track].statistics.received(
+            sequenceNumber: header.sequenceNumber, timestamp: header.timestamp, byteCount: header.payload.count, at: now
+        )
+        switch outcome {
+        case .duplicate:
+            drops.duplicates &+= 1
+            return nil
+        case .accepted, .restarted, .unexpected: break
+        }
+        packets &+= 1
+        return (kind, header)
+    }
+
+    /// Reads the publisher's RTCP; `report` gets its sender reports.
+    mutating func receivedControl(
+        _ compound: RawSpan, track: Int, at now: Instant, _ report: (SenderReport, MediaKind) -> Void
+    ) {
+        guard streams.indices.contains(track), let kind = streams[track].kind else { return }
+        var packets = RTCPIterator()
+        do throws(WireError) {
+            while let packet = try packets.next(in: compound) {
+                guard case .senderReport(let sent, _) = packet else { continue }
+                streams[track].statistics.senderReportReceived(ntp: sent.ntp, at: now)
+                report(sent, kind)
+            }
+        } catch {
+            drops.malformed &+= 1
+        }
+    }
+
+    /// Writes the receiver report of a track (RTSP-27); `false` when nothing has come of it.
+    mutating func writeReport(of track: Int, into output: inout [UInt8], at now: Instant) -> Bool {
+        guard streams.indices.contains(track), let ssrc = streams[track].ssrc,
+            let block = streams[track].statistics.makeReportBlock(ssrc: ssrc, at: now)
+        else { return false }
+        output.removeAll(keepingCapacity: true)
+        RTCPWriter.appendReceiverReport(ssrc: localSSRC, blocks: [block], to: &output)
+        RTCPWriter.appendSourceDescription(ssrc: localSSRC, cname: canonicalName, to: &output)
+        return true
+    }
+
+    var trackCount: Int { streams.count }
+    var lostPackets: Int64 { streams.reduce(0) { $0 + $1.statistics.cumulativeLost } }
+    /// Of the first track, in units of its clock.
+    var jitter: UInt32 { streams.first?.statistics.jitter ?? 0 }
+}

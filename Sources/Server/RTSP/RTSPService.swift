@@ -1,0 +1,94 @@
+import Loop
+import RTSP
+import Secure
+import Streams
+import Synchronization
+import Wire
+
+/// What all RTSP connections share: the way into rooms, who may, and the connections themselves.
+final class RTSPService: Sendable {
+    struct Statistics: Sendable, Hashable {
+        var connections = 0
+        var accepted: UInt64 = 0
+        var refused: UInt64 = 0
+        var requests: UInt64 = 0
+    }
+
+    let webrtc: WebRTCService
+    let hub: EventHub
+    let logger: Logger
+    let authorizer: TokenAuthorizer
+    let limits: RequestLimits
+    let settings: @Sendable () -> ServerSettings
+    /// nil when there is no UDP.
+    let datagrams: RTSPDatagramPlane?
+    let hash = RTSPHash(md5: { Digest.md5($0) }, sha256: { Digest.sha256($0) })
+    private let connections = Mutex<[PeerID: RTSPConnection]>([:])
+    let counters = RTSPCounters()
+
+    /// Whether a room whose media the server pulls has it now, or has got it by waiting.
+    func bring(_ room: RoomSettings) async -> Bool { await webrtc.bring(room) }
+
+    var directory: RoomDirectory { webrtc.directory }
+    var registry: SessionRegistry { webrtc.registry }
+
+    init(
+        webrtc: WebRTCService, hub: EventHub, logger: Logger, authorizer: TokenAuthorizer, limits: RequestLimits,
+        datagrams: RTSPDatagramPlane?, settings: @escaping @Sendable () -> ServerSettings
+    ) {
+        self.webrtc = webrtc
+        self.hub = hub
+        self.logger = logger
+        self.authorizer = authorizer
+        self.limits = limits
+        self.datagrams = datagrams
+        self.settings = settings
+    }
+
+    /// A connection is there, or has moved to another loop.
+    func keep(_ connection: RTSPConnection) { connections.withLock { $0[connection.peerID] = connection } }
+
+    /// A connection is over. Without effect for one that has moved.
+    func forget(_ connection: RTSPConnection) {
+        connections.withLock { if $0[connection.peerID] === connection { $0[connection.peerID] = nil } }
+    }
+
+    var all: [RTSPConnection] { connections.withLock { Array($0.values) } }
+    var connectionCount: Int { connections.withLock { $0.count } }
+
+    /// How a fresh connection's machine is set up.
+    func configuration() -> RTSPServerMachine.Configuration {
+        let settings = settings()
+        var configuration = RTSPServerMachine.Configuration()
+        configuration.deliveries = Set(settings.rtspTransports.map { RTSPDelivery($0) })
+        configuration.serverPorts = datagrams?.ports
+        configuration.requestTimeoutSeconds = settings.readTimeout.wholeSeconds
+        configuration.mediaTimeoutSeconds = settings.readTimeout.wholeSeconds
+        return configuration
+    }
+
+    /// Ends everything.
+    func stop() async {
+        for connection in all { await connection.close(.stopping) }
+        await datagrams?.stop()
+    }
+}
+
+/// What RTSP connections count together. Control path only.
+final class RTSPCounters: Sendable {
+    let accepted = Atomic<UInt64>(0)
+    let refused = Atomic<UInt64>(0)
+    let requests = Atomic<UInt64>(0)
+    let failedAuthorizations = Atomic<UInt64>(0)
+}
+
+extension RTSPDelivery {
+    init(_ setting: RTSPTransportSetting) {
+        self =
+            switch setting {
+            case .udp: .udp
+            case .multicast: .multicast
+            case .tcp: .tcp
+            }
+    }
+}

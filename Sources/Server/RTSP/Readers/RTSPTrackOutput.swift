@@ -1,0 +1,227 @@
+import Codecs
+import Loop
+import RTP
+import RTSP
+import Streams
+import Wire
+
+/// One track as all RTSP readers of a room get it: rewritten once, framed once for each pair of channels, and shared.
+///
+/// It is the sink of a single DownTrack. What a turn brings is given to every reader at the turn's end; a reader that
+/// cannot keep up loses whole runs until a keyframe, and nobody else notices (RTSP-28).
+actor RTSPTrackOutput: LoopActor, PacketSink {
+    struct Statistics: Sendable, Hashable {
+        /// Packets handed to readers.
+        var packets: UInt64 = 0
+        /// Packets that slow readers lost.
+        var discarded: UInt64 = 0
+        /// Packets that did not fit into a turn.
+        var overflowed: UInt64 = 0
+    }
+
+    private struct Reader {
+        var output: RTSPReaderOutput
+        /// Until a keyframe, or for audio until its queue is shorter.
+        var isWaiting: Bool
+    }
+
+    /// More than a turn's worth of one track.
+    private static let byteCapacity = 512 * 1024
+    private static let packetCapacity = 512
+
+    nonisolated let eventLoop: EventLoop
+    nonisolated var loop: any LoopExecutor { eventLoop }
+    nonisolated let format: TrackFormat
+
+    private var run = PacketBatch(byteCapacity: byteCapacity, packetCapacity: packetCapacity)
+    private var readers: [Reader] = []
+    private var waitingCount = 0
+    private var framed: [FramedRun] = []
+    private var hook: (any TurnHook)?
+    private var cache = RTSPStartCache()
+    /// The latest report, for readers that come between two.
+    private var report: [UInt8] = []
+    private(set) var statistics = Statistics()
+
+    /// What goes through the connections of all readers that have the same channel.
+    private struct FramedRun {
+        var channel: UInt8
+        var bytes: [UInt8]
+        /// From the first keyframe in the run on; nil when there is none or nobody waits for it.
+        var fromKeyframe: [UInt8]?
+    }
+
+    init(format: TrackFormat, loop: EventLoop) {
+        self.format = format
+        eventLoop = loop
+    }
+
+    // MARK: readers
+
+    var readerCount: Int { readers.count }
+
+    func add(_ output: RTSPReaderOutput) {
+        if hook == nil {
+            hook = eventLoop.makeTurnHook(name: "rtsp readers") { [weak self] in self?.onLoop { $0.flush() } }
+        }
+        // What waits belongs to the time before.
+        flush()
+        if !report.isEmpty { output.sendControl(report) }
+        let isWaiting = format.kind == .video && !sendStart(to: output)
+        readers.append(Reader(output: output, isWaiting: isWaiting))
+        waitingCount += isWaiting ? 1 : 0
+    }
+
+    /// Most packets of a start over UDP: more at once would not fit into a receiver's socket.
+    private static let maximumStartDatagrams = 192
+
+    /// Sends what came since the last keyframe; `false` when there is nothing, or too much at once.
+    private func sendStart(to output: RTSPReaderOutput) -> Bool {
+        guard cache.packetCount > 0 else { return false }
+        switch output.way {
+        case .connection(let connection, let channels):
+            var bytes: [UInt8] = []
+            bytes.reserveCapacity(cache.byteCount + InterleavedFrame.headerSize * cache.packetCount)
+            cache.lendEach { InterleavedFrame.append($0, channel: channels.rtp, to: &bytes) }
+            let start = bytes
+            guard connection.onLoop({ $0.send(shared: start) }) else { return false }
+        case .datagrams(let arena, let tuples):
+            guard cache.packetCount <= Self.maximumStartDatagrams else { return false }
+            cache.lendEach { packet in
+                arena.onLoop {
+                    _ = $0.append(along: tuples.rtp, maximumSize: packet.byteCount) { $0.append(contentsOf: packet) }
+                }
+            }
+        }
+        statistics.packets &+= UInt64(cache.packetCount)
+        return true
+    }
+
+    func remove(_ peer: PeerID) {
+        readers.removeAll { $0.output.peerID == peer }
+        waitingCount = readers.count { $0.isWaiting }
+    }
+
+    // MARK: packets in
+
+    nonisolated func enqueue(
+        _ packetClass: PacketClass, maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> Void
+    ) -> Bool {
+        onLoop { $0.take(maximumSize, write) }
+    }
+
+    private func take(_ maximumSize: Int, _ write: (inout OutputRawSpan) -> Void) -> Bool {
+        guard !readers.isEmpty else { return true }
+        if run.count >= Self.packetCapacity || !run.append(maximumSize: maximumSize, write) {
+            flush()
+            guard run.append(maximumSize: maximumSize, write) else {
+                statistics.overflowed &+= 1
+                return false
+            }
+        }
+        hook?.request()
+        return true
+    }
+
+    nonisolated func videoBitsPerSecond(at now: Instant) -> UInt64? { nil }
+
+    nonisolated func admitsFrame(isKeyframe: Bool, at now: Instant) -> Bool { true }
+
+    nonisolated func enqueueControl(_ packet: RawSpan) -> Bool {
+        onLoop { output in
+            // A report overtakes no packet.
+            output.flush()
+            output.report.removeAll(keepingCapacity: true)
+            output.report.append(contentsOf: packet)
+            for reader in output.readers { reader.output.sendControl(output.report) }
+            return true
+        }
+    }
+
+    // MARK: packets out
+
+    private func flush() {
+        guard !run.isEmpty else { return }
+        let keyframe = format.kind == .video ? keepAndFindKeyframe() : nil
+        framed.removeAll(keepingCapacity: true)
+        for index in readers.indices { deliver(to: index, keyframe: keyframe) }
+        if waitingCount > 0 { waitingCount = readers.count { $0.isWaiting } }
+        run.removeAll()
+    }
+
+    private func deliver(to index: Int, keyframe: Int?) {
+        let output = readers[index].output
+        var first = 0
+        if readers[index].isWaiting {
+            guard output.hasRoom, format.kind == .audio || keyframe != nil else {
+                statistics.discarded &+= UInt64(run.count)
+                return
+            }
+            first = keyframe ?? 0
+            readers[index].isWaiting = false
+        }
+        if send(to: output, from: first, keyframe: keyframe) {
+            statistics.packets &+= UInt64(run.count - first)
+        } else {
+            statistics.discarded &+= UInt64(run.count - first)
+            readers[index].isWaiting = true
+            waitingCount += 1
+        }
+    }
+
+    private func send(to output: RTSPReaderOutput, from first: Int, keyframe: Int?) -> Bool {
+        switch output.way {
+        case .connection(let connection, let channels):
+            let bytes = framedRun(channel: channels.rtp, from: first, keyframe: keyframe)
+            return connection.onLoop { $0.send(shared: bytes) }
+        case .datagrams(let arena, let tuples):
+            // What the socket does not take is lost, as on the network, and counted by the arena.
+            for index in first..<run.count {
+                run.withPacket(at: index) { packet in
+                    arena.onLoop {
+                        _ = $0.append(along: tuples.rtp, maximumSize: packet.byteCount) {
+                            $0.append(contentsOf: packet)
+                        }
+                    }
+                }
+            }
+            return true
+        }
+    }
+
+    /// The run with its frame headers, made by the first reader that needs it.
+    private func framedRun(channel: UInt8, from first: Int, keyframe: Int?) -> [UInt8] {
+        let known = framed.firstIndex { $0.channel == channel }
+        let index = known ?? framed.count
+        if known == nil { framed.append(FramedRun(channel: channel, bytes: frame(channel: channel, from: 0))) }
+        guard first > 0, first == keyframe else { return framed[index].bytes }
+        if let bytes = framed[index].fromKeyframe { return bytes }
+        let bytes = frame(channel: channel, from: first)
+        framed[index].fromKeyframe = bytes
+        return bytes
+    }
+
+    private func frame(channel: UInt8, from first: Int) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(run.byteCount + 4 * run.count)
+        for index in first..<run.count {
+            run.withPacket(at: index) { InterleavedFrame.append($0, channel: channel, to: &bytes) }
+        }
+        return bytes
+    }
+
+    /// Keeps the run for readers to come; the first packet of it with which a reader can begin.
+    private func keepAndFindKeyframe() -> Int? {
+        var first: Int?
+        for index in 0..<run.count {
+            run.withPacket(at: index) { packet in
+                guard let header = try? RTPHeader(parsing: packet) else { return }
+                let payload = packet.extracting(header.payload)
+                let starts = PayloadInspector.inspect(payload, codec: format.codec).isKeyframeStart
+                cache.append(packet, startsKeyframe: starts)
+                if starts, first == nil { first = index }
+            }
+        }
+        return first
+    }
+}

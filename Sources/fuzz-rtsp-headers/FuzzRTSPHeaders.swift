@@ -1,0 +1,37 @@
+import CFuzzer
+import RTSP
+import Wire
+
+/// Called with inputs libFuzzer keeps mutating towards unexplored branches. The first byte chooses the header field.
+@_cdecl("LLVMFuzzerTestOneInput")
+func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+    let bytes = unsafe Array(UnsafeBufferPointer(start: start, count: count))
+    guard let first = bytes.first else { return 0 }
+    let text = String(decoding: bytes.dropFirst(), as: UTF8.self)
+    switch first % 6 {
+    case 0:
+        for transport in (try? RTSPTransport.alternatives(text)) ?? [] {
+            let again = try? RTSPTransport.alternatives(transport.text)
+            precondition(again?.count ?? 1 <= 2)
+        }
+    case 1:
+        let streams = RTPInfo.parse(text)
+        precondition(streams.count <= 16)
+        _ = RTPInfo.text(streams)
+    case 2:
+        if let credentials = RTSPCredentials(text) { precondition(credentials.user.utf8.count <= text.utf8.count * 3) }
+    case 3: _ = RTSPChallenge.strongest(of: text.split(separator: "\n").map(String.init))
+    case 4:
+        if let session = RTSPSessionHeader(text) { precondition(RTSPSessionHeader(session.text) == session) }
+    default:
+        let target = RTSPTarget(url: text)
+        precondition(!target.path.hasPrefix("/") || text.contains("%"))
+        _ = RTSPTarget(url: text, controls: [text, "streamid=0"])
+        if let url = RTSPURL(text) { _ = RTSPURL(url.text) }
+    }
+    return 0
+}
+
+@main struct FuzzRTSPHeaders {
+    static func main() { unsafe run_fuzzer(CommandLine.argc, CommandLine.unsafeArgv) }
+}

@@ -1,0 +1,56 @@
+import CFuzzer
+import RTSP
+import Wire
+
+/// Feeds a server machine the input whole and in pieces, grants what it asks for, and lets all time pass.
+///
+/// The first byte is the size of the pieces; the rest is what the client sends.
+private func run(_ input: [UInt8], pieceSize: Int) -> [UInt8] {
+    let now = Instant.seconds(1)
+    var configuration = RTSPServerMachine.Configuration()
+    configuration.serverPorts = RTSPPortPair(rtp: 8000, rtcp: 8001)
+    var machine = RTSPServerMachine(
+        configuration: configuration, clientHost: "192.0.2.1", startedAt: now, randomNumber: { 1 })
+    var output: [UInt8] = []
+    var rest = input[...]
+    while !rest.isEmpty {
+        Array(rest.prefix(pieceSize)).withBytes { machine.received($0, at: now) }
+        rest = rest.dropFirst(pieceSize)
+        while let event = machine.nextEvent(at: now) {
+            switch event {
+            case .send(let bytes): output += bytes
+            case .frame(let channel, let range):
+                output.append(channel)
+                machine.withFrame(range) { output.append(contentsOf: $0) }
+            case .operation(let operation):
+                switch operation {
+                case .describe(let target): machine.described(by: Array(target.path.utf8))
+                case .announce: machine.announced(controls: ["streamid=0"])
+                case .setUp: machine.found(ssrcs: [1, 2])
+                case .play: machine.played(from: [0: (1, 2)])
+                case .record, .pause, .tearDown: machine.done()
+                case .getParameters: machine.read(["jitter": "1"])
+                }
+            case .close: break
+            }
+        }
+        precondition(!machine.isWorking)
+    }
+    if let deadline = machine.nextDeadline { machine.deadlineReached(at: deadline) }
+    return output
+}
+
+/// Called with inputs libFuzzer keeps mutating towards unexplored branches.
+@_cdecl("LLVMFuzzerTestOneInput")
+func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+    let bytes = unsafe Array(UnsafeBufferPointer(start: start, count: count))
+    guard let first = bytes.first else { return 0 }
+    let input = Array(bytes.dropFirst())
+    let whole = run(input, pieceSize: max(1, input.count))
+    precondition(whole == run(input, pieceSize: max(1, Int(first))), "pieces change the answer")
+    return 0
+}
+
+@main struct FuzzRTSP {
+    static func main() { unsafe run_fuzzer(CommandLine.argc, CommandLine.unsafeArgv) }
+}
