@@ -72,12 +72,17 @@ extension ServerSettings {
             "webrtcLocalUDPAddress", \.webrtcLocalUDPAddress, .listenAddress, in: .webrtc,
             aliases: ["webrtcICEUDPMuxAddress"], "The one UDP socket of all WebRTC media."),
         Setting(
+            "webrtcLocalTCPAddress", \.webrtcLocalTCPAddress, .localTCPAddress, in: .webrtc,
+            aliases: ["webrtcICETCPMuxAddress"],
+            "Where clients that UDP does not reach connect by TCP."),
+        Setting(
             "webrtcIPsFromInterfaces", \.webrtcIPsFromInterfaces, .boolean, in: .webrtc, reloadable: true,
             "Offers the addresses of the network interfaces to clients."),
         Setting(
             "webrtcIPsFromInterfacesList", \.webrtcIPsFromInterfacesList, .list(of: .string(maximumLength: 64)),
             in: .webrtc, reloadable: true,
-            "Interfaces whose addresses are offered; empty for all but loopback, link-local and container bridges."),
+            "Interfaces whose addresses are offered, as eth0 or eth*; empty for all but loopback, link-local and container bridges. !eth1 leaves one out."
+        ),
         Setting(
             "webrtcAdditionalHosts", \.webrtcAdditionalHosts, .list(of: .string(maximumLength: 253)), in: .webrtc,
             reloadable: true, aliases: ["webrtcICEHostNAT1To1IPs"],

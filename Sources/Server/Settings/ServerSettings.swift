@@ -31,6 +31,7 @@ public struct ServerSettings: Sendable {
     public var webrtcAllowOrigins = ["*"]
     public var webrtcTrustedProxies: [AddressRange] = []
     public var webrtcLocalUDPAddress = ListenAddress(port: 8189)
+    public var webrtcLocalTCPAddress = LocalTCPAddress.sameAsUDP
     public var webrtcIPsFromInterfaces = true
     public var webrtcIPsFromInterfacesList: [String] = []
     public var webrtcAdditionalHosts: [String] = []

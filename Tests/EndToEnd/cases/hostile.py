@@ -187,6 +187,34 @@ def forged(server):
         web.request(server.origin, "DELETE", web.session_target(response), headers=web.bearer("token"))
 
 
+@hostile("a thousand TCP connections to the media port that say little or nothing")
+def slow_streams(server):
+    dice = random.Random(3)
+    opened = []
+    try:
+        for number in range(1000):
+            connection = socket.socket()
+            connection.setblocking(False)
+            connection.connect_ex(server.media_address)
+            opened.append(connection)
+            if number % 50 == 0:
+                time.sleep(0.01)
+        end = time.monotonic() + 7
+        while time.monotonic() < end:
+            for index, connection in enumerate(opened):
+                try:
+                    connection.send((b"", b"\0", b"\xff\xff", dice.randbytes(40))[index % 4])
+                except OSError:
+                    pass
+            time.sleep(0.5)
+        counts = server.metrics()[0]
+        check(counts["martlet_ice_tcp_connections"] <= 32, f"{counts['martlet_ice_tcp_connections']} are open")
+    finally:
+        for connection in opened:
+            connection.close()
+    until(lambda: server.metrics()[0]["martlet_ice_tcp_connections"] == 0, 10, "connections are closed")
+
+
 @hostile("wrong tokens and guessed sessions")
 def guesses(server):
     def guess(seed):
