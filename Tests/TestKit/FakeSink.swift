@@ -29,6 +29,10 @@ public final class FakeSink: PacketSink, @unchecked Sendable {
     /// Whether frames are admitted.
     public var admitsFrames = true
 
+    /// What it was last told that more video would take.
+    public private(set) var wantedVideoBitsPerSecond: UInt64?
+
+    public func wantsVideo(bitsPerSecond: UInt64?) { wantedVideoBitsPerSecond = bitsPerSecond }
     public func videoBitsPerSecond(at now: Instant) -> UInt64? { videoBitsPerSecond }
     public func admitsFrame(isKeyframe: Bool, at now: Instant) -> Bool { admitsFrames }
 

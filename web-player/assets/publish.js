@@ -140,7 +140,7 @@ async function start() {
     const token = byId("token").value.trim();
     keepToken(token);
     for (const id of REMEMBERED_FIELDS) remember(id, byId(id).value);
-    const session = new WHIPPublisher(`/${room.path}/whip`, token, {
+    const session = new WHIPPublisher(room, token, {
         stream,
         codec: byId("codec").value,
         maxBitrate: Number(byId("bitrate").value) * 1000,

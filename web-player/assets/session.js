@@ -29,7 +29,8 @@ const LOST = "The connection was lost.";
 /**
  * A session that stays up until it is stopped.
  * Dispatches "statechange" (read `state`, `message`, `retryAt`), and what a subclass adds.
- * A subclass gives prepare(connection), and may give established(links), ended(), adapt(answer) and problem(status, detail).
+ * A subclass gives prepare(connection), and may give established(links), ended(), adapt(answer), problem(status, detail)
+ * and, for the time after the server ended a session, obstacle(): a reason not to connect again, or an empty string.
  */
 export class Session extends EventTarget {
     state = "idle";
@@ -179,7 +180,7 @@ export class Session extends EventTarget {
         const transport = connection.getTransceivers().find((one) => one.receiver.transport)?.receiver.transport;
         transport?.addEventListener("statechange", () => {
             if (transport.state !== "closed" && transport.state !== "failed") return;
-            this.#failed(run, new SessionError("The server ended the session."));
+            this.#dismissed(run);
         });
         look();
     }
@@ -260,6 +261,11 @@ export class Session extends EventTarget {
         if (this.retryAt !== null) this.retryNow();
         // The network that came is often another one than the network that went.
         else if (this.state === "live" && this.#current) this.#repair(this.#current);
+    }
+
+    async #dismissed(run) {
+        const reason = await this.obstacle?.().catch(() => "");
+        this.#failed(run, new SessionError(reason || "The server ended the session.", { permanent: Boolean(reason) }));
     }
 
     #failed(run, error) {

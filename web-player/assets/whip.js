@@ -14,8 +14,9 @@ export class WHIPPublisher extends Session {
     #senders = {};
 
     /** `codec` is a video codec's name (H264, VP8, VP9, AV1) or empty for the browser's own order. */
-    constructor(endpoint, token, { stream, codec = "", maxBitrate = 2_500_000, simulcast = false }) {
-        super(endpoint, token);
+    constructor(room, token, { stream, codec = "", maxBitrate = 2_500_000, simulcast = false }) {
+        super(`/${room.path}/whip`, token);
+        this.room = room;
         this.stream = stream;
         this.codec = codec;
         this.maxBitrate = maxBitrate;
@@ -92,6 +93,14 @@ export class WHIPPublisher extends Session {
                 return [line, `a=fmtp:${match[1]} x-google-start-bitrate=${start}`];
             })
             .join("\r\n");
+    }
+
+    /** Two pages that both come back by themselves would take the room from each other for ever. */
+    async obstacle() {
+        const response = await fetch("/rooms", { cache: "no-store", headers: this.authorization });
+        const { rooms } = await response.json();
+        const isTaken = rooms.some((one) => one.name === this.room.name && one.publisher);
+        return isTaken ? "Somebody else has taken over this room." : "";
     }
 
     problem(status, detail) {

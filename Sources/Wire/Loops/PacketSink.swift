@@ -20,6 +20,15 @@ public protocol PacketSink: AnyObject, Sendable {
     /// its packets is numbered; after a refusal only a keyframe is admitted again.
     func admitsFrame(isKeyframe: Bool, at now: Instant) -> Bool
 
+    /// What the link would have to carry for video so that the viewer gets more of it; nil when it gets all there is.
+    /// Told several times a second, for the transport to probe the link with.
+    func wantsVideo(bitsPerSecond: UInt64?)
+
     /// Hands over one plaintext compound RTCP packet; the sink encrypts a copy. `false` when it was dropped.
     func enqueueControl(_ packet: RawSpan) -> Bool
+}
+
+extension PacketSink {
+    /// A link that is not probed has no use for it.
+    public func wantsVideo(bitsPerSecond: UInt64?) {}
 }

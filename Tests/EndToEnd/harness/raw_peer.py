@@ -65,8 +65,9 @@ class Identity:
 class RawPeer:
     """`offer` is a function from Identity to SDP. Override received_rtp and received_rtcp to look at the media."""
 
-    def __init__(self, url, offer, token=None, srtp_profiles=GCM_AND_CM):
+    def __init__(self, url, offer, token=None, srtp_profiles=GCM_AND_CM, relay=None):
         self.url = url
+        self.relay = relay
         self.token = token
         self.identity = Identity()
         self.offer = offer(self.identity)
@@ -98,7 +99,7 @@ class RawPeer:
             self.answer = Answer(self.response.text)
             self.etag = self.response.header("ETag")
             check(self.answer.candidates, "the answer has a UDP host candidate")
-            self.remote = self.answer.candidates[0]
+            self.remote = self.relay.address if self.relay else self.answer.candidates[0]
             self._bind()
         return self.response
 
