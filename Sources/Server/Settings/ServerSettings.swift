@@ -38,7 +38,7 @@ public struct ServerSettings: Sendable {
     public var webrtcICEServers2: [ICEServerSettings] = []
     public var webrtcHandshakeTimeout = Duration.seconds(30)
     public var webrtcDTLSRole = DTLSRoleSetting.passive
-    public var webrtcICEConsentTimeout = Duration.seconds(30)
+    public var webrtcICEConsentTimeout = Duration.seconds(15)
     public var mediaLoops = 0
 
     // Metrics

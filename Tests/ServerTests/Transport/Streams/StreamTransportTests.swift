@@ -45,6 +45,7 @@ import Wire
                 try await publisher.connect()
                 let (viewer, _) = try await Self.client(server, "/\(room)/whep", try Offers.viewer())
                 try await viewer.connect()
+                await publisher.send(rtp: [LivePeersTests.video(0, key: false)])
                 await publisher.wait { client in
                     client.receivedRTCP.contains { TestPackets.hasPictureLossIndication($0) }
                 }
@@ -145,6 +146,7 @@ import Wire
             try await publisher.connect()
             let (viewer, _) = try await Self.client(server, "/a/whep", try Offers.viewer())
             try await viewer.connect()
+            await publisher.send(rtp: [LivePeersTests.video(0, key: false)])
             await publisher.wait { client in
                 client.receivedRTCP.contains { TestPackets.hasPictureLossIndication($0) }
             }
