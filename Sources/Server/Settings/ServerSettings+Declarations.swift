@@ -81,7 +81,8 @@ extension ServerSettings {
         Setting(
             "webrtcIPsFromInterfacesList", \.webrtcIPsFromInterfacesList, .list(of: .string(maximumLength: 64)),
             in: .webrtc, reloadable: true,
-            "Interfaces whose addresses are offered, as eth0 or eth*, or !eth1 for all but it; empty for the usual ones."),
+            "Interfaces whose addresses are offered, as eth0 or eth*, or !eth1 for all but it; empty for the usual ones."
+        ),
         Setting(
             "webrtcAdditionalHosts", \.webrtcAdditionalHosts, .list(of: .string(maximumLength: 253)), in: .webrtc,
             reloadable: true, aliases: ["webrtcICEHostNAT1To1IPs"],

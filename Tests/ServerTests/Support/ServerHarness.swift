@@ -50,7 +50,8 @@ final class ServerHarness: Sendable {
 
     /// Runs `body` with a server, which takes media over TCP as well if wanted.
     static func with<R: Sendable>(
-        loops: Int = 1, streams: Bool = false, firstFrameMilliseconds: UInt64? = nil, _ settings: ServerSettings = .made { _ in }, _ body: (ServerHarness) async throws -> R
+        loops: Int = 1, streams: Bool = false, firstFrameMilliseconds: UInt64? = nil,
+        _ settings: ServerSettings = .made { _ in }, _ body: (ServerHarness) async throws -> R
     ) async throws -> R {
         var limits = StreamLimits()
         if let firstFrameMilliseconds { limits.firstFrameMilliseconds = firstFrameMilliseconds }
