@@ -25,6 +25,9 @@ public actor Track: LoopActor {
     private var run = PacketRun()
     /// What the track received lately, from when the first viewer came that can ask for it again.
     private var history: PacketHistory?
+    /// When viewers are told the capture time again, by encoding; empty while no viewer wants to know.
+    private var captureTimesDue: [Instant] = []
+    private static let captureTimeIntervalMilliseconds: UInt64 = 500
     private var flushHook: (any TurnHook)?
     private var reportTimer: (any LoopTimer)?
     private var report: [UInt8] = []
@@ -67,6 +70,8 @@ public actor Track: LoopActor {
         let stranded = downTracks.filter { !$0.format.track.isInterchangeable(with: lane.format) }.map(\.viewer)
         downTracks.removeAll { !$0.format.track.isInterchangeable(with: lane.format) }
         for downTrack in downTracks { downTrack.sourceChanged() }
+        captureTimesDue = []
+        if downTracks.contains(where: { $0.format.extensions[.absCaptureTime] != nil }) { tellCaptureTimes() }
         if !downTracks.isEmpty { requestKeyframe() }
         return stranded
     }
@@ -119,12 +124,21 @@ public actor Track: LoopActor {
             layers.received(packet.byteCount, encoding: layer, timestamp: header.timestamp, summary: summary, at: now)
         }
         let position = history?.append(packet, at: now) ?? -1
-        let entry = RunEntry(
+        var entry = RunEntry(
             header: header, layer: layer, summary: summary,
             captured: publication.onLoop {
                 $0.captured(header.timestamp, kind: kind, layer: layer, arrival: now)
             },
             extensions: HeaderExtensionIndex(header, in: packet, map: extensions), position: position, arrival: now)
+        if captureTimesDue.indices.contains(layer) {
+            let captured = publication.onLoop {
+                $0.captureTime(entry.captured, entry.extensions, in: packet, kind: kind, layer: layer)
+            }
+            if summary.isKeyframeStart || now >= captureTimesDue[layer] {
+                captureTimesDue[layer] = now.advanced(byMilliseconds: Self.captureTimeIntervalMilliseconds)
+                entry.captureTime = loop.wallClock.ntp(at: captured)
+            }
+        }
         if !run.append(packet, entry) {
             flush()
             if !run.append(packet, entry) { statistics.packetsOverflowed &+= 1 }
@@ -164,8 +178,14 @@ public actor Track: LoopActor {
         chooseLayers(of: downTrack, at: loop.now)
         let awaited = downTrack.awaitedEncodings
         downTracks.append(downTrack)
+        if downTrack.format.extensions[.absCaptureTime] != nil { tellCaptureTimes() }
         requestKeyframes(of: awaited)
         return true
+    }
+
+    /// Somebody came who wants to know when media was captured: the next packets say so.
+    private func tellCaptureTimes() {
+        captureTimesDue = Array(repeating: Instant(nanoseconds: 0), count: layers.encodings.count)
     }
 
     /// Takes a viewer's DownTracks away.

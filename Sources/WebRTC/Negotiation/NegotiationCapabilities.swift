@@ -80,6 +80,7 @@ public struct NegotiationCapabilities: Sendable {
             Extension(ExtensionURI.audioLevel, [.audio]),
             Extension(ExtensionURI.videoOrientation, [.video]),
             Extension(ExtensionURI.playoutDelay, [.video]),
+            Extension(ExtensionURI.absCaptureTime),
             Extension(ExtensionURI.colorSpace, [.video]),
         ],
         feedback: [
@@ -108,5 +109,6 @@ public enum ExtensionURI {
     public static let audioLevel = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
     public static let videoOrientation = "urn:3gpp:video-orientation"
     public static let playoutDelay = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
+    public static let absCaptureTime = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
     public static let colorSpace = "http://www.webrtc.org/experiments/rtp-hdrext/color-space"
 }
