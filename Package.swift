@@ -32,6 +32,7 @@ let fuzzTargets: [Target] =
         fuzz("fuzz-stun", ["ICE"]),
         fuzz("fuzz-rtp", ["RTP"]),
         fuzz("fuzz-rtcp", ["RTP"]),
+        fuzz("fuzz-dependency-descriptor", ["RTP"]),
         fuzz("fuzz-sdp", ["SDP"]),
         fuzz("fuzz-sdpfrag", ["SDP"]),
         fuzz("fuzz-http", ["HTTP"]),

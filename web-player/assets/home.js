@@ -10,6 +10,7 @@ const LABELS = { connecting: "Connecting", live: "Connected", failed: "No connec
 /** What is live, by name: the room as the feed tells of it, its numbers, and its card. */
 const rooms = new Map();
 const cards = byId("rooms");
+const order = new Intl.Collator(undefined, { numeric: true });
 const feed = new EventStream("/v1/events", takeToken());
 let polling = null;
 
@@ -20,11 +21,23 @@ function put(room) {
     if (!entry) {
         entry = { card: makeCard(room.name), bitrate: null };
         rooms.set(room.name, entry);
-        const next = [...cards.children].find((card) => room.name.localeCompare(card.dataset.name) < 0);
-        cards.insertBefore(entry.card.root, next ?? null);
+        place(entry.card.root);
     }
     entry.room = room;
     showCard(entry);
+}
+
+/** Puts a card where its name belongs among the others. */
+function place(card) {
+    let low = 0;
+    let high = cards.children.length;
+    while (low < high) {
+        const middle = (low + high) >> 1;
+        if (order.compare(cards.children[middle].dataset.name, card.dataset.name) < 0) low = middle + 1;
+        else high = middle;
+    }
+    card.hidden = !matches(card);
+    cards.insertBefore(card, cards.children[low] ?? null);
 }
 
 function remove(name) {
@@ -69,12 +82,12 @@ function showTotals() {
     byId("empty").hidden = count > 0;
     byId("filter").hidden = count < FILTER_FROM && byId("filter").value === "";
     setText(byId("count"), count === 0 ? "" : String(count));
-    filter();
 }
 
+const matches = (card) => card.dataset.name.toLowerCase().includes(byId("filter").value.trim().toLowerCase());
+
 function filter() {
-    const words = byId("filter").value.trim().toLowerCase();
-    for (const card of cards.children) card.hidden = !card.dataset.name.toLowerCase().includes(words);
+    for (const card of cards.children) card.hidden = !matches(card);
 }
 
 feed.addEventListener("reset", () => replaceAll([]));

@@ -266,6 +266,8 @@ settings.addEventListener("change", ({ target }) => {
 byId("stop").addEventListener("click", stop);
 byId("picture-toggle").addEventListener("click", (event) => toggle(event.currentTarget, "video"));
 byId("sound-toggle").addEventListener("click", (event) => toggle(event.currentTarget, "audio"));
+// The session has ended itself by now; the form has to know when the page comes back out of the browser's memory.
+addEventListener("pagehide", () => publisher && stop());
 navigator.mediaDevices?.addEventListener("devicechange", () => listDevices(deviceLists));
 document.addEventListener("visibilitychange", () => {
     // The browser takes the lock away from a page that is not seen.

@@ -335,6 +335,9 @@ export class Session extends EventTarget {
 
     async #refusal(response) {
         const { status } = response;
+        // A counter-offer (406) waits to be answered; this client makes its own offers, so it gives it back.
+        const location = status === 406 && response.headers.get("Location");
+        if (location) this.#delete({ location: new URL(location, response.url) });
         const detail = await problemDetail(response);
         const known = this.problem?.(status, detail);
         if (known) return new SessionError(known.message, { retryAfter: retryAfter(response), status, ...known });

@@ -33,7 +33,10 @@ byId("charts").append(...charts.map((chart) => chart.root));
 function showSession() {
     const stalled = viewer.state === "live" && stalledFor >= STALL_SECONDS;
     const absent = viewer.state === "live" && viewer.extensions?.isActive === false;
-    const waiting = absent || stalled ? "The picture has stopped; waiting for the publisher." : "";
+    let waiting = absent || stalled ? "The picture has stopped; waiting for the publisher." : "";
+    const { stream } = viewer;
+    const isSoundOnly = stream.getVideoTracks().length === 0 && stream.getAudioTracks().length > 0;
+    if (viewer.state === "live" && !waiting && isSoundOnly) waiting = "Sound only.";
     const labels = viewer.isWaiting ? { ...STATE_LABELS, connecting: "Waiting" } : STATE_LABELS;
     setState(viewer.state, layerProblem || viewer.message || waiting, labels);
     const failed = viewer.state === "failed";
@@ -109,7 +112,10 @@ async function readFigures() {
 
 viewer.addEventListener("statechange", showSession);
 viewer.addEventListener("extensionchange", showExtensions);
-viewer.addEventListener("trackadded", () => player.attach());
+viewer.addEventListener("trackadded", () => {
+    player.attach();
+    showSession();
+});
 for (const type of ["snapshot", "room.created", "room.updated"]) {
     feed.addEventListener(type, ({ data }) => {
         const rooms = data.rooms ?? [data];

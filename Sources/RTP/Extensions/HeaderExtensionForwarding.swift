@@ -85,8 +85,11 @@ public struct HeaderExtensionForwarding: Sendable {
     ///
     /// `output` must hold what was written of this packet from its first byte on and have room for
     /// ``maximumSize(_:_:)``. Must not be called when that is 0.
+    ///
+    /// - Parameter frameNumber: written into the dependency descriptor, where there is one, in place of its own.
     public func append(
         _ index: HeaderExtensionIndex, _ insertions: HeaderExtensionInsertions = .none, from datagram: RawSpan,
+        frameNumber: UInt16? = nil,
         to output: inout OutputRawSpan
     ) -> Slots {
         var twoByte = ownNeedTwoByteForm
@@ -125,7 +128,10 @@ public struct HeaderExtensionForwarding: Sendable {
         remaining = ExtensionSet(bits: index.present & forwarded)
         while let kind = remaining.popFirst() {
             guard let value = index[kind], let id = map[kind], value.upperBound <= datagram.byteCount else { continue }
-            writer.append(id: id, datagram.extracting(value), to: &output)
+            guard writer.append(id: id, datagram.extracting(value), to: &output) else { continue }
+            if kind == .dependencyDescriptor, let frameNumber, value.count >= DependencyDescriptorReader.minimumSize {
+                output.set(bigEndian: frameNumber, at: output.byteCount - value.count + 1)
+            }
         }
         writer.finish(&output)
         return slots

@@ -119,10 +119,6 @@ public actor Track: LoopActor {
             header.isPaddingOnly
             ? .unknown : PayloadInspector.inspect(packet.extracting(header.payload), codec: format.codec)
         if summary.isKeyframeStart { statistics.keyframes &+= 1 }
-        // Senders probe the link with padding on layers they have stopped; that keeps none of them alive.
-        if !header.isPaddingOnly {
-            layers.received(packet.byteCount, encoding: layer, timestamp: header.timestamp, summary: summary, at: now)
-        }
         let position = history?.append(packet, at: now) ?? -1
         var entry = RunEntry(
             header: header, layer: layer, summary: summary,
@@ -139,6 +135,8 @@ public actor Track: LoopActor {
                 entry.captureTime = loop.wallClock.ntp(at: captured)
             }
         }
+        // Senders probe the link with padding on layers they have stopped; that keeps none of them alive.
+        if !header.isPaddingOnly, kind == .video { layers.received(packet, &entry, codec: format.codec) }
         if !run.append(packet, entry) {
             flush()
             if !run.append(packet, entry) { statistics.packetsOverflowed &+= 1 }
@@ -151,11 +149,11 @@ public actor Track: LoopActor {
     private func flush() {
         guard !run.isEmpty else { return }
         chooseLayersIfDue(at: loop.now)
-        var awaited: UInt64 = 0
+        var awaited: UInt64 = downTracks.isEmpty ? 0 : layers.unexplainedEncodings(at: loop.now)
         var statistics = TrackStatistics()
         for downTrack in downTracks {
             downTrack.forward(run, statistics: &statistics)
-            awaited |= downTrack.awaitedEncodings
+            awaited |= downTrack.awaitedEncodings(at: loop.now)
             if downTrack.needsFirstReport { sendReport(of: downTrack) }
             if let changed = downTrack.takeLayerChange() { observer(.viewerLayersChanged(downTrack.viewer, changed)) }
         }
@@ -176,7 +174,7 @@ public actor Track: LoopActor {
             history = PacketHistory(kind == .video ? .video : .audio)
         }
         chooseLayers(of: downTrack, at: loop.now)
-        let awaited = downTrack.awaitedEncodings
+        let awaited = downTrack.awaitedEncodings(at: loop.now)
         downTracks.append(downTrack)
         if downTrack.format.extensions[.absCaptureTime] != nil { tellCaptureTimes() }
         requestKeyframes(of: awaited)

@@ -115,6 +115,26 @@ def watch_survives(env):
             viewer.screenshot("watch after restart")
 
 
+@test("the watch page follows a change of codec, and tells of a room with sound only")
+def changes(env):
+    with env.server() as server, watch_page(env, server, "change") as viewer:
+        with obs(server, "change"):
+            wait_until_playing(viewer)
+            check(viewer.stats()["videoCodec"] == "H264", "H264 first")
+        with publisher_page(env, server, "change", "VP8"):
+            viewer.until(lambda: viewer.stats()["videoCodec"] == "VP8", 20, "VP8 then")
+            goes_on(viewer, 10, "the picture is there")
+        with env.browser.page(f"{server.origin}/voice/publish", cameras=True) as page:
+            page.page.check("[value=none]", force=True)
+            page.page.click("#start")
+            page.until(lambda: page.state == "live", 15, "it publishes sound")
+            with watch_page(env, server, "voice") as listener:
+                listener.until(lambda: listener.stats()["audioSamples"] > 0, 15, "sound arrives")
+                listener.until(lambda: listener.evaluate(MESSAGE) == "Sound only.", 5, "the page says so")
+                listener.check_is_quiet()
+            page.check_is_quiet()
+
+
 @test("the watch page and the publish page survive a server that is killed")
 def server_is_killed(env):
     with env.server() as server, publisher_page(env, server, "killed", "VP8") as publisher:

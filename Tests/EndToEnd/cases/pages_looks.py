@@ -63,6 +63,10 @@ def keyboard(env):
             page.until(lambda: page.evaluate("document.fullscreenElement !== null"), 5, "f fills the screen")
             press("f")
             page.until(lambda: page.evaluate("document.fullscreenElement === null"), 5, "f goes back")
+            for shown in ("true", "false"):
+                press("p")
+                pressed = "document.getElementById('pip').ariaPressed"
+                page.until(lambda: page.evaluate(pressed) == shown, 5, "p gives the picture a window of its own")
             press("?")
             check(page.evaluate("document.getElementById('help').open"), "? opens the help")
             press("Escape")

@@ -104,7 +104,7 @@ import Wire
             let answer = try Self.answer(to: bodyText(refused))
             for (body, status) in [
                 ("", 400), ("junk", 400), (answer.replacing("a=setup:active", with: "a=setup:actpass"), 400),
-                (answer.replacing("m=video 8", with: "m=text 8"), 400),
+                (answer.replacing("m=video ", with: "m=text "), 400),
                 (answer.replacing("a=recvonly", with: "a=inactive"), 422),
                 (answer + String(repeating: "a=x:y\r\n", count: 10_000), 413),
             ] {

@@ -96,7 +96,7 @@ import Wire
         #expect(viewer.ends.isEmpty)
         #expect(
             stage.events == [
-                "started 1 VP8", "waits 2 VP8", "joined 9, 1", "stopped 1 connection_lost",
+                "started 1 VP8", "waits 2 VP8", "joined 9, 1", "viewer 9 gets 0", "stopped 1 connection_lost",
                 "switched nobody to 2 ended",
             ])
         // With nobody waiting behind it, nothing is watched.
