@@ -121,6 +121,8 @@ struct MediaMetrics: Sendable {
                 name: Self.prefix + "sessions_refused_total", help: "Sessions refused, by the limit they met.",
                 kind: .counter,
                 samples: refusals.map { reason($0.limit.rawValue, $0.count) }),
+            gauge(
+                "viewer_event_streams", "Event streams of viewers' sessions.", await service.viewerEvents.count),
             gauge("counter_offers", "Counter-offers that wait for an answer.", await service.counterOffers.count),
             MetricFamily(
                 name: Self.prefix + "counter_offers_total", help: "Counter-offers to viewers, by what became of them.",

@@ -145,6 +145,7 @@ public actor MartletServer {
             observer: { name, event in
                 box.feeds?.rooms.changed()
                 box.feeds?.events.changed(name)
+                box.feeds?.viewers.changed(name)
                 if let event = ServerEvent(event, room: name, peers: peers) { hub.publish(event) }
             })
         let service = WebRTCService(
@@ -161,7 +162,7 @@ public actor MartletServer {
         let events = EventFeed(
             on: control, source: FeedSource(directory: directory, registry: service.registry), authorizer: authorizer)
         _ = hub.subscribe { [weak events] in events?.received($0) }
-        box.set(FeedBox.Feeds(rooms: feed, events: events))
+        box.set(FeedBox.Feeds(rooms: feed, events: events, viewers: service.viewerEvents))
         let limits = RequestLimits(settings)
         let signaling = SignalingRoutes(
             service: service, authorizer: authorizer, settings: { current.current }, limits: limits)
@@ -358,19 +359,22 @@ private final class FeedBox: Sendable {
     struct Feeds {
         var rooms: RoomsFeed
         var events: EventFeed
+        var viewers: ViewerEvents
     }
 
     private struct References {
         weak var rooms: RoomsFeed?
         weak var events: EventFeed?
+        weak var viewers: ViewerEvents?
     }
 
     private let box = Mutex(References())
 
     var feeds: Feeds? {
         box.withLock { references in
-            guard let rooms = references.rooms, let events = references.events else { return nil }
-            return Feeds(rooms: rooms, events: events)
+            guard let rooms = references.rooms, let events = references.events, let viewers = references.viewers
+            else { return nil }
+            return Feeds(rooms: rooms, events: events, viewers: viewers)
         }
     }
 
@@ -378,6 +382,7 @@ private final class FeedBox: Sendable {
         box.withLock {
             $0.rooms = feeds.rooms
             $0.events = feeds.events
+            $0.viewers = feeds.viewers
         }
     }
 }

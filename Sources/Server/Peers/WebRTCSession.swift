@@ -44,6 +44,8 @@ struct WebRTCSession: Sendable {
     /// SHA-256 of the token the session was made with; nil when it was made without one.
     let tokenDigest: [UInt8]?
     let ticket: SessionLimits.Ticket
+    /// The place of the video among the media sections; nil without.
+    var videoIndex: Int?
     var roomName: String { peer.room.name }
 
     /// Whether a request that brings this token may act on the session: a session belongs to the token that made it.

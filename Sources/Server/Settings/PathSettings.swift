@@ -1,3 +1,4 @@
+public import RTP
 public import RTSP
 
 /// The settings of a path, as `pathDefaults` and `paths` write them.
@@ -13,6 +14,7 @@ public struct PathSettings: Sendable {
     public var backupSilenceTimeout = Duration.seconds(2)
     public var backupReturn = BackupReturn.after(.seconds(5))
     public var maxReaders = 0
+    public var playoutDelay = PlayoutDelaySetting.publisher
     public var publishToken: AccessToken?
     public var readToken: AccessToken?
     public var whepIdlePolicy = WHEPIdlePolicy.conflict409
@@ -27,6 +29,13 @@ public enum BackupPublishers: String, Sendable, CaseIterable {
     case asked
     /// All of them.
     case always
+}
+
+/// How long viewers are asked to hold video back.
+public enum PlayoutDelaySetting: Sendable, Hashable {
+    /// As the publisher says, if it does.
+    case publisher
+    case between(PlayoutDelay)
 }
 
 /// When a room goes back from a backup to its primary publisher.
@@ -120,6 +129,9 @@ extension PathSettings {
             "maxReaders", \.maxReaders, .integer(0...1_000_000, zeroMeans: "no limit"), in: .path, reloadable: true,
             "Viewers the room admits at the same time."),
         Setting(
+            "playoutDelay", \.playoutDelay, .playoutDelay, in: .path, reloadable: true,
+            "How long viewers that know the extension are asked to hold video back, at least and at most."),
+        Setting(
             "publishToken", \.publishToken, .token, in: .path, reloadable: true,
             "Bearer token needed to publish to the room; empty for whipToken, and without that anyone may."),
         Setting(
@@ -152,6 +164,34 @@ extension SettingType<BackupReturn> {
                 case .immediately: "immediately"
                 case .after(let time): duration.write(time)
                 }
+            })
+    }()
+}
+
+extension SettingType<PlayoutDelaySetting> {
+    static let playoutDelay: SettingType<PlayoutDelaySetting> = {
+        let fault = "is not publisher, one duration, or two of them such as 100ms-400ms"
+        return SettingType(
+            name: "word or durations", accepted: "publisher, or the least and the most as in 0s-200ms, up to 40s",
+            read: { (node) throws(SettingFault) in
+                let text = try node.scalar()
+                guard text != "publisher" else { return .publisher }
+                let bounds = text.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
+                    .map { Duration(settingText: String($0)) }
+                guard let least = bounds.first ?? nil, let most = bounds.last ?? nil else {
+                    throw SettingFault("\(node.summary) \(fault)")
+                }
+                guard most <= .seconds(40),
+                    let delay = PlayoutDelay(
+                        leastMilliseconds: Int(clamping: least.wholeNanoseconds / 1_000_000),
+                        mostMilliseconds: Int(clamping: most.wholeNanoseconds / 1_000_000))
+                else { throw SettingFault("\(node.summary) is out of range") }
+                return .between(delay)
+            },
+            write: { value in
+                guard case .between(let delay) = value else { return "publisher" }
+                func text(_ units: UInt16) -> String { Duration.milliseconds(Int64(units) * 10).settingText }
+                return "\(text(delay.least))-\(text(delay.most))"
             })
     }()
 }

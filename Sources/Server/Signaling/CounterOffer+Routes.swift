@@ -80,9 +80,9 @@ extension SignalingRoutes {
     func counterOffer(_ request: SignalingRequest, instead reason: String) async -> HTTPResponse {
         do throws(SignalingError) {
             let pending = try await service.counterOffer(request)
+            let location = location(room: request.room.room, .viewer, pending.id)
             return SignalingResponses.counterOffer(
-                pending, location: location(room: request.room.room, .viewer, pending.id),
-                iceServers: settings().iceServerLinks)
+                pending, location: location, links: settings().iceServerLinks + Self.extensionLinks(location))
         } catch {
             switch error {
             // Without a counter-offer the client is told what was wrong with its offer.
@@ -95,7 +95,8 @@ extension SignalingRoutes {
     /// Acts on the URL of a counter-offer: the viewer's answer by PATCH makes it a session, DELETE gives it up.
     func onCounterOffer(_ request: HTTPRequest) async -> HTTPResponse {
         let id = request.parameters["session"] ?? ""
-        guard let pending = await service.counterOffers.offer(id),
+        // It has no event streams below it yet.
+        guard request.parameters["stream"] == nil, let pending = await service.counterOffers.offer(id),
             pending.request.room.room == request.parameters["room"],
             WebRTCSession.isOwned(pending.request.tokenDigest, by: tokenDigest(of: request))
         else { return unknownSession() }
@@ -118,6 +119,7 @@ extension SignalingRoutes {
             guard let pending = await service.counterOffers.take(id) else { return unknownSession() }
             await service.registry.abandon(pending.ticket)
             return HTTPResponse(status: 200)
+        case .post: return .problem(409, detail: "the counter-offer waits for its answer; nothing is sent before")
         default: return SignalingResponses.noContent()
         }
     }

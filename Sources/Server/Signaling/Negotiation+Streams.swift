@@ -40,13 +40,14 @@ extension PublicationLane {
 
 extension DownTrackFormat {
     /// nil for sections over which nothing is sent.
-    init?(_ section: NegotiatedSection, track: TrackFormat, draft: SessionDraft) {
+    init?(_ section: NegotiatedSection, track: TrackFormat, draft: SessionDraft, room: RoomSettings) {
         guard section.direction.sends, let codec = section.codec, let ssrc = section.localSSRC else { return nil }
         self.init(
             track: track, payloadType: codec.payloadType, ssrc: ssrc,
             extensions: HeaderExtensionMap(section.extensions), mid: Array(section.mid.utf8),
             firstSequenceNumber: UInt16(truncatingIfNeeded: SecureRandom.uint32()),
             firstTimestamp: SecureRandom.uint32(), canonicalName: draft.canonicalName)
+        if case .between(let delay) = room.playoutDelay { playoutDelay = delay }
         guard section.feedback.contains(.nack) else { return }
         if let repair = codec.retransmissionPayloadType, let ssrc = section.localRetransmissionSSRC {
             self.repair = .ownStream(

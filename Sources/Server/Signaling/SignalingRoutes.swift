@@ -39,6 +39,7 @@ final class SignalingRoutes: Sendable {
             router.add(.options, session) { await self.sessionOptions($0, role) }
             router.add(.get, session) { await self.probeSession($0, role) }
         }
+        addExtensions(to: &router)
     }
 
     // MARK: POST
@@ -92,9 +93,10 @@ final class SignalingRoutes: Sendable {
             tokenDigest: tokenDigest(of: request), isBackup: request.query["backup"].map { $0 != "no" } ?? false)
         do throws(SignalingError) {
             let answer = try await role == .publisher ? service.publish(signaling) : service.view(signaling)
+            let location = location(answer.session, role)
+            let extensions = role == .viewer ? Self.extensionLinks(location) : []
             let response = SignalingResponses.created(
-                answer, location: location(answer.session, role), status: createdStatus,
-                iceServers: settings().iceServerLinks)
+                answer, location: location, status: createdStatus, links: settings().iceServerLinks + extensions)
             return (response, answer.session.id)
         } catch {
             if case .unmatched(let reason) = error, settings().webrtcCounterOffers {
@@ -146,7 +148,7 @@ final class SignalingRoutes: Sendable {
     }
 
     /// Runs `body` on the session the URL names, when it is there, of this role and room, and the caller may.
-    private func onSession(
+    func onSession(
         _ request: HTTPRequest, _ role: PeerRole, _ body: (WebRTCSession) async -> HTTPResponse
     ) async -> HTTPResponse {
         let roomName = request.parameters["room"] ?? ""

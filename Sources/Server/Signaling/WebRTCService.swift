@@ -41,6 +41,7 @@ final class WebRTCService: Sendable {
     let registry: SessionRegistry
     let peers: PeerBook
     let counterOffers: CounterOffers
+    let viewerEvents: ViewerEvents
     private let hub: EventHub
     private let logger: Logger
     private let settings: @Sendable () -> ServerSettings
@@ -61,7 +62,9 @@ final class WebRTCService: Sendable {
         self.candidates = Mutex(candidates)
         self.hostNames = hostNames
         self.settings = settings
-        registry = SessionRegistry(limits: SessionLimits(settings()))
+        let viewerEvents = ViewerEvents(on: directory.eventLoop, directory: directory)
+        self.viewerEvents = viewerEvents
+        registry = SessionRegistry(limits: SessionLimits(settings())) { viewerEvents.sessionEnded($0) }
         counterOffers = CounterOffers(on: directory.eventLoop, registry: registry)
     }
 
@@ -176,7 +179,9 @@ final class WebRTCService: Sendable {
     ) async throws(SignalingError) -> SignalingAnswer {
         let (transport, description) = makeTransport(negotiated, draft, request, entry, .whep)
         let downTracks = negotiated.sections.compactMap { section in
-            formats.first { $0.kind == section.kind }.flatMap { DownTrackFormat(section, track: $0, draft: draft) }
+            formats.first { $0.kind == section.kind }.flatMap {
+                DownTrackFormat(section, track: $0, draft: draft, room: request.room)
+            }
         }
         let attempt = attempt(request, .viewer, description)
         let viewer = WebRTCViewer(
@@ -193,7 +198,8 @@ final class WebRTCService: Sendable {
         let session = WebRTCSession(
             id: draft.sessionID, role: .viewer, description: description, peer: .viewer(viewer),
             entityTag: draft.entityTag, ice: AnsweredICE(negotiated),
-            tokenDigest: request.tokenDigest, ticket: ticket)
+            tokenDigest: request.tokenDigest, ticket: ticket,
+            videoIndex: negotiated.sections.first { $0.kind == .video && $0.direction.sends }?.index)
         await registry.add(session)
         return SignalingAnswer(session: session, sdp: negotiated.answerText, numericID: entry.numericID)
     }
@@ -209,6 +215,7 @@ final class WebRTCService: Sendable {
 
     func endAll(_ end: PeerEnd) async {
         await counterOffers.removeAll()
+        await viewerEvents.stop()
         for session in await registry.all { await session.peer.close(end) }
     }
 

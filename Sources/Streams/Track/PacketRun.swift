@@ -22,6 +22,8 @@ struct RunEntry {
     var arrival = Instant(nanoseconds: 0)
     /// Made here, of parameter sets, for viewers that begin at the keyframe it precedes; nobody else gets it.
     var isInserted = false
+    /// When the media was captured, as NTP time on the server's clock; nil where viewers need not be told again.
+    var captureTime: UInt64?
 }
 
 /// The packets a track received in the current turn, kept until the turn ends so that they are forwarded

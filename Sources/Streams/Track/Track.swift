@@ -34,6 +34,9 @@ public actor Track: LoopActor {
     var fastStartTimer: (any LoopTimer)?
     /// Where the next round among the viewers that catch up begins.
     var fastStartTurn = 0
+    /// When viewers are told the capture time again, by encoding; empty while no viewer wants to know.
+    private var captureTimesDue: [Instant] = []
+    private static let captureTimeIntervalMilliseconds: UInt64 = 500
     private var flushHook: (any TurnHook)?
     private var reportTimer: (any LoopTimer)?
     private var report: [UInt8] = []
@@ -81,6 +84,8 @@ public actor Track: LoopActor {
         let stranded = downTracks.filter { !$0.format.track.isInterchangeable(with: lane.format) }.map(\.viewer)
         downTracks.removeAll { !$0.format.track.isInterchangeable(with: lane.format) }
         for downTrack in downTracks { downTrack.sourceChanged() }
+        captureTimesDue = []
+        if downTracks.contains(where: { $0.format.extensions[.absCaptureTime] != nil }) { tellCaptureTimes() }
         if !downTracks.isEmpty { requestKeyframe() }
         return stranded
     }
@@ -155,6 +160,15 @@ public actor Track: LoopActor {
                 $0.captured(header.timestamp, kind: kind, layer: layer, arrival: now)
             },
             extensions: HeaderExtensionIndex(header, in: packet, map: extensions), arrival: now)
+        if captureTimesDue.indices.contains(layer) {
+            let captured = publication.onLoop {
+                $0.captureTime(entry.captured, entry.extensions, in: packet, kind: kind, layer: layer)
+            }
+            if summary.isKeyframeStart || now >= captureTimesDue[layer] {
+                captureTimesDue[layer] = now.advanced(byMilliseconds: Self.captureTimeIntervalMilliseconds)
+                entry.captureTime = loop.wallClock.ntp(at: captured)
+            }
+        }
         // Senders probe the link with padding on layers they have stopped; that keeps none of them alive.
         if !header.isPaddingOnly, kind == .video { layers.received(packet, &entry, codec: format.codec) }
         if summary.isKeyframeStart || summary.hasParameterSets, kind == .video {
@@ -210,8 +224,14 @@ public actor Track: LoopActor {
         chooseLayers(of: downTrack, at: loop.now)
         let awaited = downTrack.awaitedEncodings(at: loop.now)
         downTracks.append(downTrack)
+        if downTrack.format.extensions[.absCaptureTime] != nil { tellCaptureTimes() }
         if !startsAtOnce(downTrack) { requestKeyframes(of: awaited) }
         return true
+    }
+
+    /// Somebody came who wants to know when media was captured: the next packets say so.
+    private func tellCaptureTimes() {
+        captureTimesDue = Array(repeating: Instant(nanoseconds: 0), count: layers.encodings.count)
     }
 
     /// Takes a viewer's DownTracks away.

@@ -105,6 +105,7 @@ struct OtherValue: Sendable, CustomTestStringConvertible {
         OtherValue("backupSilenceTimeout", "1s500ms"),
         OtherValue("backupReturn", "never"),
         OtherValue("maxReaders", "3"),
+        OtherValue("playoutDelay", "100ms-400ms"),
         OtherValue("publishToken", "p1", text: "'[redacted]'"),
         OtherValue("readToken", "r1", text: "'[redacted]'"),
         OtherValue("whepIdlePolicy", "notFound404"),

@@ -10,6 +10,11 @@ import Wire
 
 @testable import Server
 
+/// Rooms tell of changes; who listens exists only after the rooms' directory does.
+private final class ViewersBox: Sendable {
+    let events = Mutex<ViewerEvents?>(nil)
+}
+
 /// Signaling and media of a server without its HTTP sockets: requests go through the router, media through loopback.
 final class ServerHarness: Sendable {
     let control: EventLoop
@@ -30,8 +35,9 @@ final class ServerHarness: Sendable {
         media = try await MediaPlane(
             loopCount: loops, listen: try #require(ListenAddress("127.0.0.1:0")), listenTCP: streams,
             streamLimits: limits, logger: logger)
-        let (hub, peers) = (hub, PeerBook())
+        let (hub, peers, viewers) = (hub, PeerBook(), ViewersBox())
         directory = RoomDirectory(on: control, media: media) { name, event in
+            viewers.events.withLock { $0 }?.changed(name)
             if let event = ServerEvent(event, room: name, peers: peers) { hub.publish(event) }
         }
         service = WebRTCService(
@@ -41,6 +47,8 @@ final class ServerHarness: Sendable {
                 settings: settings, hosts: [:]),
             hostNames: HostNames(settings.webrtcAdditionalHosts, logger: logger), peers: peers,
             settings: { settings })
+        let events = service.viewerEvents
+        viewers.events.withLock { $0 = events }
         let list = RoomList(directory: directory, registry: service.registry, settings: { settings })
         feed = RoomsFeed(on: control, list: list)
         let signaling = SignalingRoutes(
