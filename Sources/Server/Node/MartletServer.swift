@@ -185,6 +185,7 @@ public actor MartletServer {
         let rtsp = settings.rtsp ? await rtspServer(control, rtspService) : nil
         let sources = RTSPSources(service: rtspService)
         service.use(sources)
+        if settings.rtsp { RTSPMetrics(service: rtspService).attach(to: registry) }
         let metrics = settings.metrics ? metricsServer(control, registry, authorizer, limits) : nil
         do {
             httpAddresses = try await listen(http, settings.webrtcAddress, check)

@@ -256,6 +256,7 @@ import Wire
             let directory = try #require(await server.running?.directory)
             let room = try #require(await directory.room(named: "cam1")).room
             #expect(await room.snapshot.viewers.count == 1)
+            #expect(await room.snapshot.origin == "rtsp")
             await reader.raw.abort()
             await publisher.raw.abort()
             let service = try #require(await server.running?.rtsp?.service)

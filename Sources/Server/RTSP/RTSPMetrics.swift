@@ -1,0 +1,83 @@
+import RTSP
+import Synchronization
+
+/// What RTSP counts, gathered when somebody asks.
+struct RTSPMetrics: Sendable {
+    let service: RTSPService
+
+    func attach(to registry: MetricsRegistry) {
+        registry.collect { await families() }
+    }
+
+    private func families() async -> [MetricFamily] {
+        var states = Dictionary(uniqueKeysWithValues: RTSPSessionState.allCases.map { ($0, 0) })
+        let connections = service.all
+        for connection in connections { states[await connection.state, default: 0] += 1 }
+        var readers = RTSPTrackOutput.Statistics()
+        for entry in await service.directory.all {
+            guard let bridge = await entry.room.bridge(RTSPReaders.self) else { continue }
+            let statistics = await bridge.statistics
+            readers.packets &+= statistics.packets
+            readers.discarded &+= statistics.discarded
+            readers.overflowed &+= statistics.overflowed
+        }
+        let counters = service.counters
+        let prefix = MetricsRegistry.prefix
+        var families = [
+            MetricFamily(
+                name: "rtsp_conns", help: "Open RTSP connections.", kind: .gauge,
+                samples: [MetricSample(Double(connections.count))]),
+            MetricFamily(
+                name: "rtsp_sessions", help: "RTSP connections by what they do.", kind: .gauge,
+                samples: RTSPSessionState.allCases.map { state in
+                    MetricSample(Double(states[state] ?? 0), labels: [MetricLabel("state", state.rawValue)])
+                }),
+            counter("connections_total", "RTSP connections accepted.", counters.accepted.load(ordering: .relaxed)),
+            counter("refused_total", "RTSP connections over a bound.", counters.refused.load(ordering: .relaxed)),
+            counter("requests_total", "RTSP requests that did something.", counters.requests.load(ordering: .relaxed)),
+            counter(
+                "wrong_credentials_total", "RTSP requests with wrong credentials.",
+                counters.failedAuthorizations.load(ordering: .relaxed)),
+            MetricFamily(
+                name: prefix + "rtsp_reader_packets",
+                help: "Packets that the readers of this moment were sent or lost, by what became of them.",
+                kind: .gauge,
+                samples: [
+                    sample("sent", readers.packets), sample("discarded", readers.discarded),
+                    sample("overflowed", readers.overflowed),
+                ]),
+        ]
+        if let receiver = service.datagrams?.receiver {
+            let statistics = await receiver.statistics
+            families.append(
+                MetricFamily(
+                    name: prefix + "rtsp_datagrams_total", help: "Datagrams received on the RTSP ports, by outcome.",
+                    kind: .counter,
+                    samples: [
+                        sample("received", statistics.datagrams), sample("unknown_source", statistics.unknownSource),
+                        sample("mailbox_full", statistics.mailboxOverflow),
+                    ]))
+        }
+        return families
+    }
+
+    private func counter(_ name: String, _ help: String, _ value: UInt64) -> MetricFamily {
+        MetricFamily(
+            name: MetricsRegistry.prefix + "rtsp_" + name, help: help, kind: .counter,
+            samples: [MetricSample(Double(value))])
+    }
+
+    private func sample(_ outcome: String, _ value: UInt64) -> MetricSample {
+        MetricSample(Double(value), labels: [MetricLabel("outcome", outcome)])
+    }
+}
+
+/// What an RTSP connection does. Raw values are labels.
+enum RTSPSessionState: String, Sendable, Hashable, CaseIterable { case idle, read, publish }
+
+extension RTSPConnection {
+    var state: RTSPSessionState {
+        guard let session = machine.session, session.isActive else { return .idle }
+        return session.role == .publisher ? .publish : .read
+    }
+}
