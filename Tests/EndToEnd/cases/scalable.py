@@ -45,7 +45,9 @@ def scalable(env):
                 publisher.until(lambda: publisher.page.evaluate(f"({MODE})()") == mode, 20, f"it encodes {mode}")
                 with watch_page(env, server, room) as viewer:
                     wait_until_playing(viewer)
-                    viewer.until(lambda: viewer.stats()["width"] == 960, 15, "the highest spatial layer")
+                    # With one spatial layer the encoder may choose a smaller picture itself, when the machine is busy.
+                    if mode.startswith("L3"):
+                        viewer.until(lambda: viewer.stats()["width"] == 960, 15, "the highest spatial layer")
                     before = viewer.stats()["framesDecoded"]
                     viewer.until(lambda: viewer.stats()["framesDecoded"] > before + 30, 10, "it moves")
                     viewer.check_is_quiet()

@@ -202,6 +202,40 @@ import Wire
         #expect(numbers.map { $0 &- first }.max() == UInt16(numbers.count - 1), "the gap was filled")
     }
 
+    /// RTP-30: each encoding numbers its frames by itself, and the viewer sees one row of numbers.
+    @Test func frameNumbersGoOnOverEncodings() throws {
+        let harness = RoomHarness()
+        let (publisher, viewer, sink) = (FakePublisher(1), FakeViewer(2), FakeSink())
+        let format = TrackFormat(codec: .av1)
+        try harness.publish(
+            publisher, [format], layers: 2,
+            extensions: HeaderExtensionMap([(.dependencyDescriptor, LayeredSource.descriptorID)]))
+        try harness.join(
+            viewer, [format], into: sink, extensions: HeaderExtensionMap([(.dependencyDescriptor, 7)]))
+        var sources = [LayeredSource(.av1), LayeredSource(.av1)]
+        sources[1].frameNumber = 100
+        sources[1].structureOffset = 10
+        sources[1].sequenceNumber = 7
+        let (track, id) = (harness.room.track(.video), viewer.peerID)
+        var switches = 0
+        for picture in 0..<400 {
+            let isTurn = picture % 10 == 0
+            if isTurn {
+                var preference = LayerPreference()
+                preference.encoding = picture / 10 % 2
+                let wanted = preference
+                _ = harness.loop.run { track.onLoop { $0.chooseLayers(wanted, for: id) } }
+                switches += 1
+            }
+            for index in sources.indices { harness.deliver(sources[index].picture(key: isTurn), layer: index) }
+            harness.advance(33)
+        }
+        let numbers = ReceivedFrame.all(in: sink, descriptorID: 7).compactMap(\.frameNumber)
+        #expect(numbers.count > 1_000 && switches == 40)
+        #expect(zip(numbers, numbers.dropFirst()).allSatisfy { $1 &- $0 == 1 })
+        #expect(sink.sequenceSteps.allSatisfy { $0 == 1 })
+    }
+
     /// RTP-115: without the structure nobody knows what is what.
     @Test func aKeyframeIsAskedForWhenTheStructureIsLost() throws {
         let scalable = try Scalable(.av1Key)
