@@ -43,12 +43,23 @@ struct RateController: Sendable {
         }
     }
 
+    /// A probe showed that the link carries so much; when it filled the link, no more than that.
+    mutating func found(_ proven: Double, filledLink: Bool, acknowledged: Double?, at now: Instant) {
+        if proven > bitsPerSecond {
+            bitsPerSecond = min(proven, range.upperBound)
+            if let limit, bitsPerSecond > Self.headroom * limit { self.limit = nil }
+        } else if filledLink, let acknowledged {
+            lower(to: max(proven, acknowledged), at: now)
+        }
+    }
+
+    /// When the rate was last lowered.
+    var latestDecrease: Instant? { decreased }
+
     private mutating func decrease(_ acknowledged: Double?, responseNanoseconds: Int64, at now: Instant) {
         isHolding = true
-        guard let acknowledged else {
-            if decreased == nil || waited(responseNanoseconds, at: now) { lower(to: bitsPerSecond / 2, at: now) }
-            return
-        }
+        // Nothing was measured yet; that takes no longer than seeing the effect of a guess.
+        guard let acknowledged else { return }
         guard waited(responseNanoseconds, at: now) || acknowledged < bitsPerSecond / 2 else { return }
         lower(to: Self.decreaseFactor * acknowledged, at: now)
     }

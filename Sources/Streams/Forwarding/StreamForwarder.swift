@@ -15,6 +15,7 @@ struct StreamForwarder {
 
     private(set) var rewriter: StreamRewriter
     private var pictures: PictureRewriter
+    private var admission = FrameAdmission()
     /// The layer that is being forwarded; nil until a keyframe of the wanted one arrives.
     private(set) var layer: Int?
     /// The publisher's SSRC of that layer.
@@ -47,6 +48,14 @@ struct StreamForwarder {
     /// Whether the viewer waits for a random access point.
     var needsKeyframe: Bool { packetClass == .video && wantsKeyframe }
 
+    /// Whether frames are held back because the viewer's link does not carry them.
+    var isHeldBack: Bool { admission.isHolding }
+
+    /// Whether a keyframe is to be asked for so that frames that were held back can go on.
+    func takesKeyframeRequest(at now: Instant) -> Bool {
+        admission.isHolding && sink.takesKeyframeRequest(at: now)
+    }
+
     mutating func sourceChanged() {
         layer = nil
         wantsKeyframe = true
@@ -70,7 +79,7 @@ struct StreamForwarder {
             statistics.packetsHeldBack &+= 1
             return
         }
-        guard !entry.header.payload.isEmpty else {
+        guard !entry.header.payload.isEmpty, packetClass == .audio || admits(entry, packet) else {
             rewriter.drop(
                 sequenceNumber: entry.header.sequenceNumber, timestamp: entry.header.timestamp, captured: entry.captured
             )
@@ -94,6 +103,16 @@ struct StreamForwarder {
         }
     }
 
+    /// Whether the packet's frame is sent: all of it or nothing (RTP-97).
+    private mutating func admits(_ entry: RunEntry, _ packet: RawSpan) -> Bool {
+        let wasHolding = admission.isHolding
+        let isAdmitted = admission.admits(
+            entry.header.timestamp, isKeyframeStart: entry.summary.isKeyframeStart, to: sink, at: entry.arrival)
+        // What was left out leaves no gap in the pictures' numbers either.
+        if wasHolding, !admission.isHolding { pictures.switchSource(packet.extracting(entry.header.payload)) }
+        return isAdmitted
+    }
+
     private func canStart(at entry: RunEntry) -> Bool {
         if entry.header.payload.isEmpty { return false }
         return packetClass == .audio || entry.summary.isKeyframeStart
@@ -107,6 +126,7 @@ struct StreamForwarder {
         pictures.switchSource(packet.extracting(entry.header.payload))
         layer = entry.layer
         source = entry.header.ssrc
+        admission = FrameAdmission()
     }
 
     private mutating func send(_ entry: RunEntry, _ packet: RawSpan, _ position: RewrittenPosition) -> Bool {
@@ -130,8 +150,9 @@ struct StreamForwarder {
             RTPHeader.append(
                 payloadType: payloadType, marker: marker, sequenceNumber: position.sequenceNumber,
                 timestamp: position.timestamp, ssrc: ssrc, hasExtension: extensionSize > 0, to: &output)
-            if extensionSize > 0 { _ = extensions.append(index, from: packet, to: &output) }
+            let slots = extensionSize > 0 ? extensions.append(index, from: packet, to: &output) : PacketSlots()
             patch.append(payload, to: &output)
+            return slots
         }
     }
 
@@ -174,9 +195,10 @@ struct StreamForwarder {
                     payloadType: payloadType, marker: header.marker, sequenceNumber: next, timestamp: timestamp,
                     ssrc: ssrc, hasExtension: extensionSize > 0, to: &output)
             }
-            if extensionSize > 0 { _ = extensions.append(index, from: packet, to: &output) }
+            let slots = extensionSize > 0 ? extensions.append(index, from: packet, to: &output) : PacketSlots()
             if repair != .sameStream { output.append(bigEndian: original) }
             patch.append(payload, to: &output)
+            return slots
         }
         guard wasSent else { return couldNotSendAgain() }
         if repair == .sameStream { sent.sent(payloadSize: payload.byteCount) } else { nextRepair &+= 1 }

@@ -22,6 +22,7 @@ public actor Track: LoopActor {
     private var currentLayer = 0
     private var downTracks: [DownTrack] = []
     private var run = PacketRun()
+    private var spacing = KeyframeSpacing()
     /// What the track received lately, from when the first viewer came that can ask for it again.
     private var history: PacketHistory?
     private var flushHook: (any TurnHook)?
@@ -103,7 +104,10 @@ public actor Track: LoopActor {
         let summary =
             header.isPaddingOnly
             ? .unknown : PayloadInspector.inspect(packet.extracting(header.payload), codec: format.codec)
-        if summary.isKeyframeStart { statistics.keyframes &+= 1 }
+        if summary.isKeyframeStart {
+            statistics.keyframes &+= 1
+            spacing.keyframeReceived(at: now)
+        }
         // Senders probe the link with padding on layers they have stopped; that keeps none of them alive.
         if !header.isPaddingOnly { layers[layer].received(byteCount: packet.byteCount, summary: summary, at: now) }
         let position = history?.append(packet, at: now) ?? -1
@@ -127,10 +131,13 @@ public actor Track: LoopActor {
         if layers.count > 1 { chooseLayer() }
         let target = currentLayer
         var wantsKeyframe = false
+        let mayRequest = spacing.mayRequest(at: loop.now)
         var statistics = TrackStatistics()
         for downTrack in downTracks {
             downTrack.forward(run, targetLayer: target, statistics: &statistics)
-            if downTrack.needsKeyframe { wantsKeyframe = true }
+            if downTrack.needsKeyframe || mayRequest && downTrack.takesKeyframeRequest(at: loop.now) {
+                wantsKeyframe = true
+            }
             if downTrack.needsFirstReport { sendReport(of: downTrack) }
         }
         self.statistics.add(statistics)
@@ -178,8 +185,10 @@ public actor Track: LoopActor {
 
     /// A viewer lost its picture and cannot go on without a keyframe.
     public func pictureLost(by viewer: PeerID) {
-        downTrack(of: viewer)?.pictureLost()
-        requestKeyframe()
+        let downTrack = downTrack(of: viewer)
+        downTrack?.pictureLost()
+        // One whose frames are held back asks when there is room for a keyframe, and not before.
+        if downTrack?.isHeldBack != true { requestKeyframe() }
     }
 
     /// A viewer asks for packets again (RTP-43). Numbers that it was never sent, or too often, are passed over.
