@@ -3,7 +3,21 @@
 import sys
 
 # Importing a file registers its tests.
-from cases import churn, hostile, http_table, matrix, obs, pages, shutdown, sigma, simulcast  # noqa: F401
+from cases import (  # noqa: F401
+    churn,
+    hostile,
+    http_table,
+    ice,
+    matrix,
+    netem,
+    obs,
+    pages,
+    pages_live,
+    pages_looks,
+    shutdown,
+    sigma,
+    simulcast,
+)
 from harness.runner import main
 
 if __name__ == "__main__":

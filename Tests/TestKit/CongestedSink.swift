@@ -82,8 +82,8 @@ public final class CongestedSink: PacketSink, @unchecked Sendable {
     }
 
     public func videoBitsPerSecond(at now: Instant) -> UInt64? { controller.videoBitsPerSecond(at: now) }
-    public func wantsVideo(bitsPerSecond: UInt64?, at now: Instant) {
-        controller.wantsVideo(bitsPerSecond: bitsPerSecond, at: now)
+    public func wantsVideo(bitsPerSecond: UInt64?) {
+        controller.wantsVideo(bitsPerSecond: bitsPerSecond)
     }
     public func admitsFrame(isKeyframe: Bool, at now: Instant) -> Bool {
         controller.admitsFrame(isKeyframe: isKeyframe, at: now)

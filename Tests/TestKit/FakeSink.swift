@@ -32,6 +32,10 @@ public final class FakeSink: PacketSink, @unchecked Sendable {
     /// Whether a keyframe is asked for when frames are held back.
     public var requestsKeyframes = false
 
+    /// What it was last told that more video would take.
+    public private(set) var wantedVideoBitsPerSecond: UInt64?
+
+    public func wantsVideo(bitsPerSecond: UInt64?) { wantedVideoBitsPerSecond = bitsPerSecond }
     public func videoBitsPerSecond(at now: Instant) -> UInt64? { videoBitsPerSecond }
     public func admitsFrame(isKeyframe: Bool, at now: Instant) -> Bool { admitsFrames }
 

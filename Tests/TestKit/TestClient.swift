@@ -14,6 +14,8 @@ package final class TestClient {
 
     package let dtls: DTLSEndpoint
     package var remote: ICECredentials
+    /// Its own; a restart changes them.
+    package var local = TestClient.credentials
     /// The port the client sends from; a NAT that rebinds changes it.
     package var port: UInt16 = 40_000
     package var renewsConsent = true
@@ -117,7 +119,7 @@ package final class TestClient {
         var output: [UInt8] = []
         let writer = STUNWriter(
             .request, transactionID: STUNTransactionID(high: 7, low: transaction), into: &output)
-        writer.append(.username, Array("\(remote.ufrag):\(Self.credentials.ufrag)".utf8), into: &output)
+        writer.append(.username, Array("\(remote.ufrag):\(local.ufrag)".utf8), into: &output)
         writer.append(.iceControlling, integer: UInt64(1), into: &output)
         writer.append(.priority, integer: UInt32(0x6E00_01FF), into: &output)
         if nominating { writer.append(.useCandidate, [], into: &output) }

@@ -1,153 +1,133 @@
-// The home page: the rooms that are live, kept current by server-sent events or, where those fail, by asking.
+// The home page: the rooms that are live, kept current by the feed of events or, where that does not get through, by asking.
 
-import { byId, element, pathOfName, setState as setPageState, wireCopyButtons } from "./page.js";
+import { bitrate, byId, codecName, element, pathOfName, setState, setText, takeToken, viewersText, wireCopyButtons, wireTheme } from "./page.js";
+import { EventStream } from "./feed.js";
 
 const POLL_INTERVAL = 3000;
+const FILTER_FROM = 9;
 const LABELS = { connecting: "Connecting", live: "Connected", failed: "No connection" };
-const cards = new Map();
-let rooms = [];
+/** What is live, by name: the room as the feed tells of it, its numbers, and its card. */
+const rooms = new Map();
+const cards = byId("rooms");
+const feed = new EventStream("/v1/events", takeToken());
 let polling = null;
 
-function setState(state, message) {
-    setPageState(state, message, LABELS);
+function put(room) {
+    // A room whose viewers wait for a publisher that left is not live.
+    if (typeof room?.name !== "string" || room.publisher === null) return remove(room?.name);
+    let entry = rooms.get(room.name);
+    if (!entry) {
+        entry = { card: makeCard(room.name), bitrate: null };
+        rooms.set(room.name, entry);
+        const next = [...cards.children].find((card) => room.name.localeCompare(card.dataset.name) < 0);
+        cards.insertBefore(entry.card.root, next ?? null);
+    }
+    entry.room = room;
+    showCard(entry);
 }
 
-function show(list) {
-    rooms = Array.isArray(list?.rooms) ? list.rooms : [];
-    const names = new Set(rooms.map((room) => room.name));
-    for (const [name, card] of cards) {
-        if (names.has(name)) continue;
-        card.root.remove();
-        cards.delete(name);
-    }
-    for (const room of [...rooms].sort((a, b) => String(a.name).localeCompare(String(b.name)))) {
-        const card = cards.get(room.name) ?? makeCard(room);
-        card.viewers.textContent = room.viewer_count === 1 ? "1 viewer" : `${room.viewer_count ?? 0} viewers`;
-        const tracks = (room.tracks ?? []).join(" · ");
-        if (card.tracks.textContent !== tracks) card.tracks.textContent = tracks;
-        card.publisher.textContent = room.publisher ? `by ${String(room.publisher).toUpperCase()}` : "";
-    }
-    byId("rooms").append(...[...cards.keys()].sort((a, b) => a.localeCompare(b)).map((name) => cards.get(name).root));
-    byId("empty").hidden = rooms.length > 0;
-    byId("count").textContent = rooms.length === 0 ? "" : String(rooms.length);
+function remove(name) {
+    rooms.get(name)?.card.root.remove();
+    rooms.delete(name);
 }
 
-function makeCard(room) {
-    const name = String(room.name);
-    const card = {
-        viewers: element("span", { className: "viewers" }),
-        tracks: element("span", { className: "tracks" }),
-        publisher: element("span", { className: "publisher" }),
-    };
-    const initial = element("span", { className: "initial", ariaHidden: "true" }, name.slice(0, 1).toUpperCase());
-    const badge = element("span", { className: "badge" }, "Live");
-    const poster = element("span", { className: "poster" }, initial, badge);
+function replaceAll(list) {
+    const names = new Set(list.map((room) => room.name));
+    for (const name of [...rooms.keys()]) if (!names.has(name)) remove(name);
+    list.forEach(put);
+    showTotals();
+}
+
+function makeCard(name) {
+    const viewers = element("span", { className: "viewers" });
+    const codecs = element("span", { className: "codecs" });
+    const rate = element("span", { className: "rate" });
+    const publisher = element("span", { className: "publisher" });
+    const initial = element("span", { className: "initial", ariaHidden: "true" }, [...name][0].toUpperCase());
+    const poster = element("span", { className: "poster" }, initial, element("span", { className: "badge" }, "Live"), viewers);
     const hue = [...name].reduce((hash, letter) => (hash * 31 + letter.codePointAt(0)) % 360, 7);
     poster.style.setProperty("--hue", String(hue));
-    const title = element("strong", {}, name);
-    const text = element("span", { className: "card-text" }, title, card.viewers, card.tracks, card.publisher);
+    const facts = element("span", { className: "facts" }, codecs, rate, publisher);
+    const text = element("span", { className: "card-text" }, element("strong", {}, name), facts);
     const link = element("a", { className: "card", href: `/${pathOfName(name)}/` }, poster, text);
-    card.root = element("li", {}, link);
-    cards.set(room.name, card);
-    return card;
+    const root = element("li", {}, link);
+    root.dataset.name = name;
+    return { root, viewers, codecs, rate, publisher };
 }
 
+function showCard({ room, card, bitrate: bits }) {
+    setText(card.viewers, viewersText(room.viewers));
+    setText(card.codecs, (room.tracks ?? []).map((track) => codecName(track.codec)).join(" · "));
+    setText(card.rate, bits === null ? "" : bitrate(bits));
+    setText(card.publisher, room.publisher?.protocol ? String(room.publisher.protocol).toUpperCase() : "");
+}
+
+function showTotals() {
+    const count = rooms.size;
+    byId("empty").hidden = count > 0;
+    byId("filter").hidden = count < FILTER_FROM && byId("filter").value === "";
+    setText(byId("count"), count === 0 ? "" : String(count));
+    filter();
+}
+
+function filter() {
+    const words = byId("filter").value.trim().toLowerCase();
+    for (const card of cards.children) card.hidden = !card.dataset.name.toLowerCase().includes(words);
+}
+
+feed.addEventListener("reset", () => replaceAll([]));
+feed.addEventListener("snapshot", ({ data }) => replaceAll(data.rooms ?? []));
+for (const type of ["room.created", "room.updated"]) {
+    feed.addEventListener(type, ({ data }) => {
+        put(data);
+        showTotals();
+    });
+}
+feed.addEventListener("room.closed", ({ data }) => {
+    remove(data.name);
+    showTotals();
+});
+feed.addEventListener("room.quality", ({ data }) => {
+    const entry = rooms.get(data.room);
+    if (!entry) return;
+    entry.bitrate = data.bitrateIn ?? null;
+    showCard(entry);
+});
+feed.addEventListener("open", () => {
+    stopPolling();
+    setState("live", "", LABELS);
+});
+feed.addEventListener("lost", startPolling);
+
+/** While the feed does not get through (a proxy may hold it back), the list is asked for. */
 async function poll() {
     try {
         const response = await fetch("/rooms", { cache: "no-store", headers: { Accept: "application/json" } });
         if (!response.ok) throw new Error(String(response.status));
-        show(await response.json());
-        setState("live");
+        const list = (await response.json()).rooms ?? [];
+        if (polling === null) return;
+        replaceAll(list.map(roomOfList));
+        setState("live", "", LABELS);
     } catch {
-        setState("failed", "The server does not answer. Trying again…");
+        if (polling !== null) setState("failed", `${feed.problem} What is shown may be old; trying again…`, LABELS);
     }
+}
+
+/** A room of /rooms in the shape the feed has. */
+function roomOfList(room) {
+    const tracks = (room.tracks ?? []).map((codec) => ({ codec }));
+    return { name: room.name, viewers: room.viewer_count, tracks, publisher: { protocol: room.publisher } };
+}
+
+function startPolling() {
+    if (polling !== null) return;
+    polling = setInterval(poll, POLL_INTERVAL);
+    poll();
 }
 
 function stopPolling() {
     clearInterval(polling);
     polling = null;
-}
-
-function startPolling() {
-    if (polling !== null) return;
-    poll();
-    polling = setInterval(poll, POLL_INTERVAL);
-}
-
-/** Rooms by name as /v1/events tells of them, in the shape /rooms has. */
-const live = new Map();
-
-function roomOfEvent(room) {
-    return {
-        name: room.name,
-        id: room.id,
-        viewer_count: room.viewers,
-        tracks: (room.tracks ?? []).map((track) => track.codec),
-        publisher: room.publisher?.protocol,
-        waiting: room.publisher === null,
-    };
-}
-
-function showLive() {
-    // A room whose viewers wait for a publisher that left is not live.
-    show({ rooms: [...live.values()].filter((room) => !room.waiting) });
-    setState("live");
-}
-
-/** Follows a feed; `handlers` are by the type of event and get the data. Where it fails, `failed` hears of it. */
-function follow(address, handlers, failed) {
-    const source = new EventSource(address);
-    for (const [type, handler] of Object.entries(handlers)) {
-        source.addEventListener(type, (event) => {
-            stopPolling();
-            try {
-                handler(JSON.parse(event.data));
-            } catch {
-                // One broken message does not end the feed; the next one replaces it.
-            }
-        });
-    }
-    source.addEventListener("open", () => {
-        stopPolling();
-        setState("live");
-    });
-    source.addEventListener("error", () => {
-        startPolling();
-        // A browser comes back by itself after anything but an answer that is no feed.
-        if (source.readyState === EventSource.CLOSED) failed();
-    });
-}
-
-function put(room) {
-    live.set(room.name, roomOfEvent(room));
-    showLive();
-}
-
-function listen() {
-    const handlers = {
-        reset: () => live.clear(),
-        snapshot: (list) => {
-            live.clear();
-            for (const room of list.rooms) live.set(room.name, roomOfEvent(room));
-            showLive();
-        },
-        "room.created": put,
-        "room.updated": put,
-        "room.closed": (room) => {
-            live.delete(room.name);
-            showLive();
-        },
-    };
-    follow("/v1/events", handlers, listenToNotifications);
-}
-
-/** For servers, or proxies before them, that know the older feed only. */
-function listenToNotifications() {
-    const message = (list) => {
-        show(list);
-        setState("live");
-    };
-    follow("/notifications", { message }, () => setTimeout(listen, 10 * POLL_INTERVAL));
 }
 
 function wireGuide() {
@@ -177,8 +157,10 @@ function wireGuide() {
     update();
 }
 
-window.martlet = { rooms: () => rooms };
-setState("connecting");
+window.martlet = { rooms: () => [...rooms.values()].map((entry) => entry.room) };
+setState("connecting", "", LABELS);
 wireGuide();
 wireCopyButtons();
-listen();
+wireTheme();
+byId("filter").addEventListener("input", filter);
+feed.start();

@@ -1,4 +1,4 @@
-// What every page shares: the room in the address, the bearer token, small DOM helpers.
+// What every page shares: the room in the address, the bearer token, what is remembered, small DOM helpers.
 
 /** The room the page is about, from its own address: /live/main/ and /live/main/publish both give live/main. */
 export function roomOfPage(pathname = location.pathname) {
@@ -23,6 +23,23 @@ function decode(segment) {
         return decodeURIComponent(segment);
     } catch {
         return segment;
+    }
+}
+
+/** What a browser keeps from visit to visit. Storage may be switched off; nothing is remembered then. */
+export function remembered(name, fallback) {
+    try {
+        return localStorage.getItem("martlet-" + name) ?? fallback;
+    } catch {
+        return fallback;
+    }
+}
+
+export function remember(name, value) {
+    try {
+        localStorage.setItem("martlet-" + name, String(value));
+    } catch {
+        // As above.
     }
 }
 
@@ -64,15 +81,14 @@ export const byId = (id) => document.getElementById(id);
 
 const STATE_LABELS = { idle: "Idle", connecting: "Connecting", live: "Live", failed: "Failed" };
 
+/** Shows the state of the page, which a screen reader hears once when it changes. */
 export function setState(state, message = "", labels = STATE_LABELS) {
     document.body.dataset.state = state;
     const label = byId("state");
-    if (label) label.textContent = labels[state];
+    if (label && label.textContent !== labels[state]) label.textContent = labels[state];
     const note = byId("message");
-    if (note) {
-        note.textContent = message;
-        note.hidden = message === "";
-    }
+    if (note && note.textContent !== message) note.textContent = message;
+    if (note) note.hidden = message === "";
 }
 
 /** Creates an element; text never passes through a parser, so names from elsewhere are safe in it. */
@@ -82,16 +98,22 @@ export function element(tag, properties = {}, ...children) {
     return node;
 }
 
+export function setText(node, text) {
+    if (node.textContent !== text) node.textContent = text;
+}
+
 /** Makes every [data-copy="id"] button copy the text of the element with that id. */
 export function wireCopyButtons() {
     for (const button of document.querySelectorAll("[data-copy]")) {
         const label = button.textContent;
+        let timer = null;
         button.addEventListener("click", async () => {
             const source = byId(button.dataset.copy);
             const done = await copy(source.value ?? source.textContent);
             button.textContent = done ? "Copied" : "Press Ctrl+C";
             if (!done) getSelection().selectAllChildren(source);
-            setTimeout(() => (button.textContent = label), 1500);
+            clearTimeout(timer);
+            timer = setTimeout(() => (button.textContent = label), 1500);
         });
     }
 }
@@ -105,8 +127,28 @@ async function copy(text) {
     }
 }
 
+/** The button that goes from the system's theme to the other one and back. */
+export function wireTheme() {
+    const isDark = () => {
+        const chosen = document.documentElement.dataset.theme;
+        return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    };
+    byId("theme")?.addEventListener("click", () => {
+        const theme = isDark() ? "light" : "dark";
+        document.documentElement.dataset.theme = theme;
+        remember("theme", theme);
+    });
+}
+
 export function bitrate(bitsPerSecond) {
-    if (bitsPerSecond === null || bitsPerSecond === undefined) return "–";
-    if (bitsPerSecond >= 1e6) return (bitsPerSecond / 1e6).toFixed(2) + " Mbit/s";
+    if (bitsPerSecond === null || bitsPerSecond === undefined || Number.isNaN(bitsPerSecond)) return "–";
+    if (bitsPerSecond >= 1e6) return (bitsPerSecond / 1e6).toFixed(bitsPerSecond >= 1e7 ? 1 : 2) + " Mbit/s";
     return Math.round(bitsPerSecond / 1e3) + " kbit/s";
 }
+
+export const viewersText = (count) => (count === 1 ? "1 viewer" : `${count ?? 0} viewers`);
+
+const CODEC_NAMES = { H264: "H.264", H265: "H.265", OPUS: "Opus", PCMU: "G.711 µ-law", PCMA: "G.711 A-law", G722: "G.722" };
+
+/** A codec as people write it. */
+export const codecName = (name) => CODEC_NAMES[String(name).toUpperCase()] ?? String(name);

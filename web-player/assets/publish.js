@@ -1,151 +1,194 @@
 // The publish page: a WHIP publisher fed by a camera, a screen or a microphone.
 
-import { bitrate, byId, keepToken, roomOfPage, setState, takeToken, wireCopyButtons } from "./page.js";
-import { figure, showRows, StatisticsReader } from "./statistics.js";
+import { capture, listDevices } from "./capture.js";
+import { Chart } from "./charts.js";
+import { LevelMeter } from "./meter.js";
+import { bitrate, byId, codecName, element, keepToken, remember, remembered, roomOfPage, setState, setText, takeToken, wireCopyButtons, wireTheme } from "./page.js";
+import { figure, percent, showRows, StatisticsReader } from "./statistics.js";
 import { sendableCodecs, WHIPPublisher } from "./whip.js";
 
 const CAPTURE_FIELDS = ["camera", "microphone", "size", "sound"];
+/** What a session is made with, and what therefore stays as it is while it lasts. */
+const SESSION_FIELDS = ["codec", "simulcast", "token"];
+const REMEMBERED_FIELDS = ["size", "codec", "bitrate"];
 const room = roomOfPage();
+const settings = byId("settings");
 const preview = byId("preview");
+const meter = new LevelMeter(byId("level"));
 const reader = new StatisticsReader();
 let stream = null;
+let notice = "";
 let publisher = null;
-let previewRequest = 0;
+let captures = 0;
+let liveSince = null;
+let wakeLock = null;
 
-document.title = `Publish ${room.name} · Martlet`;
-byId("room").textContent = room.name;
-byId("share-url").textContent = `${location.origin}/${room.path}/`;
-byId("share-link").href = `/${room.path}/`;
-byId("token").value = takeToken();
-for (const name of sendableCodecs()) byId("codec").append(new Option(name, name));
+const charts = [
+    new Chart({ title: "Bitrate", series: [{ name: "", className: "one" }], format: bitrate, least: 1e5 }),
+    new Chart({ title: "Round trip", series: [{ name: "", className: "two" }], format: (value) => figure(value, " ms"), least: 50 }),
+    new Chart({ title: "Packet loss", series: [{ name: "", className: "bad" }], format: (value) => figure(value, " %", 1), least: 5 }),
+];
 
-const source = () => byId("settings").elements.source.value;
+const source = () => settings.elements.source.value;
+const isScreen = (media) => media?.getVideoTracks().some((track) => track.contentHint === "detail") ?? false;
+const deviceLists = { videoinput: byId("camera"), audioinput: byId("microphone") };
 
-/** Asks for what the form says; rejects with a sentence for the user. */
-async function capture() {
-    if (!navigator.mediaDevices) {
-        throw new Error("Browsers lend the camera and the screen only to pages served over HTTPS or from localhost.");
-    }
+function wish() {
     const [width, height] = byId("size").value.split("x").map(Number);
-    const picture = { width: { ideal: width }, height: { ideal: height }, frameRate: { ideal: 30 } };
-    const sound = byId("sound").checked;
-    const device = (id) => (byId(id).value ? { deviceId: { exact: byId(id).value } } : {});
-    const microphone = sound ? { ...device("microphone") } : false;
-    try {
-        if (source() === "screen") {
-            const screen = await navigator.mediaDevices.getDisplayMedia({ video: picture, audio: sound });
-            screen.getVideoTracks().forEach((track) => (track.contentHint = "detail"));
-            if (sound && screen.getAudioTracks().length === 0) {
-                const voice = await navigator.mediaDevices.getUserMedia({ audio: microphone }).catch(() => null);
-                voice?.getAudioTracks().forEach((track) => screen.addTrack(track));
-            }
-            return screen;
-        }
-        const camera = source() === "camera" ? { ...picture, ...device("camera") } : false;
-        if (!camera && !microphone) throw new Error("Choose a picture, sound, or both.");
-        return await navigator.mediaDevices.getUserMedia({ video: camera, audio: microphone });
-    } catch (error) {
-        const known = {
-            NotAllowedError: "The browser was not allowed to use the camera, microphone or screen.",
-            NotFoundError: "No such camera or microphone was found.",
-            NotReadableError: "The camera or microphone is in use by another program.",
-            OverconstrainedError: "The chosen camera or microphone is not there any more.",
-        };
-        throw new Error(known[error.name] ?? error.message);
-    }
+    return {
+        source: source(), width, height,
+        camera: byId("camera").value,
+        microphone: byId("microphone").value,
+        sound: byId("sound").checked,
+    };
 }
 
 function show(next) {
     if (stream !== next) stream?.getTracks().forEach((track) => track.stop());
     stream = next;
     preview.srcObject = next;
+    meter.follow(next);
     byId("placeholder").hidden = (next?.getVideoTracks().length ?? 0) > 0;
-    byId("placeholder").firstElementChild.textContent = next ? "Sound only." : "The preview appears here.";
-    next?.getVideoTracks().forEach((track) => track.addEventListener("ended", stop));
+    setText(byId("placeholder").firstElementChild, next ? "Sound only." : "The preview appears here.");
+    next?.getTracks().forEach((track) => {
+        track.enabled = byId(track.kind === "video" ? "picture-toggle" : "sound-toggle").getAttribute("aria-pressed") === "true";
+        track.addEventListener("ended", () => trackEnded(next));
+    });
+    showToggles();
 }
 
-/** Shows what would be sent. A screen is asked for only when publishing starts: the browser's picker is in the way. */
-async function refreshPreview() {
-    if (publisher) return;
-    const request = ++previewRequest;
-    if (source() === "screen") return show(null);
-    try {
-        const next = await capture();
-        if (request !== previewRequest || publisher) return next.getTracks().forEach((track) => track.stop());
-        show(next);
-        setState("idle");
-        await listDevices();
-    } catch (error) {
-        if (request !== previewRequest) return;
+/** The browser's own "stop sharing", or a device that was unplugged. stop() of the page itself is not told of. */
+function trackEnded(of) {
+    if (of !== stream) return;
+    if (isScreen(stream)) return stop();
+    for (const list of Object.values(deviceLists)) list.value = "";
+    refresh("A camera or microphone was disconnected. ");
+}
+
+/** Takes what the form says: for the preview, and for the session when there is one. */
+async function refresh(prefix = "") {
+    const mine = ++captures;
+    // A screen is asked for only when publishing starts: the browser's picker is in the way.
+    if (!publisher && source() === "screen") {
+        notice = "";
         show(null);
-        setState("idle", error.message);
+        return setState("idle");
     }
+    try {
+        const next = await capture(wish());
+        if (mine !== captures) return next.stream.getTracks().forEach((track) => track.stop());
+        notice = prefix + next.notice;
+        show(next.stream);
+        await publisher?.replace(next.stream);
+        await listDevices(deviceLists);
+    } catch (error) {
+        if (mine !== captures) return;
+        notice = prefix + error.message;
+        if (!publisher) show(null);
+    }
+    showSession();
 }
 
-async function listDevices() {
-    const devices = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
-    for (const [id, kind] of [["camera", "videoinput"], ["microphone", "audioinput"]]) {
-        const select = byId(id);
-        const chosen = select.value;
-        const options = devices
-            .filter((device) => device.kind === kind && device.deviceId)
-            .map((device, index) => new Option(device.label || `${kind} ${index + 1}`, device.deviceId));
-        select.replaceChildren(new Option("Default", ""), ...options);
-        if (options.some((option) => option.value === chosen)) select.value = chosen;
-    }
+function showSession() {
+    const state = publisher?.state ?? "idle";
+    setState(state, publisher?.message || notice);
+    if (state === "live") liveSince ??= performance.now();
+    keepAwake(publisher !== null);
 }
 
-function enableForm() {
+function showForm() {
     const running = publisher !== null;
-    for (const field of byId("settings").elements) field.disabled = running && field.id !== "stop";
+    for (const id of SESSION_FIELDS) byId(id).disabled = running;
+    byId("camera").disabled = source() !== "camera";
+    byId("size").disabled = source() === "none";
+    byId("microphone").disabled = !byId("sound").checked;
     byId("start").hidden = running;
+    byId("start").disabled = false;
     byId("stop").hidden = !running;
     byId("statistics").hidden = !running;
-    if (!running) {
-        byId("camera").disabled = source() !== "camera";
-        byId("microphone").disabled = !byId("sound").checked;
-    }
+    byId("onair").hidden = !running;
+}
+
+function showToggles() {
+    const has = (kind) => stream?.getTracks().some((track) => track.kind === kind) ?? false;
+    byId("picture-toggle").disabled = !has("video");
+    byId("sound-toggle").disabled = !has("audio");
+}
+
+function toggle(button, kind) {
+    const on = button.getAttribute("aria-pressed") !== "true";
+    button.setAttribute("aria-pressed", String(on));
+    stream?.getTracks().filter((track) => track.kind === kind).forEach((track) => (track.enabled = on));
 }
 
 async function start() {
     if (publisher) return;
-    previewRequest += 1;
+    const mine = ++captures;
     byId("start").disabled = true;
     try {
-        show(stream?.active ? stream : await capture());
+        if (!stream?.active) {
+            const next = await capture(wish());
+            if (mine !== captures) return next.stream.getTracks().forEach((track) => track.stop());
+            notice = next.notice;
+            show(next.stream);
+        }
     } catch (error) {
-        setState("failed", error.message);
-        byId("start").disabled = false;
-        return;
+        notice = error.message;
+        setState("failed", notice);
+        return showForm();
     }
     const token = byId("token").value.trim();
     keepToken(token);
-    publisher = new WHIPPublisher(`/${room.path}/whip`, token, {
+    for (const id of REMEMBERED_FIELDS) remember(id, byId(id).value);
+    const session = new WHIPPublisher(room, token, {
         stream,
         codec: byId("codec").value,
         maxBitrate: Number(byId("bitrate").value) * 1000,
+        simulcast: byId("simulcast").checked,
     });
-    const mine = publisher;
-    publisher.addEventListener("statechange", () => {
-        if (publisher !== mine) return;
-        setState(mine.state, mine.message);
-        if (mine.state === "failed") {
-            publisher = null;
-            enableForm();
-        }
+    publisher = session;
+    session.addEventListener("statechange", () => {
+        if (publisher !== session) return;
+        if (session.state !== "failed") return showSession();
+        publisher = null;
+        end();
+        setState("failed", session.message);
+        if (/token/.test(session.message)) byId("token").focus();
     });
-    enableForm();
-    publisher.start();
+    charts.forEach((chart) => chart.clear());
+    byId("figures").replaceChildren();
+    showForm();
+    byId("stop").focus();
+    session.start();
+}
+
+function end() {
+    liveSince = null;
+    keepAwake(false);
+    showForm();
 }
 
 function stop() {
     const ending = publisher;
     publisher = null;
     ending?.stop();
+    notice = "";
+    end();
     setState("idle");
-    enableForm();
+    byId("start").focus();
     if (source() === "screen") show(null);
-    else if (!stream?.getTracks().some((track) => track.readyState === "live")) refreshPreview();
+    else if (!stream?.active) refresh();
+}
+
+/** A phone whose screen goes dark stops sending. */
+async function keepAwake(wanted) {
+    if (wanted === (wakeLock !== null)) return;
+    if (!wanted) {
+        const held = await wakeLock;
+        wakeLock = null;
+        return held?.release();
+    }
+    wakeLock = navigator.wakeLock?.request("screen").catch(() => null) ?? null;
 }
 
 async function readFigures() {
@@ -153,29 +196,80 @@ async function readFigures() {
     const figures = await reader.read(publisher.connection);
     const { rates, reported } = figures ?? {};
     const picture = figures?.outbound.video;
+    const loss = reported?.fractionLost ?? null;
+    setText(byId("duration"), duration());
+    charts[0].add([rates?.sentBits]);
+    charts[1].add([figures?.roundTripMilliseconds]);
+    charts[2].add([loss === null ? null : loss * 100]);
+    charts.forEach((chart) => chart.draw());
     showRows(byId("figures"), [
-        ["Video", figures?.videoCodec ?? "–"],
+        ["Video", figures?.videoCodec ? codecName(figures.videoCodec) : "–"],
         ["Resolution", picture?.frameWidth ? `${picture.frameWidth} × ${picture.frameHeight}` : "–"],
-        ["Frame rate", figure(rates?.framesEncoded, " /s", 1)],
-        ["Audio", figures?.audioCodec ?? "–"],
+        ["Frame rate", figure(rates?.framesEncoded, " fps")],
+        ["Audio", figures?.audioCodec ? codecName(figures.audioCodec) : "–"],
         ["Bitrate", bitrate(rates?.sentBits)],
-        ["Packet loss", figure(reported?.fractionLost === undefined ? null : reported?.fractionLost * 100, " %", 1)],
+        ["Packet loss", percent(loss)],
         ["Round trip", figure(figures?.roundTripMilliseconds, " ms", 1)],
-        ["Limited by", picture?.qualityLimitationReason ?? "–"],
+        ["Limited by", picture?.qualityLimitationReason ?? "–", "What keeps the encoder below the chosen size and bitrate"],
         ["Keyframes asked for", figure(picture?.pliCount)],
     ]);
+    showLayers(figures);
 }
 
-byId("settings").addEventListener("submit", (event) => {
+function showLayers(figures) {
+    const layers = publisher?.simulcast ? (figures?.layers ?? []) : [];
+    byId("layers").hidden = layers.length === 0;
+    const body = byId("layers").tBodies[0];
+    while (body.rows.length > layers.length) body.lastElementChild.remove();
+    layers.forEach((layer, index) => {
+        const row = body.rows[index] ?? body.appendChild(element("tr", {}, element("th"), element("td"), element("td"), element("td")));
+        const { bits, frames } = figures.rates.layers[index];
+        const size = layer.frameWidth ? `${layer.frameWidth} × ${layer.frameHeight}` : "–";
+        [layer.rid ?? "", size, figure(frames, " fps"), bitrate(bits)].forEach((text, cell) => setText(row.cells[cell], text));
+    });
+}
+
+function duration() {
+    if (liveSince === null) return "";
+    const seconds = Math.floor((performance.now() - liveSince) / 1000);
+    const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+    return parts.slice(parts[0] === 0 ? 1 : 0).map((part, index) => (index === 0 ? String(part) : String(part).padStart(2, "0"))).join(":");
+}
+
+function fillForm() {
+    document.title = `Publish ${room.name} · Martlet`;
+    setText(byId("room"), room.name);
+    byId("share-url").textContent = `${location.origin}/${room.path}/`;
+    byId("share-link").href = `/${room.path}/`;
+    byId("token").value = takeToken();
+    for (const name of sendableCodecs()) byId("codec").append(new Option(codecName(name), name));
+    for (const id of REMEMBERED_FIELDS) {
+        const value = remembered(id, null);
+        if ([...byId(id).options].some((option) => option.value === value)) byId(id).value = value;
+    }
+    if (!navigator.mediaDevices?.getDisplayMedia) settings.elements.source[1].disabled = true;
+    byId("charts").append(...charts.map((chart) => chart.root));
+}
+
+settings.addEventListener("submit", (event) => {
     event.preventDefault();
     start();
 });
-byId("stop").addEventListener("click", stop);
-byId("settings").addEventListener("change", (event) => {
-    enableForm();
-    if (event.target.name === "source" || CAPTURE_FIELDS.includes(event.target.id)) refreshPreview();
+settings.addEventListener("change", ({ target }) => {
+    showForm();
+    if (target.name === "source" || CAPTURE_FIELDS.includes(target.id)) refresh();
+    else if (target.id === "bitrate") publisher?.setMaxBitrate(Number(target.value) * 1000).catch(() => {});
 });
-navigator.mediaDevices?.addEventListener("devicechange", () => listDevices());
+byId("stop").addEventListener("click", stop);
+byId("picture-toggle").addEventListener("click", (event) => toggle(event.currentTarget, "video"));
+byId("sound-toggle").addEventListener("click", (event) => toggle(event.currentTarget, "audio"));
+navigator.mediaDevices?.addEventListener("devicechange", () => listDevices(deviceLists));
+document.addEventListener("visibilitychange", () => {
+    // The browser takes the lock away from a page that is not seen.
+    if (document.hidden || !publisher) return;
+    wakeLock = null;
+    keepAwake(true);
+});
 
 window.martlet = {
     get publisher() {
@@ -197,12 +291,15 @@ window.martlet = {
             width: picture?.frameWidth ?? 0,
             height: picture?.frameHeight ?? 0,
             roundTripMilliseconds: figures?.roundTripMilliseconds ?? null,
+            layers: (figures?.layers ?? []).map(({ rid, frameWidth, framesEncoded }) => ({ rid, frameWidth, framesEncoded })),
         };
     },
 };
 
-setState("idle");
+fillForm();
+wireTheme();
 wireCopyButtons();
-enableForm();
-refreshPreview();
+setState("idle");
+showForm();
+refresh();
 setInterval(() => readFigures().catch(() => {}), 1000);

@@ -1,5 +1,6 @@
-// The HTTP half that WHIP (RFC 9725) and WHEP share: POST the offer, PATCH the candidates, DELETE the session;
-// and the life around it: connect, watch over, connect again.
+// A WHIP or WHEP session and the life around it: connect, watch over, repair by an ICE restart, connect again.
+
+import { candidateFragment, iceServers, parseLinks, problemDetail, restartedAnswer, retryAfter } from "./signalling.js";
 
 /** Why an attempt ended. `permanent` means that trying again by itself will not help. */
 export class SessionError extends Error {
@@ -11,37 +12,53 @@ export class SessionError extends Error {
     }
 }
 
-const FIRST_DELAY = 1000;
-const LONGEST_DELAY = 15000;
-const CONNECT_TIMEOUT = 15000;
-const DISCONNECTED_GRACE = 5000;
+const FIRST_DELAY = 500;
+const LONGEST_DELAY = 15_000;
+const CONNECT_TIMEOUT = 15_000;
 const TRICKLE_DELAY = 50;
+/** Browsers call a connection disconnected after seconds of silence; a moment more and it is repaired. */
+const DISCONNECTED_GRACE = 1000;
+/** A server forgets a silent client after 30 s (RFC 7675), and a repair with it. */
+const REPAIR_LIMIT = 25_000;
+const REPAIR_WAIT = 5000;
+
+const FRAGMENT_TYPE = "application/trickle-ice-sdpfrag";
+const INTERRUPTED = "The connection is interrupted. Repairing it…";
+const LOST = "The connection was lost.";
 
 /**
- * A WHIP or WHEP session that stays up until it is stopped.
- * Events: "statechange" (read `state` and `message`), and what a subclass adds.
- * A subclass gives prepare(connection), and may give established() and problem(status).
+ * A session that stays up until it is stopped.
+ * Dispatches "statechange" (read `state`, `message`, `retryAt`), and what a subclass adds.
+ * A subclass gives prepare(connection), and may give established(links), ended(), adapt(answer), problem(status, detail)
+ * and, for the time after the server ended a session, obstacle(): a reason not to connect again, or an empty string.
  */
 export class Session extends EventTarget {
     state = "idle";
     message = "";
+    /** When the next attempt comes, in the time of performance.now(); null when none is waited for. */
+    retryAt = null;
+    /** Whether there was a connection since start(). */
+    hasBeenLive = false;
     connection = null;
 
     #endpoint;
     #attempt = 0;
     #timer = null;
     #current = null;
+    #wake = new EventTarget();
 
     constructor(endpoint, token = "") {
         super();
         this.#endpoint = new URL(endpoint, location.href);
         this.token = token;
         addEventListener("pagehide", () => this.stop());
+        addEventListener("online", () => this.#online());
     }
 
     start() {
         this.stop();
         this.#attempt = 0;
+        this.hasBeenLive = false;
         this.#connect();
     }
 
@@ -52,25 +69,45 @@ export class Session extends EventTarget {
         this.#set("idle");
     }
 
-    async #connect() {
-        this.#set("connecting", this.message);
-        const run = { ended: false, location: null, etag: null, candidates: [], finished: false, watchers: [] };
-        this.#current = run;
-        try {
-            await this.#negotiate(run);
-            await this.#connected(run);
-            if (run.ended) return;
-            this.#attempt = 0;
-            this.#set("live");
-            this.established?.();
-        } catch (error) {
-            this.#ended(run, error);
-        }
+    /** Does now what would be tried later. */
+    retryNow() {
+        if (this.retryAt === null) return;
+        clearTimeout(this.#timer);
+        this.#connect();
+    }
+
+    /** Drops this session for a new one. */
+    renew(message = "") {
+        if (this.#current) this.#failed(this.#current, new SessionError(message, { retryAfter: 1 }));
+    }
+
+    /** The header fields that prove the right to do this. */
+    get authorization() {
+        return this.token ? { Authorization: "Bearer " + this.token } : {};
     }
 
     /** A last change to the server's answer before the browser reads it. */
     adapt(answer) {
         return answer;
+    }
+
+    async #connect() {
+        this.#set("connecting", this.message);
+        const run = { ended: false, location: null, etag: null, candidates: [], finished: false, endings: [] };
+        this.#current = run;
+        try {
+            await this.#negotiate(run);
+            if (run.ended) return;
+            await this.#connected(run);
+            if (run.ended) return;
+            this.#attempt = 0;
+            this.hasBeenLive = true;
+            this.#set("live");
+            this.#watchOver(run);
+            this.established?.(run.links);
+        } catch (error) {
+            this.#failed(run, error);
+        }
     }
 
     async #negotiate(run) {
@@ -86,84 +123,164 @@ export class Session extends EventTarget {
         await connection.setLocalDescription();
         const offer = connection.localDescription.sdp;
 
-        let response;
-        try {
-            response = await fetch(this.#endpoint, {
-                method: "POST",
-                headers: { "Content-Type": "application/sdp", ...this.#authorization() },
-                body: offer,
-                cache: "no-store",
-            });
-        } catch {
-            throw new SessionError("The server cannot be reached.");
-        }
+        const response = await this.#send(this.#endpoint, "POST", "application/sdp", offer);
+        if (!response) throw new SessionError(navigator.onLine ? "The server cannot be reached." : "This device is offline.");
         if (!response.ok) throw await this.#refusal(response);
         const location = response.headers.get("Location");
         // Relative to where the answer came from, which a redirect may have changed.
         run.location = location && new URL(location, response.url);
         run.etag = response.headers.get("ETag");
+        run.links = parseLinks(response.headers.get("Link"), response.url);
         if (run.ended) return this.#delete(run);
-        const servers = iceServers(response.headers.get("Link"));
+        const servers = iceServers(run.links);
         if (servers.length > 0) connection.setConfiguration({ bundlePolicy: "max-bundle", iceServers: servers });
-        run.offer = offer;
+        run.offer = run.agreedOffer = offer;
         await connection.setRemoteDescription({ type: "answer", sdp: this.adapt(await response.text()) });
         this.#trickleSoon(run);
     }
 
+    /** Resolves once media can flow. */
     #connected(run) {
+        const { connection } = run;
         return new Promise((resolve, reject) => {
-            const { connection } = run;
-            let disconnected = null;
-            const timeout = setTimeout(
-                () => reject(new SessionError("No connection to the server's UDP port. Is a firewall in between?")),
-                CONNECT_TIMEOUT,
-            );
-            const lost = (message) => {
-                const error = new SessionError(message);
-                reject(error);
-                this.#ended(run, error);
-            };
+            const problem = "No connection to the server's UDP port. Is a firewall in between?";
+            const timeout = setTimeout(() => reject(new SessionError(problem)), CONNECT_TIMEOUT);
             const look = () => {
-                clearTimeout(disconnected);
                 const state = connection.connectionState;
-                if (state === "connected") {
-                    clearTimeout(timeout);
-                    resolve();
-                } else if (state === "failed" || state === "closed") {
-                    lost("The connection was lost.");
-                } else if (state === "disconnected") {
-                    disconnected = setTimeout(() => lost("The connection was lost."), DISCONNECTED_GRACE);
-                }
+                if (state === "failed" || state === "closed") reject(new SessionError(problem));
+                if (state !== "connected") return;
+                clearTimeout(timeout);
+                connection.removeEventListener("connectionstatechange", look);
+                resolve();
             };
             connection.addEventListener("connectionstatechange", look);
-            // The server's farewell (DTLS close_notify) shows here first.
-            const transport = connection.getTransceivers().find((one) => one.receiver.transport)?.receiver.transport;
-            transport?.addEventListener("statechange", () => {
-                if (transport.state === "closed" || transport.state === "failed") lost("The server ended the session.");
-            });
-            run.watchers.push(() => {
+            run.endings.push(() => {
                 clearTimeout(timeout);
-                clearTimeout(disconnected);
-                connection.removeEventListener("connectionstatechange", look);
                 resolve();
             });
             look();
         });
     }
 
-    #ended(run, error) {
+    #watchOver(run) {
+        const { connection } = run;
+        let grace = null;
+        const look = () => {
+            clearTimeout(grace);
+            if (run.ended) return;
+            const state = connection.connectionState;
+            if (state === "connected") this.#healed(run);
+            else if (state === "failed") this.#repair(run);
+            else if (state === "disconnected") grace = setTimeout(() => this.#repair(run), DISCONNECTED_GRACE);
+            else if (state === "closed") this.#failed(run, new SessionError(LOST));
+        };
+        connection.addEventListener("connectionstatechange", look);
+        run.endings.push(() => clearTimeout(grace));
+        // The server's farewell (DTLS close_notify) shows here first.
+        const transport = connection.getTransceivers().find((one) => one.receiver.transport)?.receiver.transport;
+        transport?.addEventListener("statechange", () => {
+            if (transport.state !== "closed" && transport.state !== "failed") return;
+            this.#dismissed(run);
+        });
+        look();
+    }
+
+    #healed(run) {
+        this.#wake.dispatchEvent(new Event("wake"));
+        if (this.#current === run) this.#set("live");
+    }
+
+    /** Restarts ICE (RFC 9725, 4.3.3) until media flows again, the server refuses, or it is too late. */
+    async #repair(run) {
+        if (run.ended || run.isRepairing) return;
+        run.isRepairing = true;
+        const end = performance.now() + REPAIR_LIMIT;
+        const isConnected = () => run.connection.connectionState === "connected";
+        if (!isConnected()) this.#set("connecting", INTERRUPTED);
+        try {
+            for (let attempt = 0; !run.ended; attempt++) {
+                if (performance.now() > end || !run.location) throw new SessionError(LOST);
+                const outcome = await this.#restartICE(run);
+                if (run.ended) return;
+                if (outcome === "refused" && !isConnected()) throw new SessionError(LOST);
+                if (outcome === "unreachable" && isConnected()) break;
+                await this.#pause(outcome === "restarted" ? REPAIR_WAIT : FIRST_DELAY * 2 ** Math.min(attempt, 3));
+                if (isConnected()) break;
+            }
+            // What was offered in vain is taken back, for the connection goes on as it was.
+            if (run.connection.signalingState === "have-local-offer") {
+                await run.connection.setLocalDescription({ type: "rollback" });
+                run.offer = run.agreedOffer;
+            }
+            if (!run.ended && isConnected()) this.#set("live");
+        } catch (error) {
+            this.#failed(run, error);
+        } finally {
+            run.isRepairing = false;
+        }
+    }
+
+    /** One try: "restarted", "refused" by the server, or "unreachable". */
+    async #restartICE(run) {
+        const { connection } = run;
+        if (connection.signalingState === "stable") {
+            run.offer = null; // Candidates of the new generation wait until the server knows it.
+            run.candidates = [];
+            run.finished = false;
+            connection.restartIce();
+            await connection.setLocalDescription();
+        }
+        const offer = connection.localDescription.sdp;
+        const response = await this.#patch(run, candidateFragment(offer, run.candidates.splice(0), false));
+        if (!response) return "unreachable";
+        const answer =
+            response.status === 200 ? restartedAnswer(connection.remoteDescription.sdp, await response.text()) : null;
+        if (run.ended || answer === null) return "refused";
+        run.etag = response.headers.get("ETag") ?? run.etag;
+        run.offer = run.agreedOffer = offer;
+        await connection.setRemoteDescription({ type: "answer", sdp: answer });
+        this.#trickleSoon(run);
+        return "restarted";
+    }
+
+    /** Waits, but not longer than until something happens that makes waiting pointless. */
+    #pause(milliseconds) {
+        return new Promise((resolve) => {
+            const done = () => {
+                clearTimeout(timer);
+                this.#wake.removeEventListener("wake", done);
+                resolve();
+            };
+            const timer = setTimeout(done, milliseconds);
+            this.#wake.addEventListener("wake", done);
+        });
+    }
+
+    #online() {
+        this.#wake.dispatchEvent(new Event("wake"));
+        if (this.retryAt !== null) this.retryNow();
+        // The network that came is often another one than the network that went.
+        else if (this.state === "live" && this.#current) this.#repair(this.#current);
+    }
+
+    async #dismissed(run) {
+        const reason = await this.obstacle?.().catch(() => "");
+        this.#failed(run, new SessionError(reason || "The server ended the session.", { permanent: Boolean(reason) }));
+    }
+
+    #failed(run, error) {
         if (run.ended || run !== this.#current) return;
         this.#leave();
         const known = error instanceof SessionError ? error : new SessionError(String(error.message ?? error));
-        if (known.permanent || error.name === "NotAllowedError") {
+        if (known.permanent) {
             this.#set("failed", known.message);
             return;
         }
-        const backoff = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** this.#attempt);
-        const delay = known.retryAfter ?? backoff * (0.75 + Math.random() / 2);
+        const backoff = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** this.#attempt) * (0.5 + Math.random() / 2);
+        const delay = known.retryAfter === null ? backoff : known.retryAfter * (1 + Math.random() / 4);
         this.#attempt += 1;
-        this.#set("connecting", known.message);
         this.#timer = setTimeout(() => this.#connect(), delay);
+        this.#set("connecting", known.message, performance.now() + delay);
     }
 
     #leave() {
@@ -171,8 +288,10 @@ export class Session extends EventTarget {
         this.#current = null;
         if (!run || run.ended) return;
         run.ended = true;
-        run.watchers.forEach((end) => end());
+        run.endings.forEach((end) => end());
+        this.#wake.dispatchEvent(new Event("wake"));
         clearTimeout(run.trickle);
+        this.ended?.();
         this.#delete(run);
         run.connection?.close();
         this.connection = null;
@@ -180,93 +299,57 @@ export class Session extends EventTarget {
 
     #delete(run) {
         if (!run.location) return;
-        fetch(run.location, { method: "DELETE", headers: this.#authorization(), keepalive: true }).catch(() => {});
+        // It outlives the page (keepalive): leaving is when it matters most.
+        fetch(run.location, { method: "DELETE", headers: this.authorization, keepalive: true }).catch(() => {});
         run.location = null;
     }
 
     #trickleSoon(run) {
-        if (!run.location || !run.offer || run.trickle) return;
+        if (!run.location || !run.offer || run.trickle || run.patchRefused) return;
         run.trickle = setTimeout(async () => {
             run.trickle = null;
-            if (run.ended || run.patchRefused || (run.candidates.length === 0 && !run.finished)) return;
+            if (run.ended || !run.offer || (run.candidates.length === 0 && !run.finished)) return;
             const fragment = candidateFragment(run.offer, run.candidates.splice(0), run.finished);
             run.finished = false;
-            try {
-                const response = await fetch(run.location, {
-                    method: "PATCH",
-                    headers: {
-                        "Content-Type": "application/trickle-ice-sdpfrag",
-                        ...(run.etag ? { "If-Match": run.etag } : {}),
-                        ...this.#authorization(),
-                    },
-                    body: fragment,
-                });
-                // A server that takes no candidates finds the browser by its connectivity checks.
-                run.patchRefused = !response.ok;
-            } catch {
-                run.patchRefused = true;
-            }
+            const response = await this.#patch(run, fragment);
+            // A server that takes no candidates finds the browser by its connectivity checks.
+            run.patchRefused = !response?.ok;
         }, TRICKLE_DELAY);
     }
 
-    #authorization() {
-        return this.token ? { Authorization: "Bearer " + this.token } : {};
+    #patch(run, fragment) {
+        return this.#send(run.location, "PATCH", FRAGMENT_TYPE, fragment, run.etag ? { "If-Match": run.etag } : {});
+    }
+
+    /** The response, or null where there is none. */
+    async #send(url, method, type, body, headers = {}) {
+        const limit = AbortSignal.timeout(CONNECT_TIMEOUT);
+        const fields = { "Content-Type": type, ...headers, ...this.authorization };
+        try {
+            return await fetch(url, { method, headers: fields, body, cache: "no-store", signal: limit });
+        } catch {
+            return null;
+        }
     }
 
     async #refusal(response) {
-        const seconds = Number(response.headers.get("Retry-After"));
-        const retryAfter = seconds > 0 ? Math.min(60, seconds) * 1000 : null;
-        const known = this.problem?.(response.status);
-        if (known) return new SessionError(known.message, { retryAfter, status: response.status, ...known });
-        if (response.status === 401 || response.status === 403) {
+        const { status } = response;
+        const detail = await problemDetail(response);
+        const known = this.problem?.(status, detail);
+        if (known) return new SessionError(known.message, { retryAfter: retryAfter(response), status, ...known });
+        if (status === 401 || status === 403) {
             const message = this.token ? "The token is not accepted for this room." : "This room asks for a token.";
-            return new SessionError(message, { permanent: true, status: response.status });
+            return new SessionError(message, { permanent: true, status });
         }
-        const permanent = response.status >= 400 && response.status < 500 && response.status !== 429;
-        return new SessionError(await describe(response), { permanent, retryAfter, status: response.status });
+        const message = detail ? `The server refused: ${detail}` : `The server refused (status ${status}).`;
+        return new SessionError(message, { retryAfter: retryAfter(response), status });
     }
 
-    #set(state, message = "") {
-        if (this.state === state && this.message === message) return;
+    #set(state, message = "", retryAt = null) {
+        if (this.state === state && this.message === message && this.retryAt === retryAt) return;
         this.state = state;
         this.message = message;
+        this.retryAt = retryAt;
         this.dispatchEvent(new Event("statechange"));
     }
-}
-
-async function describe(response) {
-    try {
-        const problem = JSON.parse(await response.text());
-        const text = problem.detail ?? problem.title ?? problem.error;
-        if (typeof text === "string") return `The server refused: ${text}`;
-    } catch {
-        // Not a problem document: the status has to do.
-    }
-    return `The server refused (status ${response.status}).`;
-}
-
-/** The trickle-ice-sdpfrag (RFC 8840) that carries the candidates. With max-bundle all belong to the first media. */
-export function candidateFragment(offer, candidates, finished) {
-    const lines = offer.split(/\r?\n/);
-    const find = (prefix) => lines.find((line) => line.startsWith(prefix));
-    const fragment = [find("a=ice-ufrag:"), find("a=ice-pwd:"), find("m="), find("a=mid:")].filter(Boolean);
-    fragment.push(...candidates.map((candidate) => "a=" + candidate.candidate));
-    if (finished) fragment.push("a=end-of-candidates");
-    return fragment.join("\r\n") + "\r\n";
-}
-
-/** ICE servers out of Link header fields with rel="ice-server". */
-export function iceServers(header) {
-    if (!header) return [];
-    const servers = [];
-    for (const [, url, parameters] of header.matchAll(/<([^>]+)>((?:\s*;\s*[\w-]+=(?:"[^"]*"|[^\s;,]+))*)/g)) {
-        const values = Object.fromEntries(
-            [...parameters.matchAll(/;\s*([\w-]+)=(?:"([^"]*)"|([^\s;,]+))/g)].map((one) => [one[1], one[2] ?? one[3]]),
-        );
-        if (values.rel !== "ice-server" || !/^(stun|turns?):/.test(url)) continue;
-        servers.push(
-            values.username ? { urls: url, username: values.username, credential: values.credential } : { urls: url },
-        );
-    }
-    return servers;
 }

@@ -1,78 +1,79 @@
-// The watch page: a WHEP viewer with the controls of a player.
+// The watch page: a WHEP viewer, its messages, its figures, and the choice of the layer.
 
-import { bitrate, byId, keepToken, roomOfPage, setState, takeToken } from "./page.js";
-import { figure, showRows, StatisticsReader } from "./statistics.js";
+import { Chart } from "./charts.js";
+import { EventStream } from "./feed.js";
+import { bitrate, byId, codecName, keepToken, roomOfPage, setState, setText, takeToken, viewersText, wireCopyButtons, wireTheme } from "./page.js";
+import { Player } from "./player.js";
+import { figure, percent, showRows, StatisticsReader } from "./statistics.js";
 import { WHEPViewer } from "./whep.js";
 
 const STALL_SECONDS = 3;
 const room = roomOfPage();
-const video = byId("video");
 const viewer = new WHEPViewer(`/${room.path}/whep`, takeToken());
+const player = new Player(() => viewer.stream);
 const reader = new StatisticsReader();
-let soundAllowed = false;
+/** Says at once when somebody publishes; needed only while there is no session that would. */
+const feed = new EventStream(`/v1/events?room=${encodeURIComponent(room.name)}`, viewer.token);
 let lastFrames = 0;
 let stalledFor = 0;
+let layerProblem = "";
+
+const charts = [
+    new Chart({ title: "Bitrate", series: [{ name: "", className: "one" }], format: bitrate, least: 1e5 }),
+    new Chart({
+        title: "Delay",
+        series: [{ name: "jitter buffer", className: "one" }, { name: "round trip", className: "two" }],
+        format: (value) => figure(value, " ms"),
+        least: 50,
+    }),
+    new Chart({ title: "Packet loss", series: [{ name: "", className: "bad" }], format: (value) => figure(value, " %", 1), least: 5 }),
+];
 
 document.title = `${room.name} · Martlet`;
-byId("room").textContent = room.name;
+setText(byId("room"), room.name);
 byId("publish-here").href = `/${room.path}/publish`;
 byId("token").value = viewer.token;
+byId("address").textContent = `${location.origin}/${room.path}/`;
+byId("charts").append(...charts.map((chart) => chart.root));
 
 function showSession() {
-    setState(viewer.state, viewer.message);
+    const stalled = viewer.state === "live" && stalledFor >= STALL_SECONDS;
+    const absent = viewer.state === "live" && viewer.extensions?.isActive === false;
+    const waiting = absent || stalled ? "The picture has stopped; waiting for the publisher." : "";
+    setState(viewer.state, layerProblem || viewer.message || waiting);
     const failed = viewer.state === "failed";
     byId("token-form").hidden = !(failed && /token/.test(viewer.message));
-    byId("retry").hidden = !failed || !byId("token-form").hidden;
+    byId("retry").hidden = !(failed && byId("token-form").hidden) && viewer.retryAt === null;
     if (viewer.state !== "live") stalledFor = 0;
+    player.isLive = viewer.state === "live";
+    if (viewer.state === "live" || failed) {
+        feed.stop();
+        viewer.isTold = false;
+    } else if (viewer.retryAt !== null && !feed.isStarted) feed.start();
 }
 
-async function play() {
-    try {
-        await video.play();
-    } catch (error) {
-        if (error.name !== "NotAllowedError" || video.muted) return;
-        // Sound needs a gesture first: go on without it and offer the button.
-        video.muted = true;
-        await video.play().catch(() => {});
+function showExtensions() {
+    const extensions = viewer.extensions;
+    const viewers = extensions?.viewers ?? null;
+    setText(byId("viewers"), viewers === null ? "" : viewersText(viewers));
+    const select = byId("layer");
+    byId("layer-choice").hidden = !extensions?.canChooseLayer;
+    if (extensions?.canChooseLayer) {
+        const wanted = [{ id: "", label: "Automatic" }, ...extensions.layers];
+        while (select.options.length > wanted.length) select.lastElementChild.remove();
+        wanted.forEach(({ id, label }, index) => {
+            const option = select.options[index] ?? select.appendChild(new Option());
+            option.value = id;
+            setText(option, label);
+        });
+        select.value = extensions.chosen;
     }
+    showSession();
 }
 
-function showControls() {
-    const silent = video.muted || video.volume === 0;
-    byId("mute").setAttribute("aria-pressed", String(!silent));
-    byId("play").setAttribute("aria-pressed", String(!video.paused));
-    byId("volume").value = video.muted ? 0 : video.volume;
-    const hasSound = viewer.state === "live" && viewer.stream.getAudioTracks().length > 0;
-    byId("unmute").hidden = soundAllowed || !silent || !hasSound;
-}
-
-function setMuted(muted) {
-    soundAllowed = true;
-    video.muted = muted;
-    if (!muted && video.volume === 0) video.volume = 1;
-    if (!muted) play();
-}
-
-function togglePlay() {
-    if (video.paused) {
-        // A live picture goes on at the live edge, not where it was left.
-        video.srcObject = viewer.stream;
-        play();
-    } else {
-        video.pause();
-    }
-}
-
-function toggleFullscreen() {
-    if (document.fullscreenElement) document.exitFullscreen();
-    else if (byId("stage").requestFullscreen) byId("stage").requestFullscreen().catch(() => {});
-    else video.webkitEnterFullscreen?.();
-}
-
-function toggleStatistics() {
-    const panel = byId("statistics");
-    panel.hidden = !panel.hidden;
-    byId("statistics-toggle").setAttribute("aria-pressed", String(!panel.hidden));
+async function chooseLayer() {
+    layerProblem = (await viewer.extensions?.choose(byId("layer").value)) ?? "";
+    showExtensions();
 }
 
 async function readFigures() {
@@ -81,63 +82,58 @@ async function readFigures() {
     const frames = picture?.framesDecoded ?? 0;
     if (viewer.state === "live" && picture) {
         stalledFor = frames === lastFrames ? stalledFor + 1 : 0;
-        if (stalledFor === STALL_SECONDS) setState("live", "The picture has stopped; waiting for the publisher.");
-        else if (stalledFor === 0 && lastFrames !== frames) setState("live");
+        if (stalledFor === 0) layerProblem = "";
+        showSession();
     }
     lastFrames = frames;
     document.body.dataset.picture = frames > 0 && viewer.state === "live" ? "yes" : "no";
+    const { rates, latency } = figures ?? {};
+    charts[0].add([rates?.receivedBits]);
+    charts[1].add([rates?.jitterBufferMilliseconds, figures?.roundTripMilliseconds]);
+    charts[2].add([rates?.lossFraction === null || !rates ? null : rates.lossFraction * 100]);
     if (byId("statistics").hidden) return;
-    const { rates } = figures ?? {};
+    charts.forEach((chart) => chart.draw());
+    const about = latency?.isMeasured
+        ? "From the publisher's clock to this screen, by its sender reports."
+        : "Half a round trip, the jitter buffer and decoding; the publisher's own way comes on top.";
     showRows(byId("figures"), [
-        ["Video", figures?.videoCodec ?? "–"],
+        ["Video", figures?.videoCodec ? codecName(figures.videoCodec) : "–"],
         ["Resolution", picture?.frameWidth ? `${picture.frameWidth} × ${picture.frameHeight}` : "–"],
-        ["Frame rate", figure(rates?.framesDecoded, " /s", 1)],
-        ["Audio", figures?.audioCodec ?? "–"],
+        ["Frame rate", figure(rates?.framesDecoded, " fps")],
+        ["Audio", figures?.audioCodec ? codecName(figures.audioCodec) : "–"],
         ["Bitrate", bitrate(rates?.receivedBits)],
-        ["Packet loss", figure(rates?.lossFraction === null ? null : (rates?.lossFraction ?? NaN) * 100, " %", 1)],
+        ["Packet loss", percent(rates?.lossFraction)],
         ["Jitter buffer", figure(rates?.jitterBufferMilliseconds, " ms")],
         ["Round trip", figure(figures?.roundTripMilliseconds, " ms", 1)],
+        ["Latency, estimated", figure(latency?.milliseconds, " ms"), about],
         ["Frames dropped", figure(picture?.framesDropped)],
         ["Freezes", figure(picture?.freezeCount)],
+        ["Keyframes", figure(picture?.keyFramesDecoded)],
     ]);
 }
 
-viewer.addEventListener("statechange", () => {
-    showSession();
-    showControls();
-});
-viewer.addEventListener("trackadded", () => {
-    if (video.srcObject !== viewer.stream) video.srcObject = viewer.stream;
-    play().then(showControls);
-});
-for (const name of ["play", "pause", "volumechange"]) video.addEventListener(name, showControls);
-video.addEventListener("click", togglePlay);
-video.addEventListener("dblclick", toggleFullscreen);
-byId("play").addEventListener("click", togglePlay);
-byId("mute").addEventListener("click", () => setMuted(!video.muted));
-byId("unmute").addEventListener("click", () => setMuted(false));
-byId("fullscreen").addEventListener("click", toggleFullscreen);
-byId("statistics-toggle").addEventListener("click", toggleStatistics);
-byId("retry").addEventListener("click", () => viewer.start());
-byId("volume").addEventListener("input", (event) => {
-    video.volume = Number(event.target.value);
-    setMuted(video.volume === 0);
-});
+viewer.addEventListener("statechange", showSession);
+viewer.addEventListener("extensionchange", showExtensions);
+viewer.addEventListener("trackadded", () => player.attach());
+for (const type of ["snapshot", "room.created", "room.updated"]) {
+    feed.addEventListener(type, ({ data }) => {
+        const rooms = data.rooms ?? [data];
+        if (rooms.some((one) => one.name === room.name && one.publisher?.connected)) viewer.retryNow();
+    });
+}
+feed.addEventListener("open", () => (viewer.isTold = true));
+feed.addEventListener("lost", () => (viewer.isTold = false));
+player.addEventListener("statistics", () => readFigures().catch(() => {}));
+byId("layer").addEventListener("change", chooseLayer);
+byId("retry").addEventListener("click", () => (viewer.retryAt === null ? viewer.start() : viewer.retryNow()));
 byId("token-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    viewer.token = byId("token").value.trim();
+    viewer.token = feed.token = byId("token").value.trim();
     keepToken(viewer.token);
     viewer.start();
 });
-addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
-    const onButton = event.target.closest("button, a") !== null;
-    const actions = { m: () => setMuted(!video.muted), f: toggleFullscreen, s: toggleStatistics, k: togglePlay };
-    const action = actions[event.key.toLowerCase()] ?? (event.key === " " && !onButton ? togglePlay : null);
-    if (!action) return;
-    event.preventDefault();
-    action();
-});
+// A page that comes back out of the browser's memory has given its session away when it left.
+addEventListener("pageshow", (event) => event.persisted && viewer.start());
 
 window.martlet = {
     viewer,
@@ -159,10 +155,12 @@ window.martlet = {
             height: picture?.frameHeight ?? 0,
             packetsLost: (picture?.packetsLost ?? 0) + (sound?.packetsLost ?? 0),
             packetsReceived: (picture?.packetsReceived ?? 0) + (sound?.packetsReceived ?? 0),
+            latency: figures?.latency ?? null,
         };
     },
 };
 
-showControls();
+wireTheme();
+wireCopyButtons();
 viewer.start();
 setInterval(() => readFigures().catch(() => {}), 1000);

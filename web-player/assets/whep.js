@@ -1,10 +1,17 @@
 // A WHEP viewer (draft-ietf-wish-whep): receives one room's picture and sound into one MediaStream.
 
+import { PlaybackExtensions } from "./extensions.js";
 import { Session } from "./session.js";
+
+const TOLD_DELAY = 20_000;
 
 export class WHEPViewer extends Session {
     /** What has arrived so far; the same object for as long as one connection lives. */
     stream = new MediaStream();
+    /** What the server offers beyond the media; null until it is connected. */
+    extensions = null;
+    /** Set while somebody says at once when the room has a publisher; then asking again and again is pointless. */
+    isTold = false;
 
     prepare(connection) {
         const stream = new MediaStream();
@@ -17,10 +24,28 @@ export class WHEPViewer extends Session {
         connection.addTransceiver("audio", { direction: "recvonly" });
     }
 
-    problem(status) {
-        if (status === 404 || status === 409) return { message: "Waiting for somebody to publish in this room." };
-        if (status === 406) return { message: "This browser cannot decode what is published here.", permanent: true };
-        if (status === 503) return { message: "The room is full." };
+    established(links) {
+        this.extensions?.close();
+        this.extensions = new PlaybackExtensions(links, this.token);
+        this.extensions.addEventListener("change", () => this.dispatchEvent(new Event("extensionchange")));
+        this.extensions.addEventListener("reconnect", () => this.renew("The server asks to connect again."));
+        this.extensions.open();
+        this.dispatchEvent(new Event("extensionchange"));
+    }
+
+    ended() {
+        this.extensions?.close();
+        this.extensions = null;
+        this.dispatchEvent(new Event("extensionchange"));
+    }
+
+    problem(status, detail) {
+        if (status === 404 || status === 409) {
+            const message = "Waiting for somebody to publish in this room.";
+            return this.isTold ? { message, retryAfter: TOLD_DELAY } : { message };
+        }
+        if (status === 406) return { message: `This browser cannot decode what is published here. ${detail}`.trim() };
+        if (status === 503) return { message: `The room is full. ${detail}`.trim() };
         return null;
     }
 }

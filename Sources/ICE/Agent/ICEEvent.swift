@@ -56,4 +56,6 @@ public struct ICEStatistics: Hashable, Sendable {
     public var selections: UInt64 = 0
     public var evictions: UInt64 = 0
     public var consentLosses: UInt64 = 0
+    /// Restarts that the peer has followed with a check.
+    public var restarts: UInt64 = 0
 }

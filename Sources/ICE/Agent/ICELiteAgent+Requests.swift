@@ -38,28 +38,30 @@ extension ICELiteAgent {
         case .success, .error: return .ignored(.unexpectedResponse)
         }
         guard message.method == STUNMessage.bindingMethod else { return .ignored(.method) }
-        guard let sentUsername = message.username, isForUs(sentUsername, in: datagram) else {
-            return .ignored(.username)
-        }
+        guard let sentUsername = message.username,
+            let (generation, isPending) = addressee(of: sentUsername, in: datagram)
+        else { return .ignored(.username) }
 
         guard message.hasIntegrity else {
             return refuse(message, .badRequest, datagram.byteCount, at: now, response: &response)
         }
-        guard isExpected(sentUsername, in: datagram),
-            message.integrityIsValid(in: datagram, key: key, authentication: authentication, scratch: &scratch)
+        guard generation.expects(sentUsername, in: datagram),
+            message.integrityIsValid(
+                in: datagram, key: generation.key, authentication: authentication, scratch: &scratch)
         else {
             return refuse(message, .unauthenticated, datagram.byteCount, at: now, response: &response)
         }
 
         if message.unknownRequiredCount > 0 {
-            return reject(message, .unknownAttribute, datagram.byteCount, response: &response)
+            return reject(message, .unknownAttribute, generation.key, datagram.byteCount, response: &response)
         }
         if message.iceControlled != nil {
-            return reject(message, .roleConflict, datagram.byteCount, response: &response)
+            return reject(message, .roleConflict, generation.key, datagram.byteCount, response: &response)
         }
         let writer = STUNWriter(.success, transactionID: message.transactionID, into: &response)
         writer.append(mappedAddress: tuple.remote, into: &response)
-        finish(writer, like: message, into: &response)
+        finish(writer, like: message, generation.key, into: &response)
+        if isPending { completeRestart() }
         return accept(message, on: tuple, at: now)
     }
 
@@ -104,18 +106,13 @@ extension ICELiteAgent {
         return true
     }
 
-    private func isForUs(_ sent: Range<Int>, in datagram: RawSpan) -> Bool {
-        guard sent.count >= localPartSize else { return false }
-        for index in 0..<localPartSize where datagram[sent.lowerBound + index] != username[index] { return false }
-        return true
-    }
-
-    private func isExpected(_ sent: Range<Int>, in datagram: RawSpan) -> Bool {
-        guard sent.count == username.count else { return false }
-        for index in localPartSize..<username.count where datagram[sent.lowerBound + index] != username[index] {
-            return false
-        }
-        return true
+    /// Whose fragment a USERNAME begins with.
+    private func addressee(
+        of sent: Range<Int>, in datagram: RawSpan
+    ) -> (generation: ICEGeneration, isPending: Bool)? {
+        if generation.isNamed(by: sent, in: datagram) { return (generation, false) }
+        if let pendingGeneration, pendingGeneration.isNamed(by: sent, in: datagram) { return (pendingGeneration, true) }
+        return nil
     }
 
     /// Refuses a sender that proved nothing: within the budget, and without integrity.
@@ -135,13 +132,13 @@ extension ICELiteAgent {
 
     /// Rejects an authenticated request.
     private mutating func reject(
-        _ message: STUNMessage, _ code: STUNErrorCode, _ requestSize: Int, response: inout [UInt8]
+        _ message: STUNMessage, _ code: STUNErrorCode, _ key: [UInt8], _ requestSize: Int, response: inout [UInt8]
     ) -> ICEEvent {
         let start = response.count
         let writer = STUNWriter(.error, transactionID: message.transactionID, into: &response)
         writer.append(code, into: &response)
         if code == .unknownAttribute { writer.append(unknownAttributesOf: message, into: &response) }
-        finish(writer, like: message, into: &response)
+        finish(writer, like: message, key, into: &response)
         return bounded(.rejected(code), from: start, requestSize, response: &response)
     }
 
@@ -154,7 +151,9 @@ extension ICELiteAgent {
     }
 
     /// Authenticates a response with the kind of integrity its request had.
-    private func finish(_ writer: STUNWriter, like request: STUNMessage, into response: inout [UInt8]) {
+    private func finish(
+        _ writer: STUNWriter, like request: STUNMessage, _ key: [UInt8], into response: inout [UInt8]
+    ) {
         if request.messageIntegritySHA256 != nil {
             writer.appendIntegritySHA256(key: key, authentication, into: &response)
         } else {

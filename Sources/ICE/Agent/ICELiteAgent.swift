@@ -14,7 +14,7 @@ public import Wire
 /// the tuple the request came on, and calls ``deadlineReached(at:)`` once ``nextDeadline`` has passed. After the
 /// first few calls nothing allocates.
 ///
-/// Left out: ICE restart (a restart is a second agent beside the first), candidates, the full agent's role.
+/// Left out: candidates, the full agent's role. A restart (``restart(local:remote:)``) keeps all paths.
 public struct ICELiteAgent: ~Copyable {
     enum Phase {
         case connecting
@@ -31,16 +31,14 @@ public struct ICELiteAgent: ~Copyable {
         var isNominated = false
     }
 
-    public let local: ICECredentials
     public let limits: ICELimits
     public internal(set) var statistics = ICEStatistics()
 
     let authentication: ICEAuthentication
-    let key: [UInt8]
-    /// What USERNAME of every request to us must be, and how much of it is ours, colon included.
-    let username: [UInt8]
-    let localPartSize: Int
     let connectDeadline: Instant
+    /// What requests have to know, and what they have to know after a restart nobody has proved to have heard of yet.
+    var generation: ICEGeneration
+    var pendingGeneration: ICEGeneration?
 
     var phase = Phase.connecting
     var paths: [Path] = []
@@ -58,17 +56,17 @@ public struct ICELiteAgent: ~Copyable {
         local: ICECredentials, remote: ICECredentials, authentication: ICEAuthentication, startedAt now: Instant,
         limits: ICELimits = ICELimits()
     ) {
-        self.local = local
         self.limits = limits
         self.authentication = authentication
-        key = Array(local.password.utf8)
-        username = Array("\(local.ufrag):\(remote.ufrag)".utf8)
-        localPartSize = local.ufrag.utf8.count + 1
+        generation = ICEGeneration(local: local, remote: remote)
         connectDeadline = now.advanced(bySeconds: limits.connectSeconds)
         errorBudget = TokenBucket(
             burst: ICELimits.errorResponseBurst, perSecond: ICELimits.errorResponsesPerSecond, at: now)
         paths.reserveCapacity(ICELimits.maximumTuples)
     }
+
+    /// The credentials of ours that were proved last, or those of the start.
+    public var local: ICECredentials { generation.local }
 
     /// Where to send; nil before a path is selected and as soon as consent is lost.
     public var selectedTuple: TransportTuple? {

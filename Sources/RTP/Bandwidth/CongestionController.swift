@@ -220,7 +220,7 @@ public final class CongestionController {
     }
 
     /// Says how much video the viewer would get if its link carried it; nil when it gets all there is.
-    public func wantsVideo(bitsPerSecond: UInt64?, at now: Instant) {
+    public func wantsVideo(bitsPerSecond: UInt64?) {
         wantedVideo = bitsPerSecond
     }
 

@@ -38,6 +38,8 @@ public final class DTLSEndpoint {
     /// Records of one datagram that are looked at once connected.
     static let recordsPerDatagram = 64
     private static let recordHeader = 13
+    /// The record type of application data (RFC 6347, section 4.1).
+    private static let applicationData: UInt8 = 23
     /// What a datagram, and so a record, must have room for: a record header, a fragment header and some of its body.
     static let minimumMTU = 256
 
@@ -91,8 +93,9 @@ public final class DTLSEndpoint {
         else { return }
         switch state {
         case .handshaking:
-            // Plaintext application data would be fatal to OpenSSL, and anyone on the path can send it.
-            guard datagram[0] != 23 || datagram.integer(at: 3, as: UInt16.self) != 0 else { return }
+            // Application data means nothing yet, and anyone on the path can send it. Plaintext would be fatal to OpenSSL;
+            // of a later epoch it keeps for after the handshake, which 3.0.19 then fails over.
+            guard datagram[0] != Self.applicationData else { return }
             session.feed(datagram)
             advanceHandshake(at: now)
         case .connected:

@@ -11,20 +11,14 @@ public final class SRTCPReceiver {
     /// How many indices behind the newest a packet may be.
     public static let window = 128
 
-    private struct Stream {
-        let ssrc: UInt32
-        var seen: ReplayWindow
-    }
-
     public let profile: SRTPProfile
     public private(set) var statistics = SRTPReceiveStatistics()
     private let cipher: SRTPCipher
-    private var streams: [Stream] = []
+    private var streams = ReplayTable(window: window, maximumStreams: maximumStreams)
 
     public init(profile: SRTPProfile, key: SecretBytes, salt: SecretBytes) throws(SecureError) {
         self.profile = profile
         cipher = try SRTPCipher(profile: profile, stream: .rtcp, direction: .open, key: key, salt: salt)
-        streams.reserveCapacity(Self.maximumStreams)
     }
 
     /// The receiving half of `keys`.
@@ -37,14 +31,9 @@ public final class SRTCPReceiver {
     /// - Returns: the size of the compound packet at the start of `packet`.
     /// - Throws: why the packet must be dropped. Its bytes are then undefined.
     public func unprotect(_ packet: inout MutableRawSpan) throws(SRTPError) -> Int {
-        do throws(SRTPError) {
-            let count = try open(&packet)
-            statistics.accepted &+= 1
-            return count
-        } catch {
-            statistics.count(error)
-            throw error
-        }
+        let result = Result { () throws(SRTPError) in try open(&packet) }
+        statistics.count(result)
+        return try result.get()
     }
 
     private func open(_ packet: inout MutableRawSpan) throws(SRTPError) -> Int {
@@ -58,14 +47,8 @@ public final class SRTCPReceiver {
         guard word & SRTCPShape.encryptedFlag != 0 else { throw .notEncrypted }
 
         let index = UInt64(word & ~SRTCPShape.encryptedFlag)
-        let stream = streams.firstIndex { $0.ssrc == ssrc }
-        if let stream {
-            switch streams[stream].seen.verdict(index) {
-            case .repeated: throw .replayed
-            case .tooOld: throw .tooOld
-            case .fresh: break
-            }
-        }
+        let position = streams.position(of: ssrc)
+        if let position { try streams.check(index, at: position) }
         let tag = profile.isAEAD ? end : end + SRTCPShape.indexWord
         let isAuthentic = unsafe packet.withUnsafeMutableBytes { bytes in
             guard let base = bytes.baseAddress else { return false }
@@ -74,12 +57,7 @@ public final class SRTCPReceiver {
                 tag: base + tag)
         }
         guard isAuthentic else { throw .authenticationFailed }
-        if let stream {
-            streams[stream].seen.insert(index)
-        } else {
-            guard streams.count < Self.maximumStreams else { throw .tooManyStreams }
-            streams.append(Stream(ssrc: ssrc, seen: ReplayWindow(size: Self.window, first: index)))
-        }
+        try streams.accept(index, of: ssrc, at: position)
         return end
     }
 }

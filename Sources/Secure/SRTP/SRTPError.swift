@@ -28,11 +28,13 @@ public struct SRTPReceiveStatistics: Hashable, Sendable {
 
     public init() {}
 
-    mutating func count(_ error: SRTPError) {
-        switch error {
-        case .replayed, .tooOld: replayed &+= 1
-        case .authenticationFailed: authenticationFailures &+= 1
-        default: refused &+= 1
+    /// Counts what became of one packet.
+    mutating func count(_ result: Result<Int, SRTPError>) {
+        switch result {
+        case .success: accepted &+= 1
+        case .failure(.replayed), .failure(.tooOld): replayed &+= 1
+        case .failure(.authenticationFailed): authenticationFailures &+= 1
+        case .failure: refused &+= 1
         }
     }
 }

@@ -14,21 +14,14 @@ public final class SRTPReceiver {
     /// How many sequence numbers behind the newest a packet may be, wide enough for retransmissions.
     public static let window = 4096
 
-    private struct Stream {
-        let ssrc: UInt32
-        var seen: ReplayWindow
-    }
-
     public let profile: SRTPProfile
     public private(set) var statistics = SRTPReceiveStatistics()
     private let cipher: SRTPCipher
-    private var streams: [Stream] = []
-    private var latest = 0
+    private var streams = ReplayTable(window: window, maximumStreams: maximumStreams)
 
     public init(profile: SRTPProfile, key: SecretBytes, salt: SecretBytes) throws(SecureError) {
         self.profile = profile
         cipher = try SRTPCipher(profile: profile, stream: .rtp, direction: .open, key: key, salt: salt)
-        streams.reserveCapacity(Self.maximumStreams)
     }
 
     /// The receiving half of `keys`.
@@ -41,14 +34,9 @@ public final class SRTPReceiver {
     /// - Returns: the size of the RTP packet at the start of `packet`; the tag follows it and is of no more use.
     /// - Throws: why the packet must be dropped. Its bytes are then undefined.
     public func unprotect(_ packet: inout MutableRawSpan) throws(SRTPError) -> Int {
-        do throws(SRTPError) {
-            let count = try open(&packet)
-            statistics.accepted &+= 1
-            return count
-        } catch {
-            statistics.count(error)
-            throw error
-        }
+        let result = Result { () throws(SRTPError) in try open(&packet) }
+        statistics.count(result)
+        return try result.get()
     }
 
     private func open(_ packet: inout MutableRawSpan) throws(SRTPError) -> Int {
@@ -56,31 +44,16 @@ public final class SRTPReceiver {
         guard end >= RTPShape.minimumHeader else { throw .tooShort }
         let shape = try RTPShape(packet.bytes.extracting(0..<end))
 
-        guard let stream = stream(of: shape.ssrc) else {
-            let index = UInt64(shape.sequenceNumber)
-            guard authenticate(&packet, shape, end, index) else { throw .authenticationFailed }
-            guard streams.count < Self.maximumStreams else { throw .tooManyStreams }
-            streams.append(Stream(ssrc: shape.ssrc, seen: ReplayWindow(size: Self.window, first: index)))
-            return end
-        }
-
-        let index = SRTPPacketIndex.estimate(shape.sequenceNumber, after: streams[stream].seen.highest)
-        guard index <= SRTPPacketIndex.maximum else { throw .exhausted }
-        switch streams[stream].seen.verdict(index) {
-        case .repeated: throw .replayed
-        case .tooOld: throw .tooOld
-        case .fresh: break
+        let position = streams.position(of: shape.ssrc)
+        var index = UInt64(shape.sequenceNumber)
+        if let position {
+            index = SRTPPacketIndex.estimate(shape.sequenceNumber, after: streams.highest(at: position))
+            guard index <= SRTPPacketIndex.maximum else { throw .exhausted }
+            try streams.check(index, at: position)
         }
         guard authenticate(&packet, shape, end, index) else { throw .authenticationFailed }
-        streams[stream].seen.insert(index)
+        try streams.accept(index, of: shape.ssrc, at: position)
         return end
-    }
-
-    private func stream(of ssrc: UInt32) -> Int? {
-        if latest < streams.count, streams[latest].ssrc == ssrc { return latest }
-        guard let found = streams.firstIndex(where: { $0.ssrc == ssrc }) else { return nil }
-        latest = found
-        return found
     }
 
     private func authenticate(_ packet: inout MutableRawSpan, _ shape: RTPShape, _ end: Int, _ index: UInt64) -> Bool {

@@ -1,4 +1,3 @@
-import ICE
 import Secure
 import Streams
 import WebRTC
@@ -38,18 +37,14 @@ struct WebRTCSession: Sendable {
     let role: PeerRole
     let description: PeerDescription
     let peer: WebRTCPeer
-    /// Strong validator of the ICE generation, quotes included.
+    /// Strong validator of the first ICE generation, quotes included; see ``entityTag(of:)``.
     let entityTag: String
-    let remoteCredentials: ICECredentials
+    /// What the answer said of ICE, to be said again when it is restarted.
+    let ice: AnsweredICE
     /// SHA-256 of the token the session was made with; nil when it was made without one.
     let tokenDigest: [UInt8]?
     let ticket: SessionLimits.Ticket
     var roomName: String { peer.room.name }
-
-    /// Whether credentials in a fragment are those the session runs with, rather than a restart's.
-    func isCurrent(_ credentials: (ufrag: String, password: String)) -> Bool {
-        remoteCredentials.ufrag == credentials.ufrag && remoteCredentials.password == credentials.password
-    }
 
     /// Whether a request that brings this token may act on the session: a session belongs to the token that made it.
     func isOwned(by digest: [UInt8]?) -> Bool {

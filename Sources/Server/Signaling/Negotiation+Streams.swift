@@ -32,7 +32,8 @@ extension PublicationLane {
         guard section.direction.receives, let codec = section.codec else { return nil }
         self.init(
             format: TrackFormat(codec), extensions: HeaderExtensionMap(section.extensions),
-            layerCount: max(section.simulcastLayers.count, section.legacySimulcastSSRCs.count, 1))
+            layerCount: max(section.simulcastLayers.count, section.legacySimulcastSSRCs.count, 1),
+            encodingNames: section.simulcastLayers.map(\.rid))
     }
 }
 

@@ -88,8 +88,7 @@ final class SignalingRoutes: Sendable {
         _ idlePolicy: WHEPIdlePolicy?
     ) async -> (response: HTTPResponse, sessionID: String?) {
         let signaling = SignalingRequest(
-            room: room, offer: request.body, remote: request.remoteAddress,
-            isForwarded: request.headers.contains("X-Forwarded-For") || request.headers.contains("Forwarded"),
+            room: room, offer: request.body, remote: request.remoteAddress, isForwarded: request.isForwarded,
             tokenDigest: tokenDigest(of: request))
         do throws(SignalingError) {
             let answer = try await role == .publisher ? service.publish(signaling) : service.view(signaling)
@@ -128,14 +127,7 @@ final class SignalingRoutes: Sendable {
             } catch {
                 return .problem(error.kind == .tooLarge ? 413 : 400, detail: "the fragment cannot be read: \(error)")
             }
-            if let condition = request.headers["If-Match"], !EntityTag.matchHolds(condition, for: session.entityTag) {
-                return .problem(412, detail: "If-Match names another ICE generation than the session's")
-            }
-            if let credentials = fragment.credentials, !session.isCurrent(credentials) {
-                return .problem(422, detail: "ICE restart is not supported by this version; open a new session")
-            }
-            // A lite agent sends no checks, so it needs no candidates: the client's own checks show where it is.
-            return HTTPResponse(status: 204)
+            return await answer(fragment, request, session)
         }
     }
 
@@ -164,7 +156,7 @@ final class SignalingRoutes: Sendable {
         return session
     }
 
-    private func unknownSession() -> HTTPResponse { .problem(404, detail: "there is no such session") }
+    func unknownSession() -> HTTPResponse { .problem(404, detail: "there is no such session") }
 
     // MARK: OPTIONS, GET, HEAD
 
@@ -239,4 +231,9 @@ final class SignalingRoutes: Sendable {
 extension PeerRole {
     /// The word in URLs.
     var word: String { self == .publisher ? "whip" : "whep" }
+}
+
+extension HTTPRequest {
+    /// Whether proxies stand between the client and this server.
+    var isForwarded: Bool { headers.contains("X-Forwarded-For") || headers.contains("Forwarded") }
 }

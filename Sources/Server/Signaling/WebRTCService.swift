@@ -118,7 +118,7 @@ final class WebRTCService: Sendable {
             }
             let session = WebRTCSession(
                 id: draft.sessionID, role: .publisher, description: description, peer: .publisher(publisher),
-                entityTag: draft.entityTag, remoteCredentials: negotiated.remoteCredentials,
+                entityTag: draft.entityTag, ice: AnsweredICE(negotiated),
                 tokenDigest: request.tokenDigest, ticket: ticket)
             await registry.add(session)
             return SignalingAnswer(session: session, sdp: negotiated.answerText, numericID: entry.numericID)
@@ -168,7 +168,7 @@ final class WebRTCService: Sendable {
         }
         let session = WebRTCSession(
             id: draft.sessionID, role: .viewer, description: description, peer: .viewer(viewer),
-            entityTag: draft.entityTag, remoteCredentials: negotiated.remoteCredentials,
+            entityTag: draft.entityTag, ice: AnsweredICE(negotiated),
             tokenDigest: request.tokenDigest, ticket: ticket)
         await registry.add(session)
         return SignalingAnswer(session: session, sdp: negotiated.answerText, numericID: entry.numericID)
@@ -240,7 +240,8 @@ final class WebRTCService: Sendable {
         var parameters = AnswerParameters(
             iceUfrag: draft.credentials.ufrag, icePassword: draft.credentials.password,
             fingerprintSHA256: media.identity.fingerprintSHA256,
-            candidates: offeredCandidates(request), sessionID: draft.descriptionID)
+            candidates: offeredCandidates(for: request.remote, isForwarded: request.isForwarded),
+            sessionID: draft.descriptionID)
         parameters.preferredDTLSRole = settings().webrtcDTLSRole == .active ? .client : .server
         parameters.audioSSRC = draft.audioSSRC
         parameters.videoSSRC = draft.videoSSRC
@@ -258,9 +259,10 @@ final class WebRTCService: Sendable {
         }
     }
 
-    private func offeredCandidates(_ request: SignalingRequest) -> [ICECandidate] {
+    /// The candidates a client is told, in an answer or when it restarts ICE.
+    func offeredCandidates(for client: SocketAddress, isForwarded: Bool) -> [ICECandidate] {
         hostNames.refresh(at: MonotonicClock.now)
-        return candidates.withLock { $0.candidates(for: request.remote, isForwarded: request.isForwarded) }
+        return candidates.withLock { $0.candidates(for: client, isForwarded: isForwarded) }
     }
 
     private func makeTransport(

@@ -27,6 +27,8 @@ package actor Demultiplexer: LoopActor {
         var mailboxOverflow: UInt64 = 0
         var tuples = 0
         var sessions = 0
+        /// As many as sessions, and one more for each restart under way.
+        var ufrags = 0
     }
 
     private struct Mapping {
@@ -37,6 +39,8 @@ package actor Demultiplexer: LoopActor {
 
     private var byTuple: [TransportTuple: Mapping] = [:]
     private var byUfrag: [UfragKey: PeerTransport] = [:]
+    /// The fragments of each session: one, and a second one while a restart is under way.
+    private var ufrags: [PeerID: [UfragKey]] = [:]
     private var tuples: [PeerID: [TransportTuple]] = [:]
     private var mailboxes: [ObjectIdentifier: DatagramMailbox] = [:]
     private var limiter: IntegrityFailureLimiter
@@ -138,8 +142,31 @@ package actor Demultiplexer: LoopActor {
 
     /// Makes a session reachable; to be done before its answer is sent (ICE-Q7).
     func register(_ transport: PeerTransport) {
-        byUfrag[transport.localUfrag] = transport
         tuples[transport.peerID] = []
+        use([transport.localUfrag], of: transport)
+    }
+
+    /// Makes a session reachable by these fragments and by no others of its own.
+    nonisolated func change(ufrags: [UfragKey], of transport: PeerTransport) {
+        perform { demultiplexer in
+            guard demultiplexer.ufrags[transport.peerID] != nil else { return }
+            demultiplexer.use(ufrags, of: transport)
+        }
+    }
+
+    /// Returns when changes asked for earlier, by whoever knows of this call, are made.
+    func settle() {}
+
+    private func use(_ wanted: [UfragKey], of transport: PeerTransport) {
+        forgetUfrags(of: transport)
+        // Fragments are random, but one that is another session's stays that session's.
+        let free = wanted.filter { byUfrag[$0] == nil }
+        for ufrag in free { byUfrag[ufrag] = transport }
+        ufrags[transport.peerID] = free
+    }
+
+    private func forgetUfrags(of transport: PeerTransport) {
+        for ufrag in ufrags.removeValue(forKey: transport.peerID) ?? [] { byUfrag[ufrag] = nil }
     }
 
     /// A tuple proved itself to `transport`. Another session that proved itself on it before keeps it as long as it is
@@ -175,9 +202,7 @@ package actor Demultiplexer: LoopActor {
         perform { demultiplexer in
             for tuple in demultiplexer.tuples.removeValue(forKey: transport.peerID) ?? []
             where demultiplexer.byTuple[tuple]?.transport === transport { demultiplexer.byTuple[tuple] = nil }
-            if demultiplexer.byUfrag[transport.localUfrag] === transport {
-                demultiplexer.byUfrag[transport.localUfrag] = nil
-            }
+            demultiplexer.forgetUfrags(of: transport)
         }
     }
 
@@ -207,7 +232,8 @@ package actor Demultiplexer: LoopActor {
     var snapshot: Statistics {
         var snapshot = statistics
         snapshot.tuples = byTuple.count
-        snapshot.sessions = byUfrag.count
+        snapshot.sessions = ufrags.count
+        snapshot.ufrags = byUfrag.count
         return snapshot
     }
 }

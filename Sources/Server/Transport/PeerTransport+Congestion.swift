@@ -8,8 +8,8 @@ extension PeerTransport {
         onLoop { $0.congestion?.videoBitsPerSecond(at: now) }
     }
 
-    nonisolated func wantsVideo(bitsPerSecond: UInt64?, at now: Instant) {
-        onLoop { $0.congestion?.wantsVideo(bitsPerSecond: bitsPerSecond, at: now) }
+    nonisolated func wantsVideo(bitsPerSecond: UInt64?) {
+        onLoop { $0.congestion?.wantsVideo(bitsPerSecond: bitsPerSecond) }
     }
 
     nonisolated func admitsFrame(isKeyframe: Bool, at now: Instant) -> Bool {

@@ -32,9 +32,9 @@ actor PeerTransport: LoopActor, PacketSink {
         var congestion: CongestionController.Statistics?
     }
 
-    private let engine: TransportEngine
+    let engine: TransportEngine
     private let arena: SendArena
-    private let demultiplexer: Demultiplexer
+    let demultiplexer: Demultiplexer
     private let handshakes: HandshakeQueue
     private var receiver: (any TransportOwner)?
     private var timer: (any LoopTimer)?
@@ -42,7 +42,8 @@ actor PeerTransport: LoopActor, PacketSink {
     var pacingTimer: (any LoopTimer)?
     private var statistics = Statistics()
     private var control: [UInt8] = []
-    private var isClosed = false
+    private(set) var isClosed = false
+    var iceGeneration: ICESessionGeneration
 
     init(
         peerID: PeerID, localUfrag: UfragKey, configuration: TransportConfiguration, loop: EventLoop, arena: SendArena,
@@ -55,6 +56,7 @@ actor PeerTransport: LoopActor, PacketSink {
         self.demultiplexer = demultiplexer
         self.handshakes = handshakes
         engine = TransportEngine(configuration, startedAt: now)
+        iceGeneration = ICESessionGeneration(localUfrag: localUfrag, remote: configuration.remoteCredentials)
     }
 
     /// Begins to count time and to deliver to `owner`. The owner is let go when the transport has closed.
@@ -132,6 +134,7 @@ actor PeerTransport: LoopActor, PacketSink {
             case .tupleAdded(let tuple): demultiplexer.add(tuple, for: self)
             case .tupleRemoved(let tuple): demultiplexer.remove(tuple, of: self)
             case .selected(let tuple): statistics.selectedTuple = tuple
+            case .restarted: completeRestart()
             case .connected(let profile):
                 statistics.profile = profile
                 receiver?.transportConnected()
@@ -141,7 +144,7 @@ actor PeerTransport: LoopActor, PacketSink {
         armTimer()
     }
 
-    private func armTimer() {
+    func armTimer() {
         guard !isClosed, let deadline = engine.nextDeadline else {
             timer?.cancel()
             return

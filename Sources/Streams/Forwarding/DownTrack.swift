@@ -11,15 +11,15 @@ public final class DownTrack {
     public let format: DownTrackFormat
     private let sink: any PacketSink
     private var forwarder: StreamForwarder
+    private var selector = LayerSelector()
+    private var reportedLayers: LayerChoice?
     private var reported = false
     private var packetsAtReport: UInt64 = 0
 
     public var sent: SenderStatistics { forwarder.sent }
-    /// Whether the viewer waits for a random access point.
-    var needsKeyframe: Bool { forwarder.needsKeyframe }
     /// Whether media has been sent without a report yet.
     var needsFirstReport: Bool { !reported && forwarder.sent.packets > 0 }
-    /// The layer forwarded now; nil while waiting for a keyframe.
+    /// The encoding forwarded now; nil while waiting for a keyframe.
     public var currentLayer: Int? { forwarder.layer }
 
     /// Whether frames are held back because the viewer's link does not carry them.
@@ -38,12 +38,45 @@ public final class DownTrack {
     /// Another publication feeds the track: packets pass again from its first keyframe on.
     func sourceChanged() {
         reported = false
+        selector.reset()
         forwarder.sourceChanged()
     }
 
-    /// Forwards a run: each packet of the wanted layer, from a packet on at which it can start.
-    func forward(_ run: borrowing PacketRun, targetLayer: Int, statistics: inout TrackStatistics) {
-        forwarder.forward(run, targetLayer: targetLayer, statistics: &statistics)
+    /// Forwards a run: each packet of the wanted layers, from a packet on at which they can start.
+    func forward(_ run: borrowing PacketRun, statistics: inout TrackStatistics) {
+        forwarder.forward(run, statistics: &statistics)
+    }
+
+    // MARK: layers
+
+    /// The encodings of which the viewer needs a random access point, as bits.
+    var awaitedEncodings: UInt64 { forwarder.needsKeyframe ? forwarder.target.bit : 0 }
+    /// The encodings that the viewer gets or is to get, as bits.
+    var usedEncodings: UInt64 {
+        forwarder.target.bit | (forwarder.layer.map { LayerChoice(encoding: $0).bit } ?? 0)
+    }
+
+    var layers: ViewerLayers {
+        ViewerLayers(preference: selector.preference, current: forwarder.current, target: forwarder.target)
+    }
+
+    func prefer(_ preference: LayerPreference) { selector.preference = preference }
+
+    /// Chooses what is to be forwarded from now on, as far as the link and the viewer's wishes go.
+    func chooseLayers(from ladder: LayerLadder, at now: Instant) {
+        selector.evaluate(ladder, budget: sink.videoBitsPerSecond(at: now), at: now)
+        guard let target = selector.target else { return }
+        forwarder.aim(at: target, startable: selector.startable, leavesAtOnce: selector.leavesAtOnce)
+        sink.wantsVideo(bitsPerSecond: selector.wantedBitsPerSecond)
+    }
+
+    /// What the viewer gets, when that has changed since this was asked last.
+    func takeLayerChange() -> ViewerLayers? {
+        guard forwarder.current != reportedLayers, forwarder.current != nil, format.track.kind == .video else {
+            return nil
+        }
+        reportedLayers = forwarder.current
+        return layers
     }
 
     // MARK: repair
@@ -74,7 +107,10 @@ public final class DownTrack {
     }
 
     /// What ``requested(_:roundTripNanoseconds:at:)`` found is no longer in the track's history.
-    func couldNotSendAgain() { forwarder.couldNotSendAgain() }
+    func isGone(_ answer: RetransmissionGate.Answer) { forwarder.isGone(answer) }
+
+    /// Whether the viewer has asked, since the last call, for a packet that it will never get.
+    func takeBeyondRepair() -> Bool { forwarder.takeBeyondRepair() }
 
     // MARK: reports
 

@@ -16,10 +16,18 @@ struct StreamForwarder {
     private(set) var rewriter: StreamRewriter
     private var pictures: PictureRewriter
     private var admission = FrameAdmission()
-    /// The layer that is being forwarded; nil until a keyframe of the wanted one arrives.
+    /// The encoding that is being forwarded; nil until a keyframe of the wanted one arrives.
     private(set) var layer: Int?
-    /// The publisher's SSRC of that layer.
+    /// The publisher's SSRC of that encoding.
     private var source: UInt32 = 0
+    /// What is to be forwarded.
+    private(set) var target = LayerChoice(encoding: 0)
+    /// Encodings with which a viewer that has nothing yet may begin, as bits.
+    private var startable: UInt64 = 1
+    /// Whether the old encoding stops with its frame, before the target's keyframe.
+    private var leavesAtOnce = false
+    /// The publisher's timestamp of the newest packet sent.
+    private var frameTimestamp: UInt32 = 0
     private var wantsKeyframe = true
     private(set) var sent = SenderStatistics()
 
@@ -59,22 +67,38 @@ struct StreamForwarder {
     mutating func sourceChanged() {
         layer = nil
         wantsKeyframe = true
+        target = LayerChoice(encoding: 0)
+        startable = 1
+        leavesAtOnce = false
     }
 
-    mutating func forward(_ run: borrowing PacketRun, targetLayer: Int, statistics: inout TrackStatistics) {
-        run.lendEach { entry, packet in
-            forward(entry, packet, targetLayer: targetLayer, statistics: &statistics)
-        }
+    /// What is being forwarded; nil while waiting for a keyframe.
+    var current: LayerChoice? { layer.map { LayerChoice(encoding: $0) } }
+
+    /// Changes what is to be forwarded, from its next random access point on.
+    mutating func aim(at target: LayerChoice, startable: UInt64, leavesAtOnce: Bool) {
+        self.target = target
+        self.startable = startable
+        self.leavesAtOnce = leavesAtOnce
+        wantsKeyframe = layer != target.encoding
     }
 
-    /// Forwards one packet, holds it back, or goes over to its layer when that is the wanted one and can start here.
-    private mutating func forward(
-        _ entry: RunEntry, _ packet: RawSpan, targetLayer: Int, statistics: inout TrackStatistics
-    ) {
+    mutating func forward(_ run: borrowing PacketRun, statistics: inout TrackStatistics) {
+        run.lendEach { entry, packet in forward(entry, packet, statistics: &statistics) }
+    }
+
+    /// Forwards one packet, holds it back, or goes over to its encoding when that is the wanted one and can start here.
+    private mutating func forward(_ entry: RunEntry, _ packet: RawSpan, statistics: inout TrackStatistics) {
         // An encoder that restarts comes back under another SSRC, with numbers of its own (RTP-8).
         if entry.layer == layer, entry.header.ssrc != source { layer = nil }
-        if layer != targetLayer, entry.layer == targetLayer, canStart(at: entry) { start(at: entry, packet) }
-        wantsKeyframe = layer != targetLayer
+        if layer != target.encoding {
+            if leavesAtOnce, entry.layer == layer, entry.header.timestamp != frameTimestamp { layer = nil }
+            let isWanted =
+                entry.layer == target.encoding
+                || layer == nil && startable & LayerChoice(encoding: entry.layer).bit != 0
+            if isWanted, canStart(at: entry) { start(at: entry, packet) }
+        }
+        wantsKeyframe = layer != target.encoding
         guard entry.layer == layer else {
             statistics.packetsHeldBack &+= 1
             return
@@ -94,6 +118,7 @@ struct StreamForwarder {
             statistics.packetsHeldBack &+= 1
             return
         }
+        frameTimestamp = entry.header.timestamp
         if send(entry, packet, position) {
             sent.sent(payloadSize: entry.header.payload.count)
             statistics.packetsSent &+= 1
@@ -162,7 +187,9 @@ struct StreamForwarder {
 
     mutating func pictureLost() { gate?.pictureLost() }
 
-    mutating func couldNotSendAgain() { gate?.couldNotSend() }
+    mutating func isGone(_ answer: RetransmissionGate.Answer) { gate?.isGone(answer.number) }
+
+    mutating func takeBeyondRepair() -> Bool { gate?.takeBeyondRepair() ?? false }
 
     mutating func requested(
         _ sequenceNumber: UInt16, roundTripNanoseconds: UInt64, at now: Instant
@@ -174,7 +201,10 @@ struct StreamForwarder {
     mutating func sendAgain(
         _ answer: RetransmissionGate.Answer, _ packet: RawSpan, publisher map: HeaderExtensionMap, at now: Instant
     ) {
-        guard let repair, let header = try? RTPHeader(parsing: packet) else { return couldNotSendAgain() }
+        guard let repair, let header = try? RTPHeader(parsing: packet) else {
+            gate?.couldNotSend()
+            return
+        }
         let index = HeaderExtensionIndex(header, in: packet, map: map)
         let extensionSize = extensions.maximumSize(index)
         let payload = packet.extracting(header.payload)
@@ -200,7 +230,10 @@ struct StreamForwarder {
             patch.append(payload, to: &output)
             return slots
         }
-        guard wasSent else { return couldNotSendAgain() }
+        guard wasSent else {
+            gate?.couldNotSend()
+            return
+        }
         if repair == .sameStream { sent.sent(payloadSize: payload.byteCount) } else { nextRepair &+= 1 }
         gate?.sentAgain(answer.number, byteCount: maximumSize, at: now)
     }

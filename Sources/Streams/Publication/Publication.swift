@@ -9,11 +9,16 @@ public struct PublicationLane: Sendable {
     public var extensions: HeaderExtensionMap
     /// How many encodings of the same content arrive: 1, or the number of simulcast layers.
     public var layerCount: Int
+    /// What the publisher calls them (RFC 8851), in their order; may be empty.
+    public var encodingNames: [String]
 
-    public init(format: TrackFormat, extensions: HeaderExtensionMap, layerCount: Int = 1) {
+    public init(
+        format: TrackFormat, extensions: HeaderExtensionMap, layerCount: Int = 1, encodingNames: [String] = []
+    ) {
         self.format = format
         self.extensions = extensions
-        self.layerCount = max(1, layerCount)
+        self.layerCount = min(max(1, layerCount), TrackLayers.maximumEncodings)
+        self.encodingNames = encodingNames
     }
 }
 

@@ -29,6 +29,10 @@ struct RetransmissionGate {
     private var floor = Int64.min
     /// The viewer asked for a keyframe that it has not been sent yet.
     private var owesKeyframe = false
+    private var firstNumber: Int64?
+    /// Where the newest keyframe begins; nothing before it is needed to go on.
+    private var newestKeyframe = Int64.min
+    private var isBeyondRepair = false
 
     private(set) var statistics = RepairStatistics()
 
@@ -38,8 +42,11 @@ struct RetransmissionGate {
         at now: Instant
     ) {
         sentPackets.sent(packet, extendedSequenceNumber: number, at: now)
+        if firstNumber == nil { firstNumber = number }
         budget = min(Self.maximumBudget, budget + byteCount / Self.streamBytesPerRepairByte)
-        if startsKeyframe, owesKeyframe {
+        guard startsKeyframe else { return }
+        newestKeyframe = max(newestKeyframe, number)
+        if owesKeyframe {
             owesKeyframe = false
             floor = max(floor, number)
         }
@@ -56,12 +63,14 @@ struct RetransmissionGate {
         statistics.requested &+= 1
         guard let number = sentPackets.extend(sequenceNumber), let packet = sentPackets[number] else {
             statistics.unanswerable &+= 1
+            if let number = sentPackets.extend(sequenceNumber), sentPackets.isTooOld(number) { cannotRepair(number) }
             return nil
         }
         let pause = max(Self.minimumPauseMilliseconds, UInt32(clamping: roundTripNanoseconds / 1_000_000))
         let isRecent = packet.tries > 0 && packet.millisecondsSinceSent(at: now) < pause
         guard number >= floor, packet.tries < Self.maximumTries, !isRecent else {
             statistics.suppressed &+= 1
+            if packet.tries >= Self.maximumTries, !isRecent { cannotRepair(number) }
             return nil
         }
         guard budget > 0 else {
@@ -79,7 +88,23 @@ struct RetransmissionGate {
         statistics.bytesSent &+= UInt64(byteCount)
     }
 
-    /// A packet that ``requested(_:roundTripNanoseconds:at:)`` returned is no longer in the history, or the transport
-    /// did not take it.
+    /// A packet that ``requested(_:roundTripNanoseconds:at:)`` returned is no longer in the history.
+    mutating func isGone(_ number: Int64) {
+        statistics.unanswerable &+= 1
+        cannotRepair(number)
+    }
+
+    /// The transport did not take a packet that ``requested(_:roundTripNanoseconds:at:)`` returned.
     mutating func couldNotSend() { statistics.unanswerable &+= 1 }
+
+    /// Whether the viewer has asked, since the last call, for a packet that it will never get: it cannot go on before
+    /// the next keyframe, and browsers wait for seconds before they say so.
+    mutating func takeBeyondRepair() -> Bool {
+        defer { isBeyondRepair = false }
+        return isBeyondRepair
+    }
+
+    private mutating func cannotRepair(_ number: Int64) {
+        if let firstNumber, number >= max(firstNumber, newestKeyframe) { isBeyondRepair = true }
+    }
 }

@@ -80,6 +80,9 @@ struct SentPacketMap {
         return entry
     }
 
+    /// Whether `number` lies too far back to be known any more.
+    func isTooOld(_ number: Int64) -> Bool { newest.map { $0 - number >= Int64(entries.count) } ?? false }
+
     /// Notes that what was sent under `number` has been sent again.
     mutating func sentAgain(_ number: Int64, at now: Instant) {
         guard var entry = self[number] else { return }

@@ -30,8 +30,8 @@ public actor Room: LoopActor {
         self.loop = loop
         self.policy = policy
         self.observer = observer
-        video = Track(id: TrackID(firstTrackID), kind: .video, loop: loop)
-        audio = Track(id: TrackID(firstTrackID + 1), kind: .audio, loop: loop)
+        video = Track(id: TrackID(firstTrackID), kind: .video, loop: loop, observer: observer)
+        audio = Track(id: TrackID(firstTrackID + 1), kind: .audio, loop: loop, observer: observer)
     }
 
     // MARK: publishing

@@ -7,6 +7,10 @@ public enum RoomEvent: Sendable {
     case publisherStopped(PeerID, PublicationEnd)
     case viewerJoined(PeerID, viewerCount: Int)
     case viewerLeft(PeerID, viewerCount: Int)
+    /// What viewers can choose from has changed: an encoding came, stopped or has another size. Bitrates alone tell nothing.
+    case layersChanged([LayerDescription])
+    /// A viewer gets other video layers than before (RTP-116).
+    case viewerLayersChanged(PeerID, ViewerLayers)
     /// No publisher, no viewer and nothing to wait for: the room may be forgotten.
     case emptied
 }

@@ -18,9 +18,10 @@ public actor Track: LoopActor {
     private var publication: Publication?
     private var publisher: (any PublisherHandle)?
     private var extensions = HeaderExtensionMap()
-    private var layers: [LayerState] = []
-    private var currentLayer = 0
-    private var downTracks: [DownTrack] = []
+    /// What is measured of the encodings, and what viewers can be given of them.
+    var layers = TrackLayers()
+    private(set) var downTracks: [DownTrack] = []
+    let observer: @Sendable (RoomEvent) -> Void
     private var run = PacketRun()
     private var spacing = KeyframeSpacing()
     /// What the track received lately, from when the first viewer came that can ask for it again.
@@ -36,10 +37,15 @@ public actor Track: LoopActor {
     private nonisolated var firstReportMilliseconds: UInt64 { kind == .video ? 1_000 : 4_500 }
     private var nextReport = Instant(nanoseconds: 0)
 
-    init(id: TrackID, kind: MediaKind, loop: any LoopExecutor) {
+    /// - Parameter observer: told when layers change, on the loop; must return at once.
+    init(
+        id: TrackID, kind: MediaKind, loop: any LoopExecutor,
+        observer: @escaping @Sendable (RoomEvent) -> Void = { _ in }
+    ) {
         self.id = id
         self.kind = kind
         self.loop = loop
+        self.observer = observer
     }
 
     // MARK: publications
@@ -54,8 +60,7 @@ public actor Track: LoopActor {
         format = lane.format
         extensions = lane.extensions
         history?.removeAll()
-        layers = Array(repeating: LayerState(), count: lane.layerCount)
-        currentLayer = 0
+        layers = TrackLayers(lane)
         startTimers()
         let stranded = downTracks.filter { !$0.format.track.isInterchangeable(with: lane.format) }.map(\.viewer)
         downTracks.removeAll { !$0.format.track.isInterchangeable(with: lane.format) }
@@ -96,9 +101,9 @@ public actor Track: LoopActor {
     public func receive(
         _ packet: RawSpan, header: RTPHeader, layer: Int, generation: UInt32, at now: Instant
     ) -> Bool {
-        guard let format, let publication, publication.generation == generation, layers.indices.contains(layer) else {
-            return false
-        }
+        guard let format, let publication, publication.generation == generation,
+            layers.encodings.indices.contains(layer)
+        else { return false }
         statistics.packetsReceived &+= 1
         statistics.bytesReceived &+= UInt64(packet.byteCount)
         let summary =
@@ -109,7 +114,9 @@ public actor Track: LoopActor {
             spacing.keyframeReceived(at: now)
         }
         // Senders probe the link with padding on layers they have stopped; that keeps none of them alive.
-        if !header.isPaddingOnly { layers[layer].received(byteCount: packet.byteCount, summary: summary, at: now) }
+        if !header.isPaddingOnly {
+            layers.received(packet.byteCount, encoding: layer, timestamp: header.timestamp, summary: summary, at: now)
+        }
         let position = history?.append(packet, at: now) ?? -1
         let entry = RunEntry(
             header: header, layer: layer, summary: summary,
@@ -128,33 +135,20 @@ public actor Track: LoopActor {
     /// Forwards the run, viewer by viewer.
     private func flush() {
         guard !run.isEmpty else { return }
-        if layers.count > 1 { chooseLayer() }
-        let target = currentLayer
-        var wantsKeyframe = false
+        chooseLayersIfDue(at: loop.now)
+        var awaited: UInt64 = 0
         let mayRequest = spacing.mayRequest(at: loop.now)
         var statistics = TrackStatistics()
         for downTrack in downTracks {
-            downTrack.forward(run, targetLayer: target, statistics: &statistics)
-            if downTrack.needsKeyframe || mayRequest && downTrack.takesKeyframeRequest(at: loop.now) {
-                wantsKeyframe = true
-            }
+            downTrack.forward(run, statistics: &statistics)
+            awaited |= downTrack.awaitedEncodings
+            if mayRequest, downTrack.takesKeyframeRequest(at: loop.now) { awaited |= downTrack.usedEncodings }
             if downTrack.needsFirstReport { sendReport(of: downTrack) }
+            if let changed = downTrack.takeLayerChange() { observer(.viewerLayersChanged(downTrack.viewer, changed)) }
         }
         self.statistics.add(statistics)
         run.removeAll()
-        if wantsKeyframe { requestKeyframe() }
-    }
-
-    /// The highest live layer is forwarded; a layer that stopped is left for the highest one that is still there.
-    private func chooseLayer() {
-        let now = loop.now
-        var best = currentLayer
-        for index in layers.indices where index != best && layers[index].isLive(at: now) {
-            if !layers[best].isLive(at: now) || layers[index].isHigher(than: layers[best]) { best = index }
-        }
-        guard best != currentLayer else { return }
-        currentLayer = best
-        if !downTracks.isEmpty { requestKeyframe() }
+        requestKeyframes(of: awaited)
     }
 
     // MARK: viewers
@@ -168,27 +162,36 @@ public actor Track: LoopActor {
         if downTrack.format.repair != nil, history == nil {
             history = PacketHistory(kind == .video ? .video : .audio)
         }
+        chooseLayers(of: downTrack, at: loop.now)
+        let awaited = downTrack.awaitedEncodings
         downTracks.append(downTrack)
-        requestKeyframe()
+        requestKeyframes(of: awaited)
         return true
     }
 
     /// Takes a viewer's DownTracks away.
     func remove(_ viewer: PeerID) { downTracks.removeAll { $0.viewer == viewer } }
 
-    /// A viewer lost its picture (PLI or FIR), or a bridge needs a fresh start.
+    /// Everybody needs a random access point; one of each encoding that viewers get is asked for.
     public func requestKeyframe() {
+        var encodings: UInt64 = layers.hasChoice ? 0 : 1
+        for downTrack in downTracks { encodings |= downTrack.usedEncodings }
+        requestKeyframes(of: encodings)
+    }
+
+    /// Asks for a random access point of one encoding; the publisher merges the requests of all viewers.
+    func requestKeyframe(of encoding: Int) {
         guard kind == .video, let publisher else { return }
         statistics.keyframeRequests &+= 1
-        publisher.requestKeyframe(kind, layer: currentLayer)
+        publisher.requestKeyframe(kind, layer: encoding)
     }
 
     /// A viewer lost its picture and cannot go on without a keyframe.
     public func pictureLost(by viewer: PeerID) {
-        let downTrack = downTrack(of: viewer)
-        downTrack?.pictureLost()
+        guard let downTrack = downTrack(of: viewer) else { return }
+        downTrack.pictureLost()
         // One whose frames are held back asks when there is room for a keyframe, and not before.
-        if downTrack?.isHeldBack != true { requestKeyframe() }
+        if !downTrack.isHeldBack { requestKeyframes(of: downTrack.usedEncodings) }
     }
 
     /// A viewer asks for packets again (RTP-43). Numbers that it was never sent, or too often, are passed over.
@@ -208,12 +211,16 @@ public actor Track: LoopActor {
             let wasThere: Void? = history?.withPacket(at: wanted.packet.position, now: now) {
                 downTrack.sendAgain(wanted, $0, publisher: extensions, at: now)
             }
-            if wasThere == nil { downTrack.couldNotSendAgain() }
+            if wasThere == nil { downTrack.isGone(wanted) }
+        }
+        if downTrack.takeBeyondRepair() {
+            downTrack.pictureLost()
+            if !downTrack.isHeldBack { requestKeyframe() }
         }
         statistics.repairs += downTrack.repairs.since(before)
     }
 
-    private func downTrack(of viewer: PeerID) -> DownTrack? { downTracks.first { $0.viewer == viewer } }
+    func downTrack(of viewer: PeerID) -> DownTrack? { downTracks.first { $0.viewer == viewer } }
 
     public var viewerCount: Int { downTracks.count }
 

@@ -291,7 +291,12 @@ public final class IngestEngine {
     private func requestLostPackets(_ index: Int, at now: Instant) {
         guard let due = streams[index].losses?.nextDeadline, due <= now else { return }
         requestedNumbers.removeAll(keepingCapacity: true)
+        let abandoned = streams[index].losses?.statistics.abandoned
         streams[index].losses?.deadlineReached(at: now, into: &requestedNumbers)
+        // What the publisher does not send again, no viewer gets: the picture stands until the next keyframe.
+        if streams[index].kind == .video, streams[index].losses?.statistics.abandoned != abandoned {
+            requestKeyframe(.video, layer: streams[index].layer, at: now)
+        }
         guard !requestedNumbers.isEmpty else { return }
         beginControl()
         RTCPWriter.appendNegativeAcknowledgement(

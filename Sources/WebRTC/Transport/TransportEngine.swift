@@ -137,15 +137,23 @@ public final class TransportEngine {
         if ice.mediaReceived(on: tuple, at: now), let selected = ice.selectedTuple { post(.selected(selected)) }
     }
 
+    /// Prepares an ICE restart: checks with the new credentials are heard beside those with the earlier ones, until the
+    /// first of them (RFC 8445, section 9). Keys, paths and media stay as they are.
+    public func restart(local: ICECredentials, remote: ICECredentials, at now: Instant) {
+        ice.restart(local: local, remote: remote, at: now)
+    }
+
     private func receivedSTUN(
         _ datagram: RawSpan, on tuple: TransportTuple, at now: Instant
     ) -> ReceivedDatagram {
         response.removeAll(keepingCapacity: true)
+        let restarts = ice.statistics.restarts
         let event = ice.received(datagram, on: tuple, at: now, response: &response)
         if !response.isEmpty { response.withBytes { send($0, to: tuple) } }
         if case .rejected(.unauthenticated) = event { return .refusedCheck }
         guard case .answered(let added, let selectionChanged, let evicted) = event else { return .consumed }
         progress = max(progress, .checked)
+        if ice.statistics.restarts != restarts { post(.restarted) }
         if let evicted { post(.tupleRemoved(evicted)) }
         // Until media flows each check claims the tuple anew: another session may have held it the last time.
         if added || !isConnected { post(.tupleAdded(tuple)) }

@@ -58,6 +58,8 @@ public enum TransportEvent: Hashable, Sendable {
     case tupleRemoved(TransportTuple)
     /// Media goes to this tuple from now on.
     case selected(TransportTuple)
+    /// A check with the credentials of a restart came: earlier credentials are worth nothing from now on.
+    case restarted
     /// Keys are in place: media may flow both ways.
     case connected(SRTPProfile)
     case closed(TransportCloseReason)

@@ -29,10 +29,6 @@ public protocol PacketSink: AnyObject, Sendable {
     /// nil when nothing is known about the link, and then nothing is to be held back. Cheap; any time.
     func videoBitsPerSecond(at now: Instant) -> UInt64?
 
-    /// Says how much video the viewer would be sent if its link carried it: the sink then finds out whether it does.
-    /// nil when the viewer has all there is. To be said again whenever it changes.
-    func wantsVideo(bitsPerSecond: UInt64?, at now: Instant)
-
     /// Whether the video frame that begins now can be sent in time. To be asked once for every frame, before any of
     /// its packets is numbered; after a refusal only a keyframe is admitted again.
     func admitsFrame(isKeyframe: Bool, at now: Instant) -> Bool
@@ -41,11 +37,16 @@ public protocol PacketSink: AnyObject, Sendable {
     /// as a request: the next yes comes seconds later.
     func takesKeyframeRequest(at now: Instant) -> Bool
 
+    /// What the link would have to carry for video so that the viewer gets more of it; nil when it gets all there is.
+    /// Told several times a second, for the transport to probe the link with.
+    func wantsVideo(bitsPerSecond: UInt64?)
+
     /// Hands over one plaintext compound RTCP packet; the sink encrypts a copy. `false` when it was dropped.
     func enqueueControl(_ packet: RawSpan) -> Bool
 }
 
 extension PacketSink {
-    public func wantsVideo(bitsPerSecond: UInt64?, at now: Instant) {}
+    /// A link that is not probed has no use for it.
+    public func wantsVideo(bitsPerSecond: UInt64?) {}
     public func takesKeyframeRequest(at now: Instant) -> Bool { false }
 }

@@ -24,6 +24,10 @@ def expect(response, *statuses):
     return response
 
 
+def restart_fragment(identity):
+    return f"a=ice-ufrag:{identity.ufrag}\r\na=ice-pwd:{identity.password}\r\n"
+
+
 def candidate_fragment(identity, extra=()):
     return "\r\n".join([
         f"a=ice-ufrag:{identity.ufrag}", f"a=ice-pwd:{identity.password}", "m=audio 9 UDP/TLS/RTP/SAVPF 111", "a=mid:0",
@@ -112,6 +116,23 @@ def status_table(env):
             check(response.body == b"" and response.header("ETag") is None, "no body and no ETag")
         with env.case("A16 the wrong entity tag"):
             expect(request("PATCH", session, fragment, Content_Type=FRAGMENT_TYPE, If_Match='"wrong"'), 412)
+        with env.case("A17 a restart without If-Match"):
+            expect(request("PATCH", session, restart_fragment(Identity()), Content_Type=FRAGMENT_TYPE), 428)
+        with env.case("A18 restarts of whatever generation"):
+            for condition in ("*", '"*"', None):
+                response = expect(request("PATCH", session, restart_fragment(Identity()), Content_Type=FRAGMENT_TYPE,
+                                          If_Match=condition or etag), 200)
+                check(response.header("Content-Type") == FRAGMENT_TYPE, "Content-Type")
+                previous, etag = etag, response.header("ETag")
+                check(re.fullmatch(r'"[^"]+"', etag) and etag != previous, f"ETag {etag}")
+                for line in ("a=ice-lite", "a=ice-ufrag:", "a=ice-pwd:", "a=candidate:", "a=end-of-candidates"):
+                    check(f"\n{line}" in "\n" + response.text, f"{line} is missing from {response.text}")
+                check(re.findall("(?m)^a=ice-options:.*$", response.text)
+                      == re.findall("(?m)^a=ice-options:.*$", publisher.response.text), "a=ice-options")
+                check(publisher.answer.ufrag not in response.text, "the credentials are old ones")
+        with env.case("A19 the entity tag before a restart"):
+            fragment_of_restart = restart_fragment(Identity())
+            expect(request("PATCH", session, fragment_of_restart, Content_Type=FRAGMENT_TYPE, If_Match=previous), 412)
         with env.case("A20 an offer by PATCH"):
             expect(request("PATCH", session, offer(), Content_Type="application/sdp"), 415, 422)
         with env.case("A22 PATCH of an unknown session"):

@@ -43,6 +43,14 @@ def h264(width=640, height=360, seconds=10, profile="high", bitrate=600_000):
     return [nal_units(bytes(packet)) for packet in packets]
 
 
+def filled(pictures, bitrate):
+    """The access units with filler data (NAL unit type 12), so that they take so many bits per second."""
+    wanted = bitrate // 8 // FRAME_RATE
+    full = bytes([12]) + b"\xff" * (MAXIMUM_PAYLOAD - 2) + b"\x80"
+    # After the picture, as the standard has it (H.264, 7.4.1.2.3).
+    return [units + [full] * (max(0, wanted - sum(map(len, units))) // len(full)) for units in pictures]
+
+
 def nal_units(stream):
     """The NAL units of an Annex B byte stream, without access unit delimiters and SEI."""
     units, start = [], stream.find(b"\0\0\1")

@@ -32,10 +32,12 @@ class OBSPublisher(RawPeer):
     """Publishes a looped group of pictures of `gop_seconds` in H.264 High behind an offer that says 42e01f.
 
     `layers` turns it into OBS's simulcast form. `loss` drops that share of video packets once, before they are sent;
-    only a NACK brings them, and not even that for `unrepaired_layers`.
+    only a NACK brings them, and not even that for `unrepaired_layers`. Two things no OBS does: `answers_pli` begins the
+    group anew at once, and `bitrate` fills the video up to so many bits per second.
     """
 
-    def __init__(self, url, token=None, gop_seconds=10, layers=None, loss=0.0, unrepaired_layers=(), **arguments):
+    def __init__(self, url, token=None, gop_seconds=10, layers=None, loss=0.0, unrepaired_layers=(), answers_pli=False,
+                 bitrate=None, size=(640, 360), **arguments):
         base = random.randrange(1 << 20, 1 << 31)
         self.audio = _Stream(base, 48000)
         names = layers or [None]
@@ -43,9 +45,14 @@ class OBSPublisher(RawPeer):
         super().__init__(
             url, lambda identity: obs_offer(identity, self.audio.ssrc, self.videos[0].ssrc, layers), token, **arguments)
         self.layers = names
-        sizes = [(640, 360)] if layers is None else [(160, 90), (320, 180), (640, 360)][: len(names)]
+        sizes = [size] if layers is None else [(160, 90), (320, 180), (640, 360)][: len(names)]
         self.pictures = [
             media.h264(width, height, gop_seconds, "high", width * height * 3) for width, height in sizes]
+        if bitrate is not None:
+            self.pictures = [media.filled(pictures, bitrate) for pictures in self.pictures]
+        self.answers_pli = answers_pli
+        self._group_begin = 0
+        self._wants_keyframe = False
         self.sound = media.opus()
         self.loss = loss
         self.unrepaired_layers = unrepaired_layers
@@ -67,6 +74,9 @@ class OBSPublisher(RawPeer):
         while not self._stopping.is_set():
             now = time.monotonic()
             while begin + frame / media.FRAME_RATE <= now:
+                if self._wants_keyframe:
+                    self._wants_keyframe = False
+                    self._group_begin = frame
                 for index in range(len(self.videos)):
                     self._send_picture(index, frame)
                 frame += 1
@@ -86,7 +96,7 @@ class OBSPublisher(RawPeer):
         extension = b""
         if self.layers[index] is not None:
             extension = media.extension_element(1, b"1") + media.extension_element(2, self.layers[index].encode())
-        payloads = list(media.h264_payloads(pictures[frame % len(pictures)]))
+        payloads = list(media.h264_payloads(pictures[(frame - self._group_begin) % len(pictures)]))
         for number, payload in enumerate(payloads):
             self._send(
                 stream, VIDEO_TYPE, frame * 90000 // media.FRAME_RATE, payload, number == len(payloads) - 1, extension)
@@ -120,6 +130,7 @@ class OBSPublisher(RawPeer):
         for kind, count, body in rtcp_packets(compound):
             if kind == 206 and count in (1, 4):
                 self.keyframe_requests.append(time.monotonic())
+                self._wants_keyframe = self.answers_pli
             elif kind == 205 and count == 1:
                 self._retransmit(body)
 

@@ -65,8 +65,9 @@ class Identity:
 class RawPeer:
     """`offer` is a function from Identity to SDP. Override received_rtp and received_rtcp to look at the media."""
 
-    def __init__(self, url, offer, token=None, srtp_profiles=GCM_AND_CM):
+    def __init__(self, url, offer, token=None, srtp_profiles=GCM_AND_CM, relay=None):
         self.url = url
+        self.relay = relay
         self.token = token
         self.identity = Identity()
         self.offer = offer(self.identity)
@@ -74,12 +75,14 @@ class RawPeer:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         self.response = None
+        self.etag = None
         self.answer = None
         self.remote = None
         self.is_connected = False
         self.was_closed_by_server = False
         self.was_told_goodbye = False
         self.errors = []
+        self._earlier_sockets = []
         self._tls = None
         self._outbound = self._inbound = None
         self._check_sent = 0.0
@@ -94,10 +97,14 @@ class RawPeer:
         self.response = web.post_offer(self.url, self.offer, self.token)
         if self.response.status in CREATED:
             self.answer = Answer(self.response.text)
+            self.etag = self.response.header("ETag")
             check(self.answer.candidates, "the answer has a UDP host candidate")
-            self.remote = self.answer.candidates[0]
-            self.socket.bind(("127.0.0.1" if self.remote[0].startswith("127.") else "0.0.0.0", 0))
+            self.remote = self.relay.address if self.relay else self.answer.candidates[0]
+            self._bind()
         return self.response
+
+    def _bind(self):
+        self.socket.bind(("127.0.0.1" if self.remote[0].startswith("127.") else "0.0.0.0", 0))
 
     @property
     def session(self):
@@ -106,6 +113,36 @@ class RawPeer:
     def delete(self):
         origin = self.url[: self.url.index("/", len("http://"))]
         return web.request(origin, "DELETE", self.session, headers=web.bearer(self.token))
+
+    def request_restart(self, ufrag, password, condition=None):
+        """PATCHes an ICE restart; the response."""
+        origin = self.url[: self.url.index("/", len("http://"))]
+        fragment = f"a=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\n"
+        headers = {"Content-Type": "application/trickle-ice-sdpfrag", "If-Match": condition or self.etag}
+        response = web.request(origin, "PATCH", self.session, fragment, {**headers, **web.bearer(self.token)})
+        if response.status == 200:
+            self.etag = response.header("ETag")
+        return response
+
+    def restart(self, rebind=False):
+        """Restarts ICE and goes on with the new credentials, from another port if wanted."""
+        identity = Identity()
+        response = self.request_restart(identity.ufrag, identity.password)
+        check(response.status == 200, f"PATCH: {response.status} {response.text[:200]}")
+        self.answer.take_restart(response.text)
+        self.identity = identity
+        self._check_sent = 0.0
+        if rebind:
+            self.rebind()
+
+    def rebind(self):
+        """Goes on from another port, as behind a NAT that forgot the old one; what still comes there is read too."""
+        old, fresh = self.socket, socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        fresh.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        self.socket = fresh
+        self._bind()
+        self._earlier_sockets.append(old)
+        self._check_sent = 0.0
 
     # Transport
 
@@ -151,9 +188,9 @@ class RawPeer:
             left = end - time.monotonic()
             if left <= 0:
                 return
-            ready, _, _ = select.select([self.socket], [], [], min(left, 0.05))
-            if ready:
-                self._receive()
+            ready, _, _ = select.select([self.socket, *self._earlier_sockets], [], [], min(left, 0.05))
+            for one in ready:
+                self._receive(one)
 
     def send(self, datagram):
         try:
@@ -161,10 +198,10 @@ class RawPeer:
         except OSError as error:
             self.errors.append(str(error))
 
-    def _receive(self):
+    def _receive(self, one):
         while True:
             try:
-                datagram, source = self.socket.recvfrom(2048, socket.MSG_DONTWAIT)
+                datagram, source = one.recvfrom(2048, socket.MSG_DONTWAIT)
             except (BlockingIOError, ConnectionRefusedError):
                 return
             if not datagram:
@@ -278,7 +315,11 @@ class RawPeer:
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(5)
-        self.socket.close()
+        self._close()
+
+    def _close(self):
+        for one in [self.socket, *self._earlier_sockets]:
+            one.close()
 
     def leave(self):
         """Ends the session as a well-behaved client does; the DELETE's response."""
@@ -286,7 +327,7 @@ class RawPeer:
         if self._thread is not None:
             self._thread.join(5)
         response = self.delete()
-        self.socket.close()
+        self._close()
         return response
 
 

@@ -100,6 +100,11 @@ class Answer:
             for address, port in re.findall(r"(?mi)^a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", text)
         ]
 
+    def take_restart(self, fragment):
+        """The credentials of a restart take the place of the answer's."""
+        self.ufrag = re.search(r"(?m)^a=ice-ufrag:(\S+)", fragment).group(1)
+        self.password = re.search(r"(?m)^a=ice-pwd:(\S+)", fragment).group(1)
+
     @property
     def media_lines(self):
         return re.findall(r"(?m)^m=(\w+) (\d+)", self.text)

@@ -19,7 +19,7 @@ import Wire
     @Test func whatIsWantedIsFoundOutWhileASmallLayerIsSent() {
         var viewer = Self.start(5_000_000)
         let began = viewer.now
-        viewer.sink.wantsVideo(bitsPerSecond: 3_000_000, at: began)
+        viewer.sink.wantsVideo(bitsPerSecond: 3_000_000)
         small(&viewer, seconds: 10)
         #expect(viewer.secondsUntil(3_000_000, after: began) < 5)
         #expect(viewer.sink.link.longestAudioGap < 60)
@@ -29,19 +29,19 @@ import Wire
         var viewer = Self.start(5_000_000)
         small(&viewer, seconds: 10)
         #expect(viewer.sink.sent[.padding] == nil)
-        viewer.sink.wantsVideo(bitsPerSecond: 3_000_000, at: viewer.now)
+        viewer.sink.wantsVideo(bitsPerSecond: 3_000_000)
         small(&viewer, seconds: 10)
         let padding = viewer.sink.sent[.padding] ?? 0
         #expect(padding > 0)
         // What was wanted is known, so no more is sent.
-        viewer.sink.wantsVideo(bitsPerSecond: nil, at: viewer.now)
+        viewer.sink.wantsVideo(bitsPerSecond: nil)
         small(&viewer, seconds: 10)
         #expect(viewer.sink.sent[.padding] == padding)
     }
 
     @Test func aFullLinkIsProbedSeldomAndTheEstimateStaysWhatItCarries() {
         var viewer = Self.start(400_000)
-        viewer.sink.wantsVideo(bitsPerSecond: 3_000_000, at: viewer.now)
+        viewer.sink.wantsVideo(bitsPerSecond: 3_000_000)
         small(&viewer, seconds: 30)
         #expect((250_000...460_000).contains(viewer.meanEstimate(from: 15, to: 33)))
         #expect(viewer.sink.controller.snapshot.probes.begun < 15)
@@ -51,7 +51,7 @@ import Wire
 
     @Test func aCapThatIsRemovedIsNoticed() {
         var viewer = Self.start(300_000)
-        viewer.sink.wantsVideo(bitsPerSecond: 3_000_000, at: viewer.now)
+        viewer.sink.wantsVideo(bitsPerSecond: 3_000_000)
         small(&viewer, seconds: 20)
         viewer.sink.link.bitsPerSecond = 4_000_000
         let removed = viewer.now
@@ -61,7 +61,7 @@ import Wire
 
     @Test func paddingAndRetransmissionsShareOneSequenceWithoutGaps() {
         var viewer = Self.start(5_000_000)
-        viewer.sink.wantsVideo(bitsPerSecond: 3_000_000, at: viewer.now)
+        viewer.sink.wantsVideo(bitsPerSecond: 3_000_000)
         for number in 0..<40 {
             small(&viewer, seconds: 0.1)
             _ = viewer.sink.enqueue(.retransmission, maximumSize: 40) { output in

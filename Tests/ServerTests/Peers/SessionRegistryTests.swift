@@ -22,7 +22,7 @@ import Wire
         return WebRTCSession(
             id: "session \(number)", role: .viewer,
             description: PeerDescription(id: PeerID(number), protocol: .whep), peer: .viewer(viewer),
-            entityTag: "\"x\"", remoteCredentials: ICECredentials(ufrag: "u", password: "p"), tokenDigest: nil,
+            entityTag: "\"x\"", ice: AnsweredICE(), tokenDigest: nil,
             ticket: ticket)
     }
 

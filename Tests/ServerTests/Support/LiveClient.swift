@@ -99,6 +99,17 @@ actor LiveClient: LoopActor {
         settle()
     }
 
+    /// Goes on with other credentials, and checks with them at once.
+    func restart(local: ICECredentials, remote: ICECredentials) {
+        client.local = local
+        client.remote = remote
+        client.send(client.check(nominating: true))
+        settle()
+    }
+
+    /// Answers to checks so far.
+    var responses: Int { client.responses }
+
     func check(password: String? = nil) -> [UInt8] { client.check(nominating: true, password: password) }
 
     func hangUp() {

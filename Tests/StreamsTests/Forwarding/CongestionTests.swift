@@ -101,7 +101,7 @@ import Wire
         let viewer = try room.join(
             link, repair: hasOwnStream ? Self.ownStream : .sameStream, numbersPackets: hasOwnStream)
         viewer.sink.checksReuse = true
-        if hasOwnStream { viewer.sink.wantsVideo(bitsPerSecond: 5_000_000, at: room.now) }
+        if hasOwnStream { viewer.sink.wantsVideo(bitsPerSecond: 5_000_000) }
         room.run(seconds: 10)
         #expect(viewer.sink.reuses == 0)
         #expect(viewer.sink.sent[.retransmission] ?? 0 > 100)

@@ -25,6 +25,8 @@ import Wire
         return true
     }
 
+    private func isBeyondRepair(_ gate: inout RetransmissionGate) -> Bool { gate.takeBeyondRepair() }
+
     @Test func aStormOfRequestsForOnePacketIsAnsweredThreeTimes() {
         var gate = gate()
         var answers: [UInt64] = []
@@ -80,6 +82,32 @@ import Wire
         #expect(ask(&gate, 152, at: 4))
         send(153, keyframe: true)
         #expect(ask(&gate, 152, at: 200))
+    }
+
+    /// Browsers wait for seconds before they ask for a keyframe; the server knows at once that only one helps.
+    @Test func aViewerThatAsksForWhatItWillNeverGetNeedsAKeyframe() {
+        var gate = gate(sending: 100...149)
+        for millisecond: UInt64 in [1, 100, 200] {
+            #expect(ask(&gate, 120, at: millisecond))
+            #expect(!isBeyondRepair(&gate))
+        }
+        // The third answer may still be under way.
+        #expect(!ask(&gate, 120, at: 210))
+        #expect(!isBeyondRepair(&gate))
+        #expect(!ask(&gate, 120, at: 300))
+        #expect(isBeyondRepair(&gate))
+        #expect(!isBeyondRepair(&gate))
+        gate.isGone(121)
+        #expect(isBeyondRepair(&gate))
+        // Never sent, so never lost.
+        for number: UInt16 in [0, 99, 150, 40_000] { #expect(!ask(&gate, number, at: 300)) }
+        #expect(!isBeyondRepair(&gate))
+        gate.sent(
+            PacketRecord(position: 150, timestamp: 0), extendedSequenceNumber: 150, byteCount: 1000,
+            startsKeyframe: true, at: .milliseconds(310))
+        #expect(!ask(&gate, 120, at: 400))
+        gate.isGone(121)
+        #expect(!isBeyondRepair(&gate), "it can go on from the keyframe")
     }
 
     @Test func repairsTakeNoMoreThanTheirShareOfTheRate() {

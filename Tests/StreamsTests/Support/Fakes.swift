@@ -55,6 +55,9 @@ final class EventLog: Sendable {
         case .publisherStopped(let peer, let reason): "stopped \(peer.value) \(reason.rawValue)"
         case .viewerJoined(let peer, let count): "joined \(peer.value), \(count)"
         case .viewerLeft(let peer, let count): "left \(peer.value), \(count)"
+        case .layersChanged(let layers):
+            "layers \(layers.filter(\.isActive).map { String($0.encoding) }.joined(separator: "+"))"
+        case .viewerLayersChanged(let peer, let layers): "viewer \(peer.value) gets \(layers.current?.encoding ?? -1)"
         case .emptied: "emptied"
         }
     }

@@ -40,11 +40,12 @@ final class RoomHarness {
 
     /// Lets a viewer in and gives it a DownTrack of each format.
     @discardableResult
-    func join(_ viewer: FakeViewer, _ formats: [TrackFormat] = [vp8]) throws(RoomError) -> FakeSink {
+    func join(_ viewer: FakeViewer, _ formats: [TrackFormat] = [vp8], into sink: FakeSink = FakeSink())
+        throws(RoomError) -> FakeSink
+    {
         try loop.run { () throws(RoomError) in
             try room.onLoop { room throws(RoomError) in try room.join(viewer) }
         }
-        let sink = FakeSink()
         for format in formats { add(viewer, format, sink) }
         return sink
     }

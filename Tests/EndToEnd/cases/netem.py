@@ -1,0 +1,195 @@
+"""The budgets on bad networks: Chromium and raw viewers behind a relay that loses, delays, turns and cuts.
+
+The normal run takes a few seconds of each; MARTLET_LONG_TESTS=1 takes a minute.
+"""
+
+import contextlib
+import time
+
+from harness.obs import OBSPublisher
+from harness.raw_peer import RawViewer
+from harness.relay import Conditions, Relay
+from harness.runner import LONG, check, test, until
+from harness.viewer import viewer
+
+SECONDS = 60 if LONG else 12
+# Small pictures filled up to a real bitrate: many packets, little decoding.
+SIZE, BITRATE = (320, 180), 1_200_000
+
+
+@contextlib.contextmanager
+def published(env, room="netem", relay=None, **settings):
+    with env.server(settings=settings) as server, Relay(server.media_address, env.address) as through:
+        publisher = OBSPublisher(
+            server.whip(room), gop_seconds=5, answers_pli=True, bitrate=BITRATE, size=SIZE,
+            relay=through if relay else None)
+        if relay:
+            through.for_new = relay
+        publisher.start()
+        try:
+            yield server, through, publisher
+        finally:
+            publisher.leave()
+
+
+def both(**values):
+    return Conditions().both(**values)
+
+
+def down(**values):
+    """Only what the server sends suffers; reports and requests come through."""
+    conditions = Conditions()
+    for name, value in values.items():
+        setattr(conditions.down, name, value)
+    return conditions
+
+
+def lost(figures):
+    """Packets under way when the figures were taken may count as lost."""
+    return figures["packetsLost"] / max(1, figures["packetsReceived"])
+
+
+# Name, conditions, and what is to hold of the figures. Delays are half of the round trip that the table names.
+TABLE = [
+    ("N1 clean", both(), lambda f: (f["freezeCount"] == 0, "no freeze")),
+    ("N2 2 % loss, 40 ms", both(loss=0.02, delay=0.02), lambda f: (f["freezeRatio"] < 0.002, "freezes < 0.2 %")),
+    ("N3 5 % loss, 50 ms", both(loss=0.05, delay=0.025), lambda f: (f["freezeRatio"] < 0.01, "freezes < 1 %")),
+    # Chromium that only receives knows no round trip, so its buffer does not grow for what is sent again: the short
+    # freezes at high loss are its own. What the server owes it is that none lasts.
+    ("N4 10 % loss, 100 ms", both(loss=0.1, delay=0.05), lambda f: (f["longestGap"] < 1, "no freeze of 1 s")),
+    ("N5 20 % loss in bursts, 100 ms", both(loss=0.2, burst=6, delay=0.05),
+     lambda f: (f["longestGap"] < 2, "no freeze of 2 s")),
+    ("N9 jitter of 100 ms", down(delay=0.05, jitter=0.1),
+     lambda f: (f["nackCount"] * 20 < f["packetsReceived"] and lost(f) < 0.002, "NACKs < 5 %, nothing lost")),
+    ("N10 5 % reordered", down(delay=0.02, reorder=0.05),
+     lambda f: (f["pliCount"] == 0 and lost(f) < 0.002, "no PLI, nothing lost")),
+]
+
+
+def say(name, figures):
+    print(f"      {name}: {figures['framesDecoded']} frames in {figures['seconds']:.0f} s, freezes "
+          f"{100 * figures['freezeRatio']:.2f} % ({figures['freezeCount']:.0f}), longest gap "
+          f"{1000 * figures['longestGap']:.0f} ms, buffer {1000 * figures['bufferDelay']:.0f} ms, "
+          f"{figures['nackCount']} NACKs, {figures['pliCount']} PLIs, {figures['packetsLost']} lost, "
+          f"{figures['retransmittedPacketsReceived']} sent again, sound concealed {100 * figures['concealed']:.1f} %",
+          flush=True)
+
+
+@test("network budgets: loss, jitter and reordering in Chromium (N1-N5, N9, N10)")
+def budgets(env):
+    with published(env) as (server, relay, _), contextlib.ExitStack() as stack:
+        # All at once: they are independent, and a minute each would be many.
+        viewers = []
+        for name, conditions, holds in TABLE:
+            relay.for_new = conditions
+            one = stack.enter_context(viewer(env, server, "netem", relay))
+            viewers.append((name, one.until_playing(), holds))
+        time.sleep(2)
+        for _, one, _ in viewers:
+            one.forget()
+        viewers[0][1].page.page.wait_for_timeout(SECONDS * 1000)
+        for name, one, holds in viewers:
+            with env.case(name):
+                figures = one.figures()
+                say(name, figures)
+                held, what = holds(figures)
+                check(held, f"{what}: {figures}")
+                check(figures["framesDecoded"] > 24 * figures["seconds"] * (1 - 0.2), f"the picture moves: {figures}")
+
+
+@test("network budgets: 10 % loss at 40 ms each way, for publisher and viewer")
+def both_ways(env):
+    lossy = both(loss=0.1, delay=0.04)
+    seconds = 30 if LONG else SECONDS
+    with published(env, relay=lossy) as (server, relay, publisher), viewer(env, server, "netem", relay) as one:
+        one.until_playing()
+        one.page.page.wait_for_timeout(2000)
+        one.forget()
+        one.page.page.wait_for_timeout(seconds * 1000)
+        figures = one.figures()
+        say("both ways", figures)
+        print(f"      the publisher was asked for {sum(publisher.asked.values())} packets", flush=True)
+        check(figures["longestGap"] < 1, f"a freeze over 1 s: {figures}")
+        check(figures["retransmittedPacketsReceived"] > 0.99 * figures["packetsLost"], f"repaired: {figures}")
+
+
+@test("network budgets: black hole, address flip and a small MTU in Chromium (N11, N13, N14)")
+def breaks(env):
+    with published(env) as (server, relay, _):
+        relay.for_new = both(delay=0.02, mtu=1280)
+        with env.case("N14 an MTU of 1280"), viewer(env, server, "netem", relay) as one:
+            one.until_playing()
+            flow = relay.last
+            check(flow.downward.too_large == 0 and flow.upward.too_large == 0, f"too large: {flow.downward}")
+            with env.case("N11 3 s of black hole"):
+                flow.black_hole()
+                one.page.page.wait_for_timeout(3000)
+                decoded = one.stats()["video"]["framesDecoded"]
+                flow.black_hole(False)
+                began = time.monotonic()
+                one.page.until(lambda: one.stats()["video"]["framesDecoded"] > decoded + 3, 5, "the picture resumes")
+                took = time.monotonic() - began
+                print(f"      resumed after {took:.2f} s", flush=True)
+                check(took < 1 and one.stats()["state"] == "connected", f"resumed after {took:.2f} s")
+            with env.case("N13 another port"):
+                one.forget()
+                flow.flip()
+                one.page.page.wait_for_timeout(4500)
+                figures = one.figures()
+                say("N13", figures)
+                # Chromium's next check comes after at most 2.5 s; only checks prove an address.
+                check(figures["longestGap"] < 3.5, f"a gap of {figures['longestGap']:.2f} s")
+
+
+CONNECT = """
+    async ({ url, count }) => {
+        const connect = async () => {
+            const connection = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+            for (const kind of ["audio", "video"]) connection.addTransceiver(kind, { direction: "recvonly" });
+            await connection.setLocalDescription();
+            const response = await fetch(url, {
+                method: "POST", headers: { "Content-Type": "application/sdp" }, body: connection.localDescription.sdp });
+            const answer = await response.text();
+            const began = performance.now();
+            const connected = new Promise((resolve) => {
+                connection.onconnectionstatechange = () => {
+                    if (connection.connectionState === "connected") resolve();
+                };
+                setTimeout(resolve, 20000);
+            });
+            await connection.setRemoteDescription({ type: "answer", sdp: answer });
+            await connected;
+            connection.close();
+            return (performance.now() - began) / 1000;
+        };
+        return await Promise.all(Array.from({ length: count }, connect));
+    }
+"""
+
+
+@test("network budgets: 30 % loss during the handshake (N15)")
+def handshakes(env):
+    with published(env) as (server, relay, _), env.browser.page(f"{server.origin}/rooms") as page:
+        relay.attach(page.page)
+        relay.for_new = both(loss=0.3, delay=0.02)
+        times = []
+        for _ in range(10 if LONG else 2):
+            times += page.page.evaluate(CONNECT, {"url": server.whep("netem"), "count": 10})
+        times.sort()
+        percentile = times[int(len(times) * 0.95) - 1]
+        print(f"      connected after {times[len(times) // 2]:.2f} s in the middle, {percentile:.2f} s p95", flush=True)
+        check(percentile < 3, f"p95 {percentile:.2f} s: {times}")
+
+
+@test("network budgets: 40 s of black hole end the session (N12)")
+def gone(env):
+    if not LONG:
+        return
+    with published(env) as (server, relay, publisher):
+        peer = RawViewer(server.whep("netem"), relay=relay).start()
+        try:
+            until(lambda: peer.of_kind("video")["packets"] > 30, 10, "media flows")
+            relay.last.black_hole()
+            until(lambda: server.room("netem")["viewer_count"] == 0, 40, "the viewer's session ends")
+        finally:
+            peer.stop()
