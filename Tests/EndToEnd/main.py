@@ -14,6 +14,7 @@ from cases import (  # noqa: F401
     pages,
     pages_live,
     pages_looks,
+    pages_scripts,
     shutdown,
     sigma,
     simulcast,

@@ -1,14 +1,19 @@
 // The camera, the screen and the microphone: asking for them, and saying what is wrong when they do not come.
 
 const REASONS = {
-    NotAllowedError: "The browser was not allowed to use the camera, the microphone or the screen. Allow it beside the address, then try again.",
+    NotAllowedError:
+        "The browser was not allowed to use the camera, the microphone or the screen. " +
+        "Allow it beside the address, then try again.",
     NotFoundError: "No camera or microphone was found. Connect one, or share the screen.",
     NotReadableError: "The camera or microphone is in use by another program.",
     OverconstrainedError: "The chosen camera or microphone is not there any more.",
     AbortError: "The camera or microphone could not be started.",
 };
 
-/** Rejects with a sentence for the user. `wish`: source (camera, screen, none), camera, microphone, sound, width, height. */
+/**
+ * Gives { stream, notice }, or rejects with a sentence for the user.
+ * `wish` has source (camera, screen, none), camera, microphone, sound, width and height.
+ */
 export async function capture(wish) {
     const devices = navigator.mediaDevices;
     if (!devices) {
@@ -46,7 +51,8 @@ async function captureDevices(video, audio) {
         const kinds = (await navigator.mediaDevices.enumerateDevices()).map((device) => device.kind);
         const hasCamera = kinds.includes("videoinput");
         const stream = await navigator.mediaDevices.getUserMedia(hasCamera ? { video } : { audio });
-        return { stream, notice: hasCamera ? "No microphone was found: there is no sound." : "No camera was found: there is only sound." };
+        const [missing, rest] = hasCamera ? ["microphone", "no sound"] : ["camera", "only sound"];
+        return { stream, notice: `No ${missing} was found: there is ${rest}.` };
     }
 }
 

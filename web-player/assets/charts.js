@@ -1,6 +1,7 @@
 // The last minute as small line charts, one reading a second, drawn as SVG so that the theme colours them.
 
-import { element, setText } from "./page.js";
+import { bitrate, element, setText } from "./page.js";
+import { figure } from "./statistics.js";
 
 const SECONDS = 60;
 const WIDTH = 300;
@@ -8,7 +9,7 @@ const HEIGHT = 60;
 const NAMESPACE = "http://www.w3.org/2000/svg";
 
 /** One chart. `series` are [{ name, className }]; `format` writes a value; `least` is the lowest top of the scale. */
-export class Chart {
+class Chart {
     #readings = [];
     #series;
     #format;
@@ -22,7 +23,8 @@ export class Chart {
         this.#least = least;
         this.top = element("span", { className: "chart-top" });
         this.values = element("span", { className: "chart-values" });
-        this.drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" });
+        const viewBox = `0 0 ${WIDTH} ${HEIGHT}`;
+        this.drawing = svg("svg", { viewBox, preserveAspectRatio: "none", "aria-hidden": "true" });
         for (const y of [0.5, HEIGHT / 2, HEIGHT - 0.5]) {
             this.drawing.append(svg("line", { class: "grid", x1: 0, x2: WIDTH, y1: y, y2: y }));
         }
@@ -94,6 +96,20 @@ export class Chart {
             setText(node, text);
         });
     }
+}
+
+export function bitrateChart() {
+    return new Chart({ title: "Bitrate", series: [{ name: "", className: "one" }], format: bitrate, least: 1e5 });
+}
+
+export function delayChart(title, series) {
+    return new Chart({ title, series, format: (value) => figure(value, " ms"), least: 50 });
+}
+
+/** Its values are percent. */
+export function lossChart() {
+    const series = [{ name: "", className: "bad" }];
+    return new Chart({ title: "Packet loss", series, format: (value) => figure(value, " %", 1), least: 5 });
 }
 
 /** The line through the values, the last at the right edge, and the area below it; a missing value leaves a gap. */

@@ -1,7 +1,8 @@
-// The home page: the rooms that are live, kept current by the feed of events or, where that does not get through, by asking.
+// The home page: the rooms that are live, kept current by the feed of events or, where that is held up, by asking.
 
-import { bitrate, byId, codecName, element, pathOfName, setState, setText, takeToken, viewersText, wireCopyButtons, wireTheme } from "./page.js";
 import { EventStream } from "./feed.js";
+import { bitrate, byId, codecName, element, pathOfName, setState, setText, takeToken, viewersText } from "./page.js";
+import { wireCopyButtons, wireTheme } from "./page.js";
 
 const POLL_INTERVAL = 3000;
 const FILTER_FROM = 9;
@@ -9,6 +10,7 @@ const LABELS = { connecting: "Connecting", live: "Connected", failed: "No connec
 /** What is live, by name: the room as the feed tells of it, its numbers, and its card. */
 const rooms = new Map();
 const cards = byId("rooms");
+const order = new Intl.Collator(undefined, { numeric: true });
 const feed = new EventStream("/v1/events", takeToken());
 let polling = null;
 
@@ -19,11 +21,23 @@ function put(room) {
     if (!entry) {
         entry = { card: makeCard(room.name), bitrate: null };
         rooms.set(room.name, entry);
-        const next = [...cards.children].find((card) => room.name.localeCompare(card.dataset.name) < 0);
-        cards.insertBefore(entry.card.root, next ?? null);
+        place(entry.card.root);
     }
     entry.room = room;
     showCard(entry);
+}
+
+/** Puts a card where its name belongs among the others. */
+function place(card) {
+    let low = 0;
+    let high = cards.children.length;
+    while (low < high) {
+        const middle = (low + high) >> 1;
+        if (order.compare(cards.children[middle].dataset.name, card.dataset.name) < 0) low = middle + 1;
+        else high = middle;
+    }
+    card.hidden = !matches(card);
+    cards.insertBefore(card, cards.children[low] ?? null);
 }
 
 function remove(name) {
@@ -44,11 +58,12 @@ function makeCard(name) {
     const rate = element("span", { className: "rate" });
     const publisher = element("span", { className: "publisher" });
     const initial = element("span", { className: "initial", ariaHidden: "true" }, [...name][0].toUpperCase());
-    const poster = element("span", { className: "poster" }, initial, element("span", { className: "badge" }, "Live"), viewers);
+    const badge = element("span", { className: "badge" }, "Live");
+    const poster = element("span", { className: "poster" }, initial, badge, viewers);
     const hue = [...name].reduce((hash, letter) => (hash * 31 + letter.codePointAt(0)) % 360, 7);
     poster.style.setProperty("--hue", String(hue));
     const facts = element("span", { className: "facts" }, codecs, rate, publisher);
-    const text = element("span", { className: "card-text" }, element("strong", {}, name), facts);
+    const text = element("span", { className: "card-text" }, element("strong", { title: name }, name), facts);
     const link = element("a", { className: "card", href: `/${pathOfName(name)}/` }, poster, text);
     const root = element("li", {}, link);
     root.dataset.name = name;
@@ -67,12 +82,12 @@ function showTotals() {
     byId("empty").hidden = count > 0;
     byId("filter").hidden = count < FILTER_FROM && byId("filter").value === "";
     setText(byId("count"), count === 0 ? "" : String(count));
-    filter();
 }
 
+const matches = (card) => card.dataset.name.toLowerCase().includes(byId("filter").value.trim().toLowerCase());
+
 function filter() {
-    const words = byId("filter").value.trim().toLowerCase();
-    for (const card of cards.children) card.hidden = !card.dataset.name.toLowerCase().includes(words);
+    for (const card of cards.children) card.hidden = !matches(card);
 }
 
 feed.addEventListener("reset", () => replaceAll([]));

@@ -18,7 +18,9 @@ export class LevelMeter {
     constructor(node) {
         this.#node = node;
         // Browsers start audio only after a gesture, and complain about trying before.
-        for (const gesture of ["pointerdown", "keydown"]) addEventListener(gesture, () => this.#begin(), { once: true });
+        for (const gesture of ["pointerdown", "keydown"]) {
+            addEventListener(gesture, () => this.#begin(), { once: true });
+        }
         if (navigator.userActivation?.hasBeenActive) this.#begin();
         setInterval(() => this.#show(), INTERVAL);
     }

@@ -79,7 +79,7 @@ export function keepToken(token) {
 
 export const byId = (id) => document.getElementById(id);
 
-const STATE_LABELS = { idle: "Idle", connecting: "Connecting", live: "Live", failed: "Failed" };
+export const STATE_LABELS = { idle: "Idle", connecting: "Connecting", live: "Live", failed: "Failed" };
 
 /** Shows the state of the page, which a screen reader hears once when it changes. */
 export function setState(state, message = "", labels = STATE_LABELS) {
@@ -148,7 +148,14 @@ export function bitrate(bitsPerSecond) {
 
 export const viewersText = (count) => (count === 1 ? "1 viewer" : `${count ?? 0} viewers`);
 
-const CODEC_NAMES = { H264: "H.264", H265: "H.265", OPUS: "Opus", PCMU: "G.711 µ-law", PCMA: "G.711 A-law", G722: "G.722" };
+const CODEC_NAMES = {
+    H264: "H.264",
+    H265: "H.265",
+    OPUS: "Opus",
+    PCMU: "G.711 µ-law",
+    PCMA: "G.711 A-law",
+    G722: "G.722",
+};
 
 /** A codec as people write it. */
 export const codecName = (name) => CODEC_NAMES[String(name).toUpperCase()] ?? String(name);

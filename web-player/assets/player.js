@@ -144,7 +144,9 @@ export class Player extends EventTarget {
         byId("pip").hidden = !document.pictureInPictureEnabled;
         byId("volume").addEventListener("input", (event) => this.#setVolume(Number(event.target.value)));
         // A finger calls the controls; a mouse, which has them already, stops and starts.
-        video.addEventListener("pointerup", (event) => event.pointerType === "mouse" && event.button === 0 && this.#togglePlay());
+        video.addEventListener("pointerup", ({ pointerType, button }) => {
+            if (pointerType === "mouse" && button === 0) this.#togglePlay();
+        });
         video.addEventListener("dblclick", () => this.#toggleFullscreen());
         for (const name of ["pointermove", "pointerdown", "focusin", "keydown"]) {
             this.#stage.addEventListener(name, () => this.#wakeControls());

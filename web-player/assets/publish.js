@@ -1,9 +1,10 @@
 // The publish page: a WHIP publisher fed by a camera, a screen or a microphone.
 
 import { capture, listDevices } from "./capture.js";
-import { Chart } from "./charts.js";
+import { bitrateChart, delayChart, lossChart } from "./charts.js";
 import { LevelMeter } from "./meter.js";
-import { bitrate, byId, codecName, element, keepToken, remember, remembered, roomOfPage, setState, setText, takeToken, wireCopyButtons, wireTheme } from "./page.js";
+import { bitrate, byId, codecName, element, keepToken, remember, remembered, roomOfPage, setState } from "./page.js";
+import { setText, takeToken, wireCopyButtons, wireTheme } from "./page.js";
 import { figure, percent, showRows, StatisticsReader } from "./statistics.js";
 import { sendableCodecs, WHIPPublisher } from "./whip.js";
 
@@ -23,11 +24,7 @@ let captures = 0;
 let liveSince = null;
 let wakeLock = null;
 
-const charts = [
-    new Chart({ title: "Bitrate", series: [{ name: "", className: "one" }], format: bitrate, least: 1e5 }),
-    new Chart({ title: "Round trip", series: [{ name: "", className: "two" }], format: (value) => figure(value, " ms"), least: 50 }),
-    new Chart({ title: "Packet loss", series: [{ name: "", className: "bad" }], format: (value) => figure(value, " %", 1), least: 5 }),
-];
+const charts = [bitrateChart(), delayChart("Round trip", [{ name: "", className: "two" }]), lossChart()];
 
 const source = () => settings.elements.source.value;
 const isScreen = (media) => media?.getVideoTracks().some((track) => track.contentHint === "detail") ?? false;
@@ -51,7 +48,8 @@ function show(next) {
     byId("placeholder").hidden = (next?.getVideoTracks().length ?? 0) > 0;
     setText(byId("placeholder").firstElementChild, next ? "Sound only." : "The preview appears here.");
     next?.getTracks().forEach((track) => {
-        track.enabled = byId(track.kind === "video" ? "picture-toggle" : "sound-toggle").getAttribute("aria-pressed") === "true";
+        const button = byId(track.kind === "video" ? "picture-toggle" : "sound-toggle");
+        track.enabled = button.getAttribute("aria-pressed") === "true";
         track.addEventListener("ended", () => trackEnded(next));
     });
     showToggles();
@@ -202,6 +200,7 @@ async function readFigures() {
     charts[1].add([figures?.roundTripMilliseconds]);
     charts[2].add([loss === null ? null : loss * 100]);
     charts.forEach((chart) => chart.draw());
+    const aboutLimit = "What keeps the encoder below the chosen size and bitrate";
     showRows(byId("figures"), [
         ["Video", figures?.videoCodec ? codecName(figures.videoCodec) : "–"],
         ["Resolution", picture?.frameWidth ? `${picture.frameWidth} × ${picture.frameHeight}` : "–"],
@@ -210,22 +209,24 @@ async function readFigures() {
         ["Bitrate", bitrate(rates?.sentBits)],
         ["Packet loss", percent(loss)],
         ["Round trip", figure(figures?.roundTripMilliseconds, " ms", 1)],
-        ["Limited by", picture?.qualityLimitationReason ?? "–", "What keeps the encoder below the chosen size and bitrate"],
-        ["Keyframes asked for", figure(picture?.pliCount)],
+        ["Limited by", picture?.qualityLimitationReason ?? "–", aboutLimit],
+        ["Keyframe requests", figure(picture?.pliCount)],
     ]);
     showLayers(figures);
 }
 
 function showLayers(figures) {
-    const layers = publisher?.simulcast ? (figures?.layers ?? []) : [];
+    const encodings = publisher?.simulcast ? (figures?.layers ?? []) : [];
+    const layers = encodings.map((layer, index) => ({ ...layer, ...figures.rates.layers[index] }));
+    layers.sort((one, other) => String(one.rid).localeCompare(String(other.rid)));
     byId("layers").hidden = layers.length === 0;
     const body = byId("layers").tBodies[0];
     while (body.rows.length > layers.length) body.lastElementChild.remove();
     layers.forEach((layer, index) => {
-        const row = body.rows[index] ?? body.appendChild(element("tr", {}, element("th"), element("td"), element("td"), element("td")));
-        const { bits, frames } = figures.rates.layers[index];
-        const size = layer.frameWidth ? `${layer.frameWidth} × ${layer.frameHeight}` : "–";
-        [layer.rid ?? "", size, figure(frames, " fps"), bitrate(bits)].forEach((text, cell) => setText(row.cells[cell], text));
+        const row = body.rows[index] ?? body.appendChild(element("tr"));
+        const size = layer.frameWidth ? `${layer.frameWidth} × ${layer.frameHeight}` : "not sent";
+        const texts = [layer.rid ?? "", size, figure(layer.frames, " fps"), bitrate(layer.bits)];
+        texts.forEach((text, cell) => setText(row.cells[cell] ?? row.appendChild(element(cell ? "td" : "th")), text));
     });
 }
 
@@ -233,12 +234,14 @@ function duration() {
     if (liveSince === null) return "";
     const seconds = Math.floor((performance.now() - liveSince) / 1000);
     const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
-    return parts.slice(parts[0] === 0 ? 1 : 0).map((part, index) => (index === 0 ? String(part) : String(part).padStart(2, "0"))).join(":");
+    const [first, ...rest] = parts[0] === 0 ? parts.slice(1) : parts;
+    return [first, ...rest.map((part) => String(part).padStart(2, "0"))].join(":");
 }
 
 function fillForm() {
     document.title = `Publish ${room.name} · Martlet`;
     setText(byId("room"), room.name);
+    byId("room").title = room.name;
     byId("share-url").textContent = `${location.origin}/${room.path}/`;
     byId("share-link").href = `/${room.path}/`;
     byId("token").value = takeToken();
@@ -263,6 +266,8 @@ settings.addEventListener("change", ({ target }) => {
 byId("stop").addEventListener("click", stop);
 byId("picture-toggle").addEventListener("click", (event) => toggle(event.currentTarget, "video"));
 byId("sound-toggle").addEventListener("click", (event) => toggle(event.currentTarget, "audio"));
+// The session has ended itself by now; the form has to know when the page comes back out of the browser's memory.
+addEventListener("pagehide", () => publisher && stop());
 navigator.mediaDevices?.addEventListener("devicechange", () => listDevices(deviceLists));
 document.addEventListener("visibilitychange", () => {
     // The browser takes the lock away from a page that is not seen.
@@ -291,7 +296,7 @@ window.martlet = {
             width: picture?.frameWidth ?? 0,
             height: picture?.frameHeight ?? 0,
             roundTripMilliseconds: figures?.roundTripMilliseconds ?? null,
-            layers: (figures?.layers ?? []).map(({ rid, frameWidth, framesEncoded }) => ({ rid, frameWidth, framesEncoded })),
+            layers: figures?.layers ?? [],
         };
     },
 };

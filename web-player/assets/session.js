@@ -24,13 +24,14 @@ const REPAIR_WAIT = 5000;
 
 const FRAGMENT_TYPE = "application/trickle-ice-sdpfrag";
 const INTERRUPTED = "The connection is interrupted. Repairing it…";
+const UNREACHABLE = "The server cannot be reached.";
 const LOST = "The connection was lost.";
 
 /**
  * A session that stays up until it is stopped.
  * Dispatches "statechange" (read `state`, `message`, `retryAt`), and what a subclass adds.
- * A subclass gives prepare(connection), and may give established(links), ended(), adapt(answer), problem(status, detail)
- * and, for the time after the server ended a session, obstacle(): a reason not to connect again, or an empty string.
+ * A subclass gives prepare(connection), and may give established(links), ended(), adapt(answer),
+ * problem(status, detail), and obstacle(): after the server has ended a session, a reason not to connect again.
  */
 export class Session extends EventTarget {
     state = "idle";
@@ -124,7 +125,7 @@ export class Session extends EventTarget {
         const offer = connection.localDescription.sdp;
 
         const response = await this.#send(this.#endpoint, "POST", "application/sdp", offer);
-        if (!response) throw new SessionError(navigator.onLine ? "The server cannot be reached." : "This device is offline.");
+        if (!response) throw new SessionError(navigator.onLine ? UNREACHABLE : "This device is offline.");
         if (!response.ok) throw await this.#refusal(response);
         const location = response.headers.get("Location");
         // Relative to where the answer came from, which a redirect may have changed.
@@ -334,6 +335,9 @@ export class Session extends EventTarget {
 
     async #refusal(response) {
         const { status } = response;
+        // A counter-offer (406) waits to be answered; this client makes its own offers, so it gives it back.
+        const location = status === 406 && response.headers.get("Location");
+        if (location) this.#delete({ location: new URL(location, response.url) });
         const detail = await problemDetail(response);
         const known = this.problem?.(status, detail);
         if (known) return new SessionError(known.message, { retryAfter: retryAfter(response), status, ...known });

@@ -1,4 +1,4 @@
-// What WHIP (RFC 9725) and WHEP write and read: Link header fields, SDP fragments (RFC 8840), problem documents (RFC 9457).
+// What WHIP (RFC 9725) and WHEP write and read: links, SDP fragments (RFC 8840), problem documents (RFC 9457).
 
 /** The links of a response, as [{ url, rel, … }] with whatever parameters they have. */
 export function parseLinks(header, base = location.href) {
@@ -32,7 +32,7 @@ export function candidateFragment(offer, candidates, finished) {
     return fragment.join("\r\n") + "\r\n";
 }
 
-/** The answer as it was, with the credentials and candidates of the fragment that a server sends after an ICE restart. */
+/** The answer as it was, with the credentials and candidates of the fragment that answers an ICE restart. */
 export function restartedAnswer(answer, fragment) {
     const news = fragment.split(/\r?\n/);
     const ufrag = news.find((line) => line.startsWith("a=ice-ufrag:"));

@@ -15,7 +15,8 @@ export class StatisticsReader {
         const codec = (stream) => report.get(stream?.codecId)?.mimeType?.split("/")[1] ?? null;
         const pair = selectedPair(report, all);
         // The largest encoding stands for the picture; the others are in `layers`.
-        const layers = of("outbound-rtp", "video").sort((one, other) => (other.frameWidth ?? 0) - (one.frameWidth ?? 0));
+        const width = (layer) => layer.frameWidth ?? 0;
+        const layers = of("outbound-rtp", "video").sort((one, other) => width(other) - width(one));
 
         const figures = {
             at: performance.now(),
@@ -36,11 +37,13 @@ export class StatisticsReader {
     }
 }
 
+const firstBytes = (layer) => layer.bytesSent - (layer.retransmittedBytesSent ?? 0);
+
 function rates(now, before) {
     const seconds = before ? (now.at - before.at) / 1000 : 0;
     const change = (pick) => {
-        const [value, earlier] = [pick(now), before && pick(before)];
-        return value === undefined || value === null || earlier === undefined || earlier === null ? null : value - earlier;
+        const [value, earlier] = [pick(now) ?? null, (before && pick(before)) ?? null];
+        return value === null || earlier === null ? null : value - earlier;
     };
     const perSecond = (value) => (value === null || seconds < 0.2 ? null : value / seconds);
     const sum = (streams, key) => {
@@ -70,7 +73,8 @@ function rates(now, before) {
         layers: now.layers.map((layer) => {
             const same = (figures) => figures.layers.find((one) => one.id === layer.id);
             return {
-                bits: bits(perSecond(change((one) => same(one)?.bytesSent))),
+                // Browsers probe the link with packets sent again, all on one of the layers.
+                bits: bits(perSecond(change((one) => same(one) && firstBytes(same(one))))),
                 frames: perSecond(change((one) => same(one)?.framesEncoded)),
             };
         }),
@@ -121,4 +125,4 @@ export function showRows(list, rows) {
 export const figure = (value, unit = "", digits = 0) =>
     value === null || value === undefined || Number.isNaN(value) ? "–" : value.toFixed(digits) + unit;
 
-export const percent = (fraction) => figure(fraction === null || fraction === undefined ? null : fraction * 100, " %", 1);
+export const percent = (fraction) => figure((fraction ?? NaN) * 100, " %", 1);

@@ -1,8 +1,9 @@
 // The watch page: a WHEP viewer, its messages, its figures, and the choice of the layer.
 
-import { Chart } from "./charts.js";
+import { bitrateChart, delayChart, lossChart } from "./charts.js";
 import { EventStream } from "./feed.js";
-import { bitrate, byId, codecName, keepToken, roomOfPage, setState, setText, takeToken, viewersText, wireCopyButtons, wireTheme } from "./page.js";
+import { bitrate, byId, codecName, keepToken, roomOfPage, setState, setText, STATE_LABELS, takeToken } from "./page.js";
+import { viewersText, wireCopyButtons, wireTheme } from "./page.js";
 import { Player } from "./player.js";
 import { figure, percent, showRows, StatisticsReader } from "./statistics.js";
 import { WHEPViewer } from "./whep.js";
@@ -18,19 +19,12 @@ let lastFrames = 0;
 let stalledFor = 0;
 let layerProblem = "";
 
-const charts = [
-    new Chart({ title: "Bitrate", series: [{ name: "", className: "one" }], format: bitrate, least: 1e5 }),
-    new Chart({
-        title: "Delay",
-        series: [{ name: "jitter buffer", className: "one" }, { name: "round trip", className: "two" }],
-        format: (value) => figure(value, " ms"),
-        least: 50,
-    }),
-    new Chart({ title: "Packet loss", series: [{ name: "", className: "bad" }], format: (value) => figure(value, " %", 1), least: 5 }),
-];
+const delays = [{ name: "jitter buffer", className: "one" }, { name: "round trip", className: "two" }];
+const charts = [bitrateChart(), delayChart("Delay", delays), lossChart()];
 
 document.title = `${room.name} · Martlet`;
 setText(byId("room"), room.name);
+byId("room").title = room.name;
 byId("publish-here").href = `/${room.path}/publish`;
 byId("token").value = viewer.token;
 byId("address").textContent = `${location.origin}/${room.path}/`;
@@ -39,8 +33,12 @@ byId("charts").append(...charts.map((chart) => chart.root));
 function showSession() {
     const stalled = viewer.state === "live" && stalledFor >= STALL_SECONDS;
     const absent = viewer.state === "live" && viewer.extensions?.isActive === false;
-    const waiting = absent || stalled ? "The picture has stopped; waiting for the publisher." : "";
-    setState(viewer.state, layerProblem || viewer.message || waiting);
+    let waiting = absent || stalled ? "The picture has stopped; waiting for the publisher." : "";
+    const { stream } = viewer;
+    const isSoundOnly = stream.getVideoTracks().length === 0 && stream.getAudioTracks().length > 0;
+    if (viewer.state === "live" && !waiting && isSoundOnly) waiting = "Sound only.";
+    const labels = viewer.isWaiting ? { ...STATE_LABELS, connecting: "Waiting" } : STATE_LABELS;
+    setState(viewer.state, layerProblem || viewer.message || waiting, labels);
     const failed = viewer.state === "failed";
     byId("token-form").hidden = !(failed && /token/.test(viewer.message));
     byId("retry").hidden = !(failed && byId("token-form").hidden) && viewer.retryAt === null;
@@ -114,7 +112,10 @@ async function readFigures() {
 
 viewer.addEventListener("statechange", showSession);
 viewer.addEventListener("extensionchange", showExtensions);
-viewer.addEventListener("trackadded", () => player.attach());
+viewer.addEventListener("trackadded", () => {
+    player.attach();
+    showSession();
+});
 for (const type of ["snapshot", "room.created", "room.updated"]) {
     feed.addEventListener(type, ({ data }) => {
         const rooms = data.rooms ?? [data];

@@ -12,6 +12,8 @@ export class WHEPViewer extends Session {
     extensions = null;
     /** Set while somebody says at once when the room has a publisher; then asking again and again is pointless. */
     isTold = false;
+    /** Whether there is nothing wrong but that nobody publishes. */
+    isWaiting = false;
 
     prepare(connection) {
         const stream = new MediaStream();
@@ -25,6 +27,7 @@ export class WHEPViewer extends Session {
     }
 
     established(links) {
+        this.isWaiting = false;
         this.extensions?.close();
         this.extensions = new PlaybackExtensions(links, this.token);
         this.extensions.addEventListener("change", () => this.dispatchEvent(new Event("extensionchange")));
@@ -40,7 +43,8 @@ export class WHEPViewer extends Session {
     }
 
     problem(status, detail) {
-        if (status === 404 || status === 409) {
+        this.isWaiting = status === 404 || status === 409;
+        if (this.isWaiting) {
             const message = "Waiting for somebody to publish in this room.";
             return this.isTold ? { message, retryAfter: TOLD_DELAY } : { message };
         }

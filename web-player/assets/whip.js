@@ -27,15 +27,10 @@ export class WHIPPublisher extends Session {
         const [audio] = this.stream.getAudioTracks();
         const [video] = this.stream.getVideoTracks();
         this.#senders = {};
-        if (audio) {
-            this.#senders.audio = connection.addTransceiver(audio, { direction: "sendonly", streams: [this.stream] }).sender;
-        }
+        const init = { direction: "sendonly", streams: [this.stream] };
+        if (audio) this.#senders.audio = connection.addTransceiver(audio, init).sender;
         if (video) {
-            const transceiver = connection.addTransceiver(video, {
-                direction: "sendonly",
-                streams: [this.stream],
-                sendEncodings: this.#encodings(),
-            });
+            const transceiver = connection.addTransceiver(video, { ...init, sendEncodings: this.#encodings() });
             const preferred = preferredCodecs(this.codec);
             if (preferred.length > 0) transceiver.setCodecPreferences(preferred);
             this.#senders.video = transceiver.sender;
@@ -73,7 +68,7 @@ export class WHIPPublisher extends Session {
         }));
     }
 
-    /** Chromium begins at 300 kbit/s and a small picture, and takes a quarter of a minute to leave it; this begins higher. */
+    /** Chromium begins with 300 kbit/s and a small picture, and takes its time to leave it; this begins higher. */
     adapt(answer) {
         const total = this.#encodings().reduce((sum, encoding) => sum + encoding.maxBitrate, 0);
         const start = Math.round(this.simulcast ? total / 1000 : Math.min(total / 1000, START_KILOBITS));
@@ -110,7 +105,9 @@ export class WHIPPublisher extends Session {
             return { message: `Somebody is already publishing in this room. ${detail}`.trim(), permanent: true };
         }
         if (status === 503) return { message: `The server is full. ${detail}`.trim() };
-        if (status === 406 || status === 415 || status === 422) return { message: detail || "The server cannot take this.", permanent: true };
+        if ([406, 415, 422].includes(status)) {
+            return { message: detail || "The server cannot take this.", permanent: true };
+        }
         return null;
     }
 }

@@ -1,6 +1,7 @@
 """The pages through a live day: rooms come and go, publishers and servers restart, lines are cut (demonstration 7)."""
 
 import contextlib
+import json
 import signal
 
 from harness import web
@@ -112,6 +113,26 @@ def watch_survives(env):
         with obs(server, "show"):
             goes_on(viewer, 30, "the picture after a restart of the server")
             viewer.screenshot("watch after restart")
+
+
+@test("the watch page follows a change of codec, and tells of a room with sound only")
+def changes(env):
+    with env.server() as server, watch_page(env, server, "change") as viewer:
+        with obs(server, "change"):
+            wait_until_playing(viewer)
+            check(viewer.stats()["videoCodec"] == "H264", "H264 first")
+        with publisher_page(env, server, "change", "VP8"):
+            viewer.until(lambda: viewer.stats()["videoCodec"] == "VP8", 20, "VP8 then")
+            goes_on(viewer, 10, "the picture is there")
+        with env.browser.page(f"{server.origin}/voice/publish", cameras=True) as page:
+            page.page.check("[value=none]", force=True)
+            page.page.click("#start")
+            page.until(lambda: page.state == "live", 15, "it publishes sound")
+            with watch_page(env, server, "voice") as listener:
+                listener.until(lambda: listener.stats()["audioSamples"] > 0, 15, "sound arrives")
+                listener.until(lambda: listener.evaluate(MESSAGE) == "Sound only.", 5, "the page says so")
+                listener.check_is_quiet()
+            page.check_is_quiet()
 
 
 @test("the watch page and the publish page survive a server that is killed")
@@ -361,3 +382,52 @@ def leaving(env):
             page.page.goto(f"{server.origin}/")
             until(lambda: server.room("left") is None, 3, "the room is gone")
             check(web.request(server.origin, "GET", "/rooms").json()["rooms"] == [], "there is still a room")
+
+
+@test("the watch page lets a viewer choose the layer where the server offers it")
+def layer_choice(env):
+    layers = {"0": [{"rid": "q", "width": 320, "height": 180, "bitrate": 110_000},
+                    {"rid": "f", "width": 1280, "height": 720, "bitrate": 2_480_000},
+                    {"rid": "h", "width": 640, "height": 360, "bitrate": 600_000}]}
+    asked = []
+    with env.server() as server, obs(server, "choice"), env.browser.page("about:blank") as page:
+
+        def session(route):
+            if route.request.method != "POST":
+                return route.continue_()
+            answer = route.fetch()
+            kind = "urn:ietf:params:whep:ext:core"
+            links = f'</x/events>; rel="{kind}:server-sent-events"; events="layers,viewercount", ' \
+                    f'</x/layer>; rel="{kind}:layer"'
+            return route.fulfill(response=answer, headers={**answer.headers, "link": links})
+
+        def events(route):
+            asked.append(route.request.post_data_json)
+            route.fulfill(status=201, headers={"Location": "/x/events/1"})
+
+        def stream(route):
+            body = f'event: layers\ndata: {json.dumps(layers)}\n\nevent: viewercount\ndata: {{"viewercount": 7}}\n\n'
+            route.fulfill(content_type="text/event-stream", body=body)
+
+        def choose(route):
+            asked.append(route.request.post_data_json)
+            if asked[-1].get("rid") == "q":
+                return route.fulfill(status=422, body='{"detail": "not that one"}')
+            return route.fulfill(status=200)
+
+        page.page.route("**/whep", session)
+        page.page.route("**/x/events", events)
+        page.page.route("**/x/events/1", stream)
+        page.page.route("**/x/layer", choose)
+        page.page.goto(f"{server.origin}/choice/")
+        options = "[...document.getElementById('layer').options].map((option) => option.textContent)"
+        wanted = ["Automatic", "720p · 2.5 Mbit/s", "360p · 0.6 Mbit/s", "180p · 0.1 Mbit/s"]
+        page.until(lambda: page.evaluate(options) == wanted, 10, "the layers, best first")
+        check(asked == [["layers", "viewercount"]], f"asked for {asked}")
+        page.until(lambda: page.evaluate("document.getElementById('viewers').textContent") == "7 viewers", 5, "viewers")
+        for value, expected in (("h", {"mediaId": "0", "rid": "h"}), ("", {"mediaId": "0"})):
+            page.page.select_option("#layer", value)
+            page.until(lambda: asked[-1] == expected, 5, f"{expected} is asked for")
+        page.page.select_option("#layer", "q")
+        page.until(lambda: "not that one" in page.evaluate(MESSAGE), 5, "the refusal is told")
+        check(page.evaluate("document.getElementById('layer').value") == "", "the choice shows what is not so")

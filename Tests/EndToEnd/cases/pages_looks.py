@@ -63,6 +63,9 @@ def keyboard(env):
             page.until(lambda: page.evaluate("document.fullscreenElement !== null"), 5, "f fills the screen")
             press("f")
             page.until(lambda: page.evaluate("document.fullscreenElement === null"), 5, "f goes back")
+            for shown in ("true", "false"):
+                press("p")
+                page.until(lambda: page.evaluate("document.getElementById('pip').ariaPressed") == shown, 5, "p: own window")
             press("?")
             check(page.evaluate("document.getElementById('help').open"), "? opens the help")
             press("Escape")
