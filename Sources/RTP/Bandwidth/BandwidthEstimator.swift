@@ -75,7 +75,7 @@ public struct BandwidthEstimator: Sendable {
         (self.delay, self.acknowledged, self.probes) = (delay, acknowledged, probes)
         guard summary.received + summary.lost > 0 else { return }
         hasTransportFeedback = true
-        isMeasured = isMeasured || acknowledged.bitsPerSecond != nil
+        measureStart(at: now)
         if let response = summary.responseNanoseconds {
             responseNanoseconds = min(max((7 * responseNanoseconds + response) / 8, 50_000_000), 2_000_000_000)
         }
@@ -97,6 +97,20 @@ public struct BandwidthEstimator: Sendable {
                 finding.bitsPerSecond, filledLink: finding.filledLink, acknowledged: acknowledged.peakBitsPerSecond,
                 at: now)
             loss.proved(finding.bitsPerSecond)
+        }
+    }
+
+    /// A keyframe that is sent at once to a link that turns out small fills its queue: then what arrives is what the link
+    /// carries, and is believed sooner than usual.
+    private mutating func measureStart(at now: Instant) {
+        guard !isMeasured else { return }
+        if acknowledged.bitsPerSecond != nil {
+            isMeasured = true
+        } else if delay.queueMilliseconds > Self.standingQueueMilliseconds, let early = acknowledged.earlyBitsPerSecond
+        {
+            isMeasured = true
+            let filled = RateController.decreaseFactor * early
+            rate.found(filled, filledLink: true, acknowledged: filled, at: now)
         }
     }
 

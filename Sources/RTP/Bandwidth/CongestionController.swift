@@ -30,6 +30,8 @@ public final class CongestionController {
         /// Retransmissions refused because repairs would have taken too much of the link.
         public var repairsRefused: UInt64 = 0
         public var keyframeRequests: UInt64 = 0
+        /// Whether video waits for a keyframe.
+        public var isVideoStopped = false
     }
 
     /// The share of the link that is not given to video while other streams take theirs: never more than this.
@@ -243,6 +245,7 @@ public final class CongestionController {
         snapshot.queueMilliseconds = pacer.queueMilliseconds
         snapshot.queuedBytes = pacer.queuedBytes
         snapshot.pacer = pacer.statistics
+        snapshot.isVideoStopped = pacer.isStopped
         snapshot.probes = estimator.probeStatistics
         return snapshot
     }

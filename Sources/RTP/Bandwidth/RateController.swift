@@ -7,6 +7,8 @@ import Wire
 /// proves nothing, so growth ends there; but it is never taken for a sign of congestion either.
 struct RateController: Sendable {
     static let decreaseFactor = 0.85
+    /// What is left at least of a rate that was lowered before.
+    static let largestDecrease = 0.6
     static let growthPerSecond = 0.08
     static let headroom = 1.5
     /// Room above what arrives for streams of next to nothing.
@@ -60,8 +62,10 @@ struct RateController: Sendable {
         isHolding = true
         // Nothing was measured yet; that takes no longer than seeing the effect of a guess.
         guard let acknowledged else { return }
-        guard waited(responseNanoseconds, at: now) || acknowledged < bitsPerSecond / 2 else { return }
-        lower(to: Self.decreaseFactor * acknowledged, at: now)
+        guard waited(responseNanoseconds, at: now) else { return }
+        // Media that begins after a pause has not shown yet what arrives when the link is full.
+        let least = decreased == nil ? 0 : Self.largestDecrease * bitsPerSecond
+        lower(to: max(Self.decreaseFactor * acknowledged, least), at: now)
     }
 
     private func waited(_ nanoseconds: Int64, at now: Instant) -> Bool {

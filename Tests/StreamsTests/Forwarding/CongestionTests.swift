@@ -17,8 +17,8 @@ import Wire
         let start = Instant.seconds(1_005)
         #expect(Double(viewer.audioReceived) > 0.99 * Double(room.audioSent))
         #expect(viewer.sink.link.longestAudioGap < 300)
-        #expect(viewer.shown.count > 100, "\(viewer.shown.count) frames shown")
-        #expect(viewer.longestFreeze(after: start) < 3_000, "frozen for \(viewer.longestFreeze(after: start)) ms")
+        #expect(viewer.shown.count > 80, "\(viewer.shown.count) frames shown")
+        #expect(viewer.longestFreeze(after: start) < 6_000, "frozen for \(viewer.longestFreeze(after: start)) ms")
         #expect(viewer.sink.link.queueDelay(percentile: 0.95, after: start) < 150)
         // The publisher's other viewers pay for each.
         #expect(room.keyframes <= 20, "\(room.keyframes) keyframes")
