@@ -18,7 +18,12 @@ private func read(_ packet: RTCPPacket, in datagram: RawSpan) {
         precondition(blocks.block(at: blocks.count, in: datagram) == nil)
     case .sourceDescription(let list):
         list.forEachCNAME(in: datagram) { precondition($1.upperBound <= datagram.byteCount) }
-    case .goodbye(let list), .receiverEstimatedBitrate(_, let list):
+    case .receiverEstimatedBitrate(let estimate, let list):
+        for index in 0..<list.count { precondition(list.ssrc(at: index, in: datagram) != nil) }
+        var estimator = BandwidthEstimator()
+        estimator.received(receiverEstimate: estimate.bitsPerSecond, at: .seconds(1))
+        check(estimator, at: .seconds(2))
+    case .goodbye(let list):
         for index in 0..<list.count { precondition(list.ssrc(at: index, in: datagram) != nil) }
     case .fullIntraRequest(_, let list):
         for index in 0..<list.count { precondition(list.entry(at: index, in: datagram) != nil) }
@@ -33,8 +38,29 @@ private func read(_ packet: RTCPPacket, in datagram: RawSpan) {
         var count = 0
         while statuses.next(in: datagram) != nil { count += 1 }
         precondition(count == feedback.statusCount)
+        believe(feedback, in: datagram)
     case .pictureLossIndication, .unknown: break
     }
+}
+
+/// Whatever feedback claims, the estimate stays within its bounds.
+private func believe(_ feedback: TransportFeedback, in datagram: RawSpan) {
+    var estimator = BandwidthEstimator()
+    for round in 0..<4 {
+        for index in 0..<100 {
+            _ = estimator.numbered(byteCount: 1_200, at: .milliseconds(1_000 + UInt64(100 * round + index)))
+        }
+        let now = Instant.milliseconds(1_100 + UInt64(100 * round))
+        estimator.received(feedback, in: datagram, at: now)
+        if estimator.beginProbe(wanted: 1e9, at: now) { _ = estimator.probeBytesDue(at: now) }
+        check(estimator, at: now)
+    }
+}
+
+private func check(_ estimator: BandwidthEstimator, at now: Instant) {
+    let bounds = BandwidthEstimator.Settings()
+    guard let estimate = estimator.bitsPerSecond(at: now) else { return }
+    precondition(Double(estimate) >= bounds.leastBitsPerSecond && Double(estimate) <= bounds.mostBitsPerSecond)
 }
 
 /// Called with inputs libFuzzer keeps mutating towards unexplored branches.

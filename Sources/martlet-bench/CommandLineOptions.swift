@@ -5,6 +5,7 @@ enum CommandLineOptions {
         var seconds = 10
         var packetsPerBurst = 1_000
         var isJSON = false
+        var givesFeedback = true
         var tracesAllocations = false
     }
 
@@ -32,6 +33,7 @@ enum CommandLineOptions {
         while let word = rest.popFirst() {
             switch word {
             case "--json": options.isJSON = true
+            case "--no-feedback": options.givesFeedback = false
             case "--trace-allocations": options.tracesAllocations = true
             case "--viewers":
                 options.viewers = (rest.popFirst() ?? "").split(separator: ",").compactMap { Int($0) }
@@ -57,7 +59,8 @@ enum CommandLineOptions {
     static let usage = """
         What Martlet costs: processor time, heap allocations and system calls of its packet path.
 
-        usage: martlet-bench fanout [--viewers 1,10,100] [--seconds 10] [--burst N] [--json] [--trace-allocations]
+        usage: martlet-bench fanout [--viewers 1,10,100] [--seconds 10] [--burst N] [--no-feedback] [--json]
+                                    [--trace-allocations]
                martlet-bench micro [--json] [WORD]
                martlet-bench --check-limits
 
@@ -66,6 +69,7 @@ enum CommandLineOptions {
           --seconds N         how long to measure each number of viewers
           --burst N           the publisher paces its video: N packets every 5 ms, instead of whole frames; browsers send
                               3 to 5
+          --no-feedback       viewers that do not tell when packets arrived, so that nothing is paced
           --json              one JSON object a line instead of a table
           --trace-allocations tell on standard error where the server allocated while it was measured
           micro               the parts of the packet path, each by itself; only those with WORD in their name

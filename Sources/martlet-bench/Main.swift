@@ -29,6 +29,7 @@ struct Main {
         for count in options.viewers {
             let benchmark = FanoutBenchmark(
                 viewerCount: count, seconds: options.seconds, packetsPerBurst: options.packetsPerBurst,
+                givesFeedback: options.givesFeedback,
                 tracesAllocations: options.tracesAllocations)
             let result = try await benchmark.run()
             Console.print(options.isJSON ? FanoutReport.json(result) : FanoutReport.line(result))

@@ -13,13 +13,13 @@ public final class FakeSink: PacketSink, @unchecked Sendable {
     public init() {}
 
     public func enqueue(
-        _ packetClass: PacketClass, maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> Void
+        _ packetClass: PacketClass, maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> PacketSlots
     ) -> Bool {
         guard isOpen else {
             refused += 1
             return false
         }
-        packets.append(.written(capacity: maximumSize, write))
+        packets.append(.written(capacity: maximumSize) { _ = write(&$0) })
         order.append("packet")
         return true
     }
@@ -29,12 +29,17 @@ public final class FakeSink: PacketSink, @unchecked Sendable {
     /// Whether frames are admitted.
     public var admitsFrames = true
 
+    /// Whether a keyframe is asked for when frames are held back.
+    public var requestsKeyframes = false
+
     /// What it was last told that more video would take.
     public private(set) var wantedVideoBitsPerSecond: UInt64?
 
     public func wantsVideo(bitsPerSecond: UInt64?) { wantedVideoBitsPerSecond = bitsPerSecond }
     public func videoBitsPerSecond(at now: Instant) -> UInt64? { videoBitsPerSecond }
     public func admitsFrame(isKeyframe: Bool, at now: Instant) -> Bool { admitsFrames }
+
+    public func takesKeyframeRequest(at now: Instant) -> Bool { requestsKeyframes }
 
     public func enqueueControl(_ packet: RawSpan) -> Bool {
         guard isOpen else { return false }

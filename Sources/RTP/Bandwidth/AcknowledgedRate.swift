@@ -4,6 +4,10 @@ struct AcknowledgedRate: Sendable {
     private static let bucketCount = 25
     /// Before so much time has been seen there is no rate.
     private static let leastBuckets: Int64 = 10
+    private static let leastEarlyBuckets: Int64 = 4
+    /// A moment, and how far back the busiest is looked for.
+    private static let peakBuckets: Int64 = 6
+    private static let peakSpan: Int64 = 16
 
     private var bytes: [UInt32] = []
     private var newestBucket: Int64 = 0
@@ -41,20 +45,30 @@ struct AcknowledgedRate: Sendable {
     }
 
     /// nil while too little was seen.
-    var bitsPerSecond: Double? {
+    var bitsPerSecond: Double? { average(overAtLeast: Self.leastBuckets) }
+
+    /// What can be said after a few moments, for a link that was seen to be full in them; nil before that.
+    var earlyBitsPerSecond: Double? { average(overAtLeast: Self.leastEarlyBuckets) }
+
+    private func average(overAtLeast least: Int64) -> Double? {
         guard let firstBucket else { return nil }
         let buckets = min(newestBucket - firstBucket + 1, Int64(Self.bucketCount))
-        guard buckets >= Self.leastBuckets else { return nil }
+        guard buckets >= least else { return nil }
         return rate(total, over: buckets)
     }
 
-    /// The rate over the last moments, when that is higher: media that comes in bursts fills the link in the bursts, and
-    /// that is what the link carries.
+    /// The rate in the busiest moment of the last, when that is higher: no link lets through more than it carries, and
+    /// media that comes in bursts, or begins after a pause, fills it only then.
     var peakBitsPerSecond: Double? {
         guard let average = bitsPerSecond else { return nil }
         var sum: UInt64 = 0
-        for back in 0..<Self.leastBuckets { sum += UInt64(bytes[slot(newestBucket - back)]) }
-        return max(average, rate(sum, over: Self.leastBuckets))
+        var highest: UInt64 = 0
+        for back in 0..<Self.peakSpan {
+            sum += UInt64(bytes[slot(newestBucket - back)])
+            if back >= Self.peakBuckets { sum -= UInt64(bytes[slot(newestBucket - back + Self.peakBuckets)]) }
+            if back >= Self.peakBuckets - 1 { highest = max(highest, sum) }
+        }
+        return max(average, rate(highest, over: Self.peakBuckets))
     }
 
     private func rate(_ bytes: UInt64, over buckets: Int64) -> Double {

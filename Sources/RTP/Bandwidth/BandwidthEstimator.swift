@@ -3,8 +3,8 @@ public import Wire
 /// Estimates what one viewer's link carries, from whichever feedback the viewer gives: transport-wide feedback, else
 /// REMB, else the loss in its receiver reports (RTP-94, RTP-95, RTP-100).
 ///
-/// Nothing is allocated per packet. Without any feedback there is no estimate and nothing should be held back.
-/// Probing with padding is not done: the rate is proven by media alone.
+/// Nothing is allocated per packet. Without any feedback there is no estimate and nothing should be held back. Media
+/// proves no more than half again its own rate; what lies beyond is found out by probes.
 public struct BandwidthEstimator: Sendable {
     public struct Settings: Sendable {
         public var initialBitsPerSecond = 1_000_000.0
@@ -18,6 +18,10 @@ public struct BandwidthEstimator: Sendable {
     static let receiverEstimateNanoseconds: Int64 = 10_000_000_000
     /// For so long after a decrease the link counts as full.
     static let congestionNanoseconds: Int64 = 10_000_000_000
+    /// The estimate counts for a probe up to so many times what has been proven.
+    static let provenGrowth = 1.5
+    /// For so long after a decrease nothing is probed.
+    static let calmNanoseconds: Int64 = 1_500_000_000
     /// A queue longer than this that loses packets is a full one.
     static let standingQueueMilliseconds = 80.0
     static let defaultResponseNanoseconds: Int64 = 200_000_000
@@ -32,7 +36,10 @@ public struct BandwidthEstimator: Sendable {
     private var responseNanoseconds = defaultResponseNanoseconds
     private var receiverEstimate: (bitsPerSecond: Double, at: Instant)?
     private var hasTransportFeedback = false
+    /// Whether enough arrived to say anything: what is sent before that, a keyframe in one go, is no measure.
+    private var isMeasured = false
     private var latestReceiverDecrease: Instant?
+    private var probes = ProbeController()
 
     public init(_ settings: Settings = Settings()) {
         self.settings = settings
@@ -45,7 +52,8 @@ public struct BandwidthEstimator: Sendable {
 
     /// Notes a packet that carries a transport-wide number and returns that number.
     public mutating func numbered(byteCount: Int, at now: Instant) -> UInt16 {
-        log.sent(byteCount: byteCount, at: now)
+        let probe = probes.isSending ? probes.sent(byteCount: byteCount) : 0
+        return log.sent(byteCount: byteCount, probe: probe, at: now)
     }
 
     /// Notes a packet without a number, for viewers that give no transport-wide feedback.
@@ -58,14 +66,16 @@ public struct BandwidthEstimator: Sendable {
     public mutating func received(_ feedback: TransportFeedback, in datagram: RawSpan, at now: Instant) {
         var summary = FeedbackSummary()
         // Taken apart, because the log is read while the others change.
-        var (delay, acknowledged) = (delay, acknowledged)
+        var (delay, acknowledged, probes) = (delay, acknowledged, probes)
         summary = log.acknowledge(feedback, in: datagram, at: now) { packet in
             delay.received(packet)
             acknowledged.received(byteCount: packet.byteCount, arrival: packet.arrival)
+            if packet.probe != 0 { probes.received(packet) }
         }
-        (self.delay, self.acknowledged) = (delay, acknowledged)
+        (self.delay, self.acknowledged, self.probes) = (delay, acknowledged, probes)
         guard summary.received + summary.lost > 0 else { return }
         hasTransportFeedback = true
+        measureStart(at: now)
         if let response = summary.responseNanoseconds {
             responseNanoseconds = min(max((7 * responseNanoseconds + response) / 8, 50_000_000), 2_000_000_000)
         }
@@ -75,9 +85,33 @@ public struct BandwidthEstimator: Sendable {
             isFull: delay.usage == .overuse || delay.queueMilliseconds > Self.standingQueueMilliseconds, at: now)
         // A queue that is full and overflows shows no trend any more.
         let overflows = delay.queueMilliseconds > Self.standingQueueMilliseconds && summary.lost > 0
+        var usage = overflows && delay.usage == .normal ? .overuse : delay.usage
+        // The queue a probe makes is waited for and not answered with less.
+        if usage == .overuse, self.probes.mayHaveFilledQueue(at: now) { usage = .underuse }
         rate.update(
-            overflows && delay.usage == .normal ? .overuse : delay.usage, acknowledged: acknowledged.peakBitsPerSecond,
+            usage, acknowledged: acknowledged.peakBitsPerSecond,
             responseNanoseconds: responseNanoseconds + 100_000_000, at: now)
+        if rate.latestDecrease == now { self.probes.linkShrank() }
+        if let finding = self.probes.judge(at: now) {
+            rate.found(
+                finding.bitsPerSecond, filledLink: finding.filledLink, acknowledged: acknowledged.peakBitsPerSecond,
+                at: now)
+            loss.proved(finding.bitsPerSecond)
+        }
+    }
+
+    /// A keyframe that is sent at once to a link that turns out small fills its queue: then what arrives is what the link
+    /// carries, and is believed sooner than usual.
+    private mutating func measureStart(at now: Instant) {
+        guard !isMeasured else { return }
+        if acknowledged.bitsPerSecond != nil {
+            isMeasured = true
+        } else if delay.queueMilliseconds > Self.standingQueueMilliseconds, let early = acknowledged.earlyBitsPerSecond
+        {
+            isMeasured = true
+            let filled = RateController.decreaseFactor * early
+            rate.found(filled, filledLink: true, acknowledged: filled, at: now)
+        }
     }
 
     /// Takes a receiver's own estimate; ignored once transport-wide feedback came.
@@ -98,12 +132,38 @@ public struct BandwidthEstimator: Sendable {
         loss.reported(fraction: fraction, current: sent, floor: 0.7 * sent, at: now)
     }
 
+    // MARK: probes
+
+    /// What has been probed.
+    public var probeStatistics: ProbeStatistics { probes.statistics }
+
+    /// Begins to probe if that may show that the link carries `wanted` bits per second, and nothing speaks against it.
+    ///
+    /// - Returns: whether ``probeBytesDue(at:)`` is to be asked now and every few milliseconds.
+    public mutating func beginProbe(wanted: Double, at now: Instant) -> Bool {
+        guard hasTransportFeedback, let estimate = bitsPerSecond(at: now), Double(estimate) < wanted,
+            delay.usage == .normal, delay.queueMilliseconds < Self.standingQueueMilliseconds / 2
+        else { return false }
+        for decrease in [rate.latestDecrease, loss.latestDecrease] {
+            if let decrease, now.nanoseconds(since: decrease) < Self.calmNanoseconds { return false }
+        }
+        // The estimate a session begins with is a guess, and twice a guess may be far too much.
+        let proven = max(acknowledged.bitsPerSecond ?? 0, probes.proven ?? 0)
+        return probes.begin(
+            estimate: min(Double(estimate), Self.provenGrowth * proven),
+            wanted: min(wanted, settings.mostBitsPerSecond), at: now)
+    }
+
+    /// Bytes of padding that the probe needs now; nil when none is being sent.
+    public mutating func probeBytesDue(at now: Instant) -> Int? { probes.bytesDue(at: now) }
+
     // MARK: what follows
 
     /// Bits per second the link is thought to carry; nil when nothing is known.
     public func bitsPerSecond(at now: Instant) -> UInt64? {
         var value: Double?
         if hasTransportFeedback {
+            guard isMeasured else { return nil }
             value = min(rate.bitsPerSecond, loss.bitsPerSecond ?? .infinity)
         } else {
             value = currentReceiverEstimate(at: now) ?? loss.bitsPerSecond

@@ -50,6 +50,11 @@ struct LossController: Sendable {
         apply(min(max(fraction, 0), 1), high: Self.highLoss, current: current, floor: floor, at: now)
     }
 
+    /// A probe showed that the link carries so much.
+    mutating func proved(_ proven: Double) {
+        if let bound = bitsPerSecond, bound < proven { bitsPerSecond = proven }
+    }
+
     private mutating func apply(_ fraction: Double, high: Double, current: Double, floor: Double, at now: Instant) {
         let step = judged.map { min(max(Double(now.nanoseconds(since: $0)) / 1e9, 0), 1) } ?? 0
         judged = now

@@ -27,7 +27,8 @@ public struct Pacer: ~Copyable {
     static let relaxedFactor = 1.5
     /// Retransmissions that wait longer than this come too late.
     static let retransmissionLimitMilliseconds = 250.0
-    static let requestIntervals: ClosedRange<Int64> = 1_000_000_000...4_000_000_000
+    /// Between requests for keyframes. Each costs every viewer of the source: no more than broadcasters send anyway.
+    static let requestIntervals: ClosedRange<Int64> = 1_000_000_000...2_000_000_000
     static let calmNanoseconds: Int64 = 20_000_000_000
 
     @frozen public struct Statistics: Hashable, Sendable {
@@ -107,7 +108,7 @@ public struct Pacer: ~Copyable {
     public mutating func takeKeyframeRequest(at now: Instant) -> Bool {
         drain(to: now)
         guard stopped != nil, now >= nextRequest, hasRoomForKeyframe else { return false }
-        // Each request costs every viewer of the source: a link that stays too small asks ever less often.
+        // A link that stays too small asks less often than one that was too small once.
         nextRequest = now.advanced(byNanoseconds: UInt64(requestInterval))
         requestInterval = min(2 * requestInterval, Self.requestIntervals.upperBound)
         return true
@@ -162,7 +163,7 @@ public struct Pacer: ~Copyable {
     /// Lets a packet of at most `maximumSize` bytes wait; `false` when it was refused, and nothing written.
     public mutating func enqueue(
         _ packetClass: PacketClass, maximumSize: Int, at now: Instant,
-        _ write: (inout OutputRawSpan) -> HeaderExtensionForwarding.Slots
+        _ write: (inout OutputRawSpan) -> PacketSlots
     ) -> Bool {
         let rate = rate ?? .infinity
         let accepted: Bool
@@ -183,7 +184,7 @@ public struct Pacer: ~Copyable {
 
     /// Sends what is due: calls `send` for each packet that may leave now. Call when ``nextDeadline`` has passed.
     public mutating func sendDue(
-        at now: Instant, _ send: (PacketClass, RawSpan, HeaderExtensionForwarding.Slots) -> Void
+        at now: Instant, _ send: (PacketClass, RawSpan, PacketSlots) -> Void
     ) {
         drain(to: now)
         lastTick = now

@@ -9,16 +9,16 @@ struct PacketQueue: ~Copyable {
         static let packetCapacity = 64
 
         var packets = PacketBatch(byteCapacity: byteCapacity, packetCapacity: packetCapacity)
-        var slots: [HeaderExtensionForwarding.Slots] = []
+        var slots: [PacketSlots] = []
         var next = 0
 
         init() { slots.reserveCapacity(Self.packetCapacity) }
 
         /// Bytes written; nil when there is no room.
         func append(
-            maximumSize: Int, _ write: (inout OutputRawSpan) -> HeaderExtensionForwarding.Slots
+            maximumSize: Int, _ write: (inout OutputRawSpan) -> PacketSlots
         ) -> Int? {
-            var written = HeaderExtensionForwarding.Slots()
+            var written = PacketSlots()
             var size = 0
             let fitted = packets.append(maximumSize: maximumSize) { output in
                 written = write(&output)
@@ -45,7 +45,7 @@ struct PacketQueue: ~Copyable {
 
     /// Appends a packet of at most `maximumSize` bytes; `false` when it is larger than a block.
     mutating func append(
-        maximumSize: Int, _ write: (inout OutputRawSpan) -> HeaderExtensionForwarding.Slots
+        maximumSize: Int, _ write: (inout OutputRawSpan) -> PacketSlots
     ) -> Bool {
         guard maximumSize > 0, maximumSize <= Block.byteCapacity else { return false }
         if let size = blocks.last?.append(maximumSize: maximumSize, write) {
@@ -62,7 +62,7 @@ struct PacketQueue: ~Copyable {
     }
 
     /// Takes the first packet out and lends it to `body`; `false` when there is none.
-    mutating func takeFirst(_ body: (RawSpan, HeaderExtensionForwarding.Slots) -> Void) -> Bool {
+    mutating func takeFirst(_ body: (RawSpan, PacketSlots) -> Void) -> Bool {
         guard let block = blocks.first else { return false }
         let slots = block.slots[block.next]
         let size = block.packets.withPacket(at: block.next) { packet in

@@ -7,6 +7,8 @@ import Wire
 /// proves nothing, so growth ends there; but it is never taken for a sign of congestion either.
 struct RateController: Sendable {
     static let decreaseFactor = 0.85
+    /// What is left at least of a rate that was lowered before.
+    static let largestDecrease = 0.6
     static let growthPerSecond = 0.08
     static let headroom = 1.5
     /// Room above what arrives for streams of next to nothing.
@@ -43,14 +45,27 @@ struct RateController: Sendable {
         }
     }
 
+    /// A probe showed that the link carries so much; when it filled the link, no more than that.
+    mutating func found(_ proven: Double, filledLink: Bool, acknowledged: Double?, at now: Instant) {
+        if proven > bitsPerSecond {
+            bitsPerSecond = min(proven, range.upperBound)
+            if let limit, bitsPerSecond > Self.headroom * limit { self.limit = nil }
+        } else if filledLink, let acknowledged {
+            lower(to: max(proven, acknowledged), at: now)
+        }
+    }
+
+    /// When the rate was last lowered.
+    var latestDecrease: Instant? { decreased }
+
     private mutating func decrease(_ acknowledged: Double?, responseNanoseconds: Int64, at now: Instant) {
         isHolding = true
-        guard let acknowledged else {
-            if decreased == nil || waited(responseNanoseconds, at: now) { lower(to: bitsPerSecond / 2, at: now) }
-            return
-        }
-        guard waited(responseNanoseconds, at: now) || acknowledged < bitsPerSecond / 2 else { return }
-        lower(to: Self.decreaseFactor * acknowledged, at: now)
+        // Nothing was measured yet; that takes no longer than seeing the effect of a guess.
+        guard let acknowledged else { return }
+        guard waited(responseNanoseconds, at: now) else { return }
+        // Media that begins after a pause has not shown yet what arrives when the link is full.
+        let least = decreased == nil ? 0 : Self.largestDecrease * bitsPerSecond
+        lower(to: max(Self.decreaseFactor * acknowledged, least), at: now)
     }
 
     private func waited(_ nanoseconds: Int64, at now: Instant) -> Bool {

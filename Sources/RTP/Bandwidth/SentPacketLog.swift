@@ -7,6 +7,8 @@ public import Wire
     /// When it arrived, in nanoseconds of the other side's clock.
     public var arrival: Int64
     public var byteCount: Int
+    /// The probe it was sent in; 0 outside of any.
+    public var probe: UInt8
 }
 
 /// What one feedback packet said about packets not spoken of before.
@@ -35,6 +37,7 @@ public struct SentPacketLog: Sendable {
         var sent: UInt32 = 0
         var byteCount: UInt16 = 0
         var state: State = .empty
+        var probe: UInt8 = 0
     }
 
     private var entries: [Entry] = []
@@ -47,11 +50,13 @@ public struct SentPacketLog: Sendable {
     public init() {}
 
     /// Notes a packet that leaves now and returns its number.
-    public mutating func sent(byteCount: Int, at now: Instant) -> UInt16 {
+    ///
+    /// - Parameter probe: the probe it belongs to; 0 outside of any.
+    public mutating func sent(byteCount: Int, probe: UInt8 = 0, at now: Instant) -> UInt16 {
         if entries.isEmpty { entries = Array(repeating: Entry(), count: Self.capacity) }
         entries[slot(next)] = Entry(
             sent: UInt32(truncatingIfNeeded: now.nanoseconds / 1000), byteCount: UInt16(clamping: byteCount),
-            state: .inFlight)
+            state: .inFlight, probe: probe)
         let number = UInt16(truncatingIfNeeded: next)
         next += 1
         return number
@@ -92,7 +97,8 @@ public struct SentPacketLog: Sendable {
             body(
                 AcknowledgedPacket(
                     sent: Int64(truncatingIfNeeded: now.nanoseconds) &- age,
-                    arrival: (arrival + offset) * TransportFeedback.tickNanoseconds, byteCount: Int(entry.byteCount)))
+                    arrival: (arrival + offset) * TransportFeedback.tickNanoseconds, byteCount: Int(entry.byteCount),
+                    probe: entry.probe))
         }
         return summary
     }

@@ -1,21 +1,13 @@
-import Wire
+public import Wire
 
 /// What one viewer's packets carry in their extension block: the server's own hop-by-hop extensions and those of
 /// the publisher that go end to end, under the viewer's ids.
 ///
 /// The order is fixed: transport-wide number, send time, MID, what is inserted, then the forwarded ones. The first two are written as
-/// zeros, because the packet is numbered when it leaves; ``Slots`` says where.
+/// zeros, because the packet is numbered when it leaves; ``PacketSlots`` says where.
 ///
 /// A flat value, because it travels with every packet: nothing in it is counted.
 public struct HeaderExtensionForwarding: Sendable {
-    /// Offsets, from the start of the packet, of values to be filled in when the packet is sent.
-    @frozen public struct Slots: Hashable, Sendable {
-        public var transportSequenceNumber: Int?
-        public var absSendTime: Int?
-
-        public init() {}
-    }
-
     private let map: HeaderExtensionMap
     private var mid = InlineArray<16, UInt8>(repeating: 0)
     private let midCount: Int
@@ -91,7 +83,7 @@ public struct HeaderExtensionForwarding: Sendable {
         _ index: HeaderExtensionIndex, _ insertions: HeaderExtensionInsertions = .none, from datagram: RawSpan,
         frameNumber: UInt16? = nil,
         to output: inout OutputRawSpan
-    ) -> Slots {
+    ) -> PacketSlots {
         var twoByte = ownNeedTwoByteForm
         let playoutDelay = insertions.playoutDelay == nil ? nil : ownPlayoutDelay
         let captureTime = insertions.captureTime == nil ? nil : ownCaptureTime
@@ -108,7 +100,7 @@ public struct HeaderExtensionForwarding: Sendable {
             twoByte = HeaderExtensionWriter.needsTwoByteForm(id: id, count: value.count)
         }
         let writer = HeaderExtensionWriter(twoByte: twoByte, to: &output)
-        var slots = Slots()
+        var slots = PacketSlots()
         if let ownTransportWideCC, writer.append(id: ownTransportWideCC, UInt16(0), to: &output) {
             slots.transportSequenceNumber = output.byteCount - 2
         }

@@ -68,6 +68,10 @@ struct RoomQuality: Hashable, Sendable {
     /// Between the server and its viewers: the mean and the worst; nil before a viewer's report tells.
     var meanRoundTripMilliseconds: Double?
     var worstRoundTripMilliseconds: Double?
+    /// What the slowest viewer's link is thought to carry, in bits per second; nil when no link is known.
+    var slowestLink: UInt64?
+    /// Viewers whose video waits for a keyframe because their link does not carry it.
+    var viewersHeldBack = 0
 
     var json: [UInt8] {
         var json = JSONWriter()
@@ -78,6 +82,8 @@ struct RoomQuality: Hashable, Sendable {
             $0.member("packetsLost", packetsLost)
             $0.member("roundTripMs", Self.rounded(meanRoundTripMilliseconds))
             $0.member("worstRoundTripMs", Self.rounded(worstRoundTripMilliseconds))
+            $0.member("slowestLink", slowestLink.map { Double($0) } ?? .nan)
+            $0.member("viewersHeldBack", viewersHeldBack)
         }
         return json.bytes
     }

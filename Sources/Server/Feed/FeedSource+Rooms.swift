@@ -1,4 +1,5 @@
 import Loop
+import RTP
 import Streams
 import Synchronization
 import Wire
@@ -48,8 +49,16 @@ private actor QualitySampler {
     func sample() async -> [RoomQuality] {
         var lost: [String: Int64] = [:]
         var times: [String: [Double]] = [:]
+        var slowest: [String: UInt64] = [:]
+        var heldBack: [String: Int] = [:]
         for session in await registry.all {
             guard case .viewer(let viewer) = session.peer else { continue }
+            if let link = await viewer.transport.snapshot.congestion {
+                if let estimate = link.estimatedBitsPerSecond {
+                    slowest[session.roomName] = min(slowest[session.roomName] ?? .max, estimate)
+                }
+                if link.isVideoStopped { heldBack[session.roomName, default: 0] += 1 }
+            }
             for reception in await viewer.reception {
                 lost[session.roomName, default: 0] += Int64(reception.cumulativeLost)
                 if let time = reception.roundTripNanoseconds {
@@ -74,7 +83,8 @@ private actor QualitySampler {
                     bitrateOut: Self.rate(previous.bytesSent, reading.bytesSent, previous.at, now),
                     packetsLost: lost[name] ?? 0,
                     meanRoundTripMilliseconds: times.isEmpty ? nil : times.reduce(0, +) / Double(times.count),
-                    worstRoundTripMilliseconds: times.max()))
+                    worstRoundTripMilliseconds: times.max(),
+                    slowestLink: slowest[name], viewersHeldBack: heldBack[name] ?? 0))
         }
         readings = current
         return qualities

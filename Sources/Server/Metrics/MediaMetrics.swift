@@ -19,6 +19,7 @@ struct MediaMetrics: Sendable {
     private func families() async -> [MetricFamily] {
         var sessions: [SessionSnapshot] = []
         var totals = Totals()
+        var congestion = CongestionMetrics()
         let all = await service.registry.all
         for session in all {
             let transport = await session.peer.transport.snapshot
@@ -27,12 +28,13 @@ struct MediaMetrics: Sendable {
                 totals.add(await publisher.drops)
                 totals.add(await publisher.repairs)
             }
-            sessions.append(
-                SessionSnapshot(
-                    id: String(session.description.id.value), path: session.roomName,
-                    remoteAddress: (transport.selectedTuple?.remote ?? session.description.remote)?.description ?? "",
-                    role: session.role, inboundBytes: transport.bytesReceived, outboundBytes: transport.bytesSent,
-                    inboundPackets: transport.packetsReceived, outboundPackets: transport.packetsSent))
+            let snapshot = SessionSnapshot(
+                id: String(session.description.id.value), path: session.roomName,
+                remoteAddress: (transport.selectedTuple?.remote ?? session.description.remote)?.description ?? "",
+                role: session.role, inboundBytes: transport.bytesReceived, outboundBytes: transport.bytesSent,
+                inboundPackets: transport.packetsReceived, outboundPackets: transport.packetsSent)
+            sessions.append(snapshot)
+            congestion.add(snapshot, transport.congestion)
         }
         var paths: [PathSnapshot] = []
         var heldBack: UInt64 = 0
@@ -52,6 +54,7 @@ struct MediaMetrics: Sendable {
         families += await handshakeFamilies()
         families += await senderFamilies()
         families += totals.families(heldBack: heldBack)
+        families += congestion.families
         families.append(contentsOf: await serverFamilies(sessionCount: all.count))
         return families
     }

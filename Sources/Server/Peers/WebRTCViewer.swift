@@ -53,7 +53,7 @@ actor WebRTCViewer: LoopActor, TransportOwner, ViewerHandle {
     func start() throws(RoomError) {
         try room.onLoop { room throws(RoomError) in try room.join(self) }
         hasJoined = true
-        transport.onLoop { $0.start(owner: self) }
+        transport.onLoop { $0.start(owner: self, congestion: CongestionController.Configuration(formats)) }
     }
 
     // MARK: transport
@@ -105,6 +105,11 @@ actor WebRTCViewer: LoopActor, TransportOwner, ViewerHandle {
                 $0.sendAgain(
                     lost, in: compound, to: peerID, roundTripNanoseconds: reception.roundTripNanoseconds ?? 0, at: now)
             }
+        case .transportFeedback(let feedback):
+            transport.onLoop { $0.received(feedback, in: compound, at: now) }
+        case .receiverEstimatedBitrate(let estimate, let sources):
+            guard names(sources, in: compound) else { return }
+            transport.onLoop { $0.received(receiverEstimate: estimate.bitsPerSecond, at: now) }
         case .extendedReport(let sender, let blocks): answer(blocks, of: sender, in: compound)
         case .fullIntraRequest(_, let entries):
             for index in 0..<entries.count {
@@ -116,6 +121,15 @@ actor WebRTCViewer: LoopActor, TransportOwner, ViewerHandle {
             }
         default: break
         }
+    }
+
+    /// Whether a list of sources holds one that is sent to this viewer (RTP-95).
+    private func names(_ sources: SSRCList, in compound: RawSpan) -> Bool {
+        for index in 0..<sources.count {
+            guard let ssrc = sources.ssrc(at: index, in: compound) else { return false }
+            if formats.contains(where: { $0.ssrc == ssrc || $0.repairSSRC == ssrc }) { return true }
+        }
+        return false
     }
 
     /// Answers a viewer's receiver reference time, so that it knows its round trip (RTP-75): how long it waits for
@@ -145,6 +159,9 @@ actor WebRTCViewer: LoopActor, TransportOwner, ViewerHandle {
         receptions[index].jitter = block.jitter
         receptions[index].roundTripNanoseconds = block.roundTripNanoseconds(
             arrivalNTP: eventLoop.wallClock.ntp(at: now))
+        if receptions[index].kind == .video {
+            transport.onLoop { $0.received(fractionLost: block.fractionLost, at: now) }
+        }
     }
 
     nonisolated func transportClosed(_ reason: TransportCloseReason) {

@@ -59,6 +59,27 @@ extension DownTrackFormat {
     }
 }
 
+extension DownTrackFormat {
+    /// What retransmissions are sent with; nil when they go out on the stream itself.
+    var repairSSRC: UInt32? {
+        guard case .ownStream(_, let ssrc, _) = repair else { return nil }
+        return ssrc
+    }
+}
+
+extension CongestionController.Configuration {
+    /// For a viewer that gets these streams. Padding needs a stream for retransmissions whose packets are numbered.
+    init(_ formats: [DownTrackFormat]) {
+        self.init()
+        for format in formats where format.extensions[.transportWideCC] != nil {
+            guard case .ownStream(let payloadType, let ssrc, let first) = format.repair else { continue }
+            repairStream = RepairStream(
+                ssrc: ssrc, payloadType: payloadType, firstSequenceNumber: first,
+                extensions: HeaderExtensionForwarding(viewer: format.extensions, mid: format.mid))
+        }
+    }
+}
+
 extension CertificateFingerprint {
     /// nil for algorithms that are not relied on.
     init?(_ fingerprint: Fingerprint) {

@@ -1,5 +1,6 @@
 import ICE
 import Loop
+import RTP
 import Secure
 import WebRTC
 import Wire
@@ -27,6 +28,8 @@ actor PeerTransport: LoopActor, PacketSink {
         var drops = TransportDropCounters()
         var selectedTuple: TransportTuple?
         var profile: SRTPProfile?
+        /// nil for transports over which no media is sent.
+        var congestion: CongestionController.Statistics?
     }
 
     let engine: TransportEngine
@@ -35,6 +38,8 @@ actor PeerTransport: LoopActor, PacketSink {
     private let handshakes: HandshakeQueue
     private var receiver: (any TransportOwner)?
     private var timer: (any LoopTimer)?
+    var congestion: CongestionController?
+    var pacingTimer: (any LoopTimer)?
     private var statistics = Statistics()
     private var control: [UInt8] = []
     private(set) var isClosed = false
@@ -55,8 +60,11 @@ actor PeerTransport: LoopActor, PacketSink {
     }
 
     /// Begins to count time and to deliver to `owner`. The owner is let go when the transport has closed.
-    func start(owner: any TransportOwner) {
+    ///
+    /// - Parameter congestion: for a viewer, how its link is looked after; nil for a publisher.
+    func start(owner: any TransportOwner, congestion: CongestionController.Configuration? = nil) {
         receiver = owner
+        self.congestion = congestion.map { CongestionController($0) }
         timer = eventLoop.makeTimer(name: "peer transport") { [weak self] in self?.onLoop { $0.deadlineReached() } }
         armTimer()
     }
@@ -147,30 +155,47 @@ actor PeerTransport: LoopActor, PacketSink {
     // MARK: out
 
     nonisolated func enqueue(
-        _ packetClass: PacketClass, maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> Void
+        _ packetClass: PacketClass, maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> PacketSlots
     ) -> Bool {
-        onLoop { $0.send(maximumSize: maximumSize, write) }
+        onLoop { $0.pace(packetClass, maximumSize: maximumSize, write) }
     }
 
     nonisolated func enqueueControl(_ packet: RawSpan) -> Bool {
         onLoop { $0.sendControl(packet) }
     }
 
-    // Nothing is known about a viewer's link, so nothing is held back.
-    nonisolated func videoBitsPerSecond(at now: Instant) -> UInt64? { nil }
-    nonisolated func admitsFrame(isKeyframe: Bool, at now: Instant) -> Bool { true }
+    /// Sends a packet at once or lets it wait for its turn.
+    private func pace(
+        _ packetClass: PacketClass, maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> PacketSlots
+    ) -> Bool {
+        guard let congestion else { return send(packetClass, maximumSize: maximumSize, write) }
+        let now = eventLoop.now
+        if packetClass == .retransmission, !congestion.admitsRepair(byteCount: maximumSize, at: now) { return false }
+        if congestion.passes(packetClass, byteCount: maximumSize, at: now) {
+            return send(packetClass, maximumSize: maximumSize, write)
+        }
+        let isAccepted = congestion.enqueue(packetClass, maximumSize: maximumSize, at: now, write)
+        armPacing()
+        return isAccepted
+    }
 
-    private func send(maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> Void) -> Bool {
+    func send(
+        _ packetClass: PacketClass, maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> PacketSlots
+    ) -> Bool {
         guard engine.isConnected, let tuple = engine.selectedTuple else {
             statistics.packetsUnsendable &+= 1
             return false
         }
-        let byteCount = arena.onLoop(lending: engine) { arena, engine in
+        let now = eventLoop.now
+        let byteCount = arena.onLoop(lending: (engine, congestion)) { arena, lent in
+            let (engine, congestion) = lent
             var byteCount = 0
             let fitted = arena.append(
                 along: tuple, maximumSize: maximumSize + SRTPProfile.maximumTagLength
             ) { output in
-                write(&output)
+                let slots = write(&output)
+                congestion?.stamp(
+                    packetClass, &output, slots, trailerSize: SRTPProfile.maximumTagLength, at: now)
                 if !engine.protect(&output) { output.removeAll() }
                 byteCount = output.byteCount
             }
@@ -214,6 +239,9 @@ actor PeerTransport: LoopActor, PacketSink {
         isClosed = true
         timer?.cancel()
         timer = nil
+        pacingTimer?.cancel()
+        pacingTimer = nil
+        congestion?.removeAll()
         demultiplexer.removeAll(of: self)
         let receiver = receiver
         self.receiver = nil
@@ -229,6 +257,7 @@ actor PeerTransport: LoopActor, PacketSink {
         var snapshot = statistics
         snapshot.drops = engine.drops
         snapshot.selectedTuple = engine.selectedTuple
+        snapshot.congestion = congestion?.snapshot
         return snapshot
     }
 }

@@ -23,6 +23,12 @@ public final class DownTrack {
     /// The encoding forwarded now; nil while waiting for a keyframe.
     public var currentLayer: Int? { forwarder.layer }
 
+    /// Whether frames are held back because the viewer's link does not carry them.
+    var isHeldBack: Bool { forwarder.isHeldBack }
+
+    /// Whether a keyframe is to be asked for so that frames that were held back can go on.
+    func takesKeyframeRequest(at now: Instant) -> Bool { forwarder.takesKeyframeRequest(at: now) }
+
     public init(viewer: PeerID, format: DownTrackFormat, sink: any PacketSink) {
         self.viewer = viewer
         self.format = format

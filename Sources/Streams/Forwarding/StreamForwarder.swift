@@ -15,6 +15,7 @@ struct StreamForwarder {
 
     private(set) var rewriter: StreamRewriter
     private var pictures: PictureRewriter
+    private var admission = FrameAdmission()
     /// The encoding that is being forwarded; nil until a keyframe of the wanted one arrives.
     private(set) var layer: Int?
     /// The publisher's SSRC of that encoding.
@@ -68,6 +69,14 @@ struct StreamForwarder {
     /// Whether the viewer waits for a random access point.
     func needsKeyframe(at now: Instant) -> Bool {
         packetClass == .video && (wantsKeyframe || filter.needsKeyframe(at: now))
+    }
+
+    /// Whether frames are held back because the viewer's link does not carry them.
+    var isHeldBack: Bool { admission.isHolding }
+
+    /// Whether a keyframe is to be asked for so that frames that were held back can go on.
+    func takesKeyframeRequest(at now: Instant) -> Bool {
+        admission.isHolding && sink.takesKeyframeRequest(at: now)
     }
 
     mutating func sourceChanged() {
@@ -131,7 +140,7 @@ struct StreamForwarder {
         let verdict: LayerFilter.Verdict =
             entry.header.payload.isEmpty
             ? .drop : packetClass == .audio ? .pass(marker: entry.header.marker) : filter.judge(entry)
-        guard case .pass(let marker) = verdict else {
+        guard case .pass(let marker) = verdict, packetClass == .audio || admits(entry) else {
             rewriter.drop(
                 sequenceNumber: entry.header.sequenceNumber, timestamp: entry.header.timestamp, captured: entry.captured
             )
@@ -159,6 +168,12 @@ struct StreamForwarder {
         }
     }
 
+    /// Whether the packet's frame is sent: all of it or nothing (RTP-97).
+    private mutating func admits(_ entry: RunEntry) -> Bool {
+        admission.admits(
+            entry.header.timestamp, isKeyframeStart: entry.summary.isKeyframeStart, to: sink, at: entry.arrival)
+    }
+
     private func canStart(at entry: RunEntry) -> Bool {
         if entry.header.payload.isEmpty { return false }
         return packetClass == .audio || entry.summary.isKeyframeStart
@@ -173,6 +188,7 @@ struct StreamForwarder {
         if let number = entry.frameNumber { frameNumbers.switchSource(at: number) }
         layer = entry.layer
         source = entry.header.ssrc
+        admission = FrameAdmission()
         startFilter()
     }
 
@@ -209,10 +225,12 @@ struct StreamForwarder {
             RTPHeader.append(
                 payloadType: payloadType, marker: marker, sequenceNumber: position.sequenceNumber,
                 timestamp: position.timestamp, ssrc: ssrc, hasExtension: extensionSize > 0, to: &output)
-            if extensionSize > 0 {
-                _ = extensions.append(index, insertions, from: packet, frameNumber: frameNumber, to: &output)
-            }
+            let slots =
+                extensionSize > 0
+                ? extensions.append(index, insertions, from: packet, frameNumber: frameNumber, to: &output)
+                : PacketSlots()
             patch.append(payload, to: &output)
+            return slots
         }
     }
 
@@ -328,11 +346,13 @@ struct StreamForwarder {
                     payloadType: payloadType, marker: marker, sequenceNumber: next, timestamp: timestamp,
                     ssrc: ssrc, hasExtension: extensionSize > 0, to: &output)
             }
-            if extensionSize > 0 {
-                _ = extensions.append(index, insertions, from: packet, frameNumber: frameNumber, to: &output)
-            }
+            let slots =
+                extensionSize > 0
+                ? extensions.append(index, insertions, from: packet, frameNumber: frameNumber, to: &output)
+                : PacketSlots()
             if repair != .sameStream { output.append(bigEndian: original) }
             patch.append(payload, to: &output)
+            return slots
         }
         guard wasSent else {
             gate?.couldNotSend()

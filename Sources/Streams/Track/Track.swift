@@ -37,6 +37,7 @@ public actor Track: LoopActor {
     /// When viewers are told the capture time again, by encoding; empty while no viewer wants to know.
     private var captureTimesDue: [Instant] = []
     private static let captureTimeIntervalMilliseconds: UInt64 = 500
+    private var spacing = KeyframeSpacing()
     private var flushHook: (any TurnHook)?
     private var reportTimer: (any LoopTimer)?
     private var report: [UInt8] = []
@@ -152,6 +153,7 @@ public actor Track: LoopActor {
             ? .unknown : PayloadInspector.inspect(packet.extracting(header.payload), codec: format.codec)
         if summary.isKeyframeStart {
             statistics.keyframes &+= 1
+            spacing.keyframeReceived(at: now)
             if kind == .video { answers.keyframeReceived(layer: layer, at: now) }
         }
         var entry = RunEntry(
@@ -200,10 +202,12 @@ public actor Track: LoopActor {
         guard !run.isEmpty else { return }
         chooseLayersIfDue(at: loop.now)
         var awaited: UInt64 = downTracks.isEmpty ? 0 : layers.unexplainedEncodings(at: loop.now)
+        let mayRequest = spacing.mayRequest(at: loop.now)
         var statistics = TrackStatistics()
         for downTrack in downTracks {
             downTrack.forward(run, statistics: &statistics)
             awaited |= downTrack.awaitedEncodings(at: loop.now)
+            if mayRequest, downTrack.takesKeyframeRequest(at: loop.now) { awaited |= downTrack.usedEncodings }
             if downTrack.needsFirstReport { sendReport(of: downTrack) }
             if let changed = downTrack.takeLayerChange() { observer(.viewerLayersChanged(downTrack.viewer, changed)) }
         }
@@ -263,6 +267,8 @@ public actor Track: LoopActor {
 
     private func loses(_ downTrack: DownTrack) {
         downTrack.pictureLost()
+        // One whose frames are held back asks when there is room for a keyframe, and not before.
+        guard !downTrack.isHeldBack else { return }
         requestKeyframes(of: downTrack.usedEncodings)
         startsAgain(downTrack)
     }

@@ -4,12 +4,13 @@ import Wire
 
 /// From an accepted section of the offer to what both sides agreed about it.
 extension Negotiator {
-    func negotiatedSection(_ accepted: AcceptedSection) -> NegotiatedSection {
+    /// - Parameter numbersPackets: see ``numbersPackets(of:)``.
+    func negotiatedSection(_ accepted: AcceptedSection, numbersPackets: Bool) -> NegotiatedSection {
         let section = accepted.section
         let media = section.description
         let offered = accepted.choice.offered
         let kind = offered.codec.kind
-        let extensions = extensions(of: section, offered)
+        let extensions = extensions(of: section, offered, numbersPackets: numbersPackets)
         let feedback = feedback(offered, extensions)
         let retransmission =
             feedback.contains(.nack) && capabilities.retransmitted.contains(kind)
@@ -34,14 +35,47 @@ extension Negotiator {
             remoteRetransmissionSSRCs: media.retransmissionSSRCs)
     }
 
-    private func extensions(of section: OfferedSection, _ codec: OfferedCodec) -> [ExtensionMapping] {
-        let kind = codec.codec.kind
-        let acceptsTransportCC =
-            codec.feedback.contains(.transportCC)
+    /// Whether the session's packets carry transport-wide numbers, where a section and this server know them.
+    ///
+    /// A viewer's feedback must cover its video: of audio alone it would tell of a link that carries no more than audio.
+    /// And what is to be sent again byte for byte, because the viewer takes no retransmission stream, cannot carry what
+    /// is new at each sending (SRTP-4, RTP-46).
+    func numbersPackets(of accepted: [AcceptedSection]) -> Bool {
+        guard !isPublishing else { return true }
+        return accepted.allSatisfy { entry in
+            let offered = entry.choice.offered
+            guard entry.direction.sends, offered.codec.kind == .video else { return true }
+            return takesTransportCC(offered) && !repairsSameStream(offered)
+                && entry.section.extensions.contains {
+                    $0.uri == ExtensionURI.transportWideCC && $0.direction?.receives ?? true
+                }
+        }
+    }
+
+    private func takesTransportCC(_ codec: OfferedCodec) -> Bool {
+        codec.feedback.contains(.transportCC)
             && capabilities.feedback.contains {
-                $0.message == .transportCC && $0.kinds.contains(kind)
+                $0.message == .transportCC && $0.kinds.contains(codec.codec.kind)
                     && (isPublishing ? $0.fromPublishers : $0.toViewers)
             }
+    }
+
+    /// Whether a viewer gets lost packets again on the stream itself.
+    private func repairsSameStream(_ codec: OfferedCodec) -> Bool {
+        !isPublishing && codec.feedback.contains(.nack) && !acceptsRetransmission(codec)
+            && capabilities.feedback.contains { $0.message == .nack && $0.kinds.contains(codec.codec.kind) }
+    }
+
+    private func acceptsRetransmission(_ codec: OfferedCodec) -> Bool {
+        codec.feedback.contains(.nack) && codec.retransmissionPayloadType != nil
+            && capabilities.retransmitted.contains(codec.codec.kind)
+    }
+
+    private func extensions(
+        of section: OfferedSection, _ codec: OfferedCodec, numbersPackets: Bool
+    ) -> [ExtensionMapping] {
+        let kind = codec.codec.kind
+        let acceptsTransportCC = numbersPackets && takesTransportCC(codec)
         let rows = capabilities.extensions.filter {
             $0.kinds.contains(kind) && (isPublishing ? $0.fromPublishers : $0.toViewers)
                 && $0.codecs?.contains(codec.codec) ?? true
@@ -52,14 +86,12 @@ extension Negotiator {
             guard let direction = mapping.direction else { return true }
             return isPublishing ? direction.sends : direction.receives
         }
-        let acceptsRetransmission =
-            codec.feedback.contains(.nack) && codec.retransmissionPayloadType != nil
-            && capabilities.retransmitted.contains(kind)
         let hasTransportCC = acceptsTransportCC && usable.contains { $0.uri == ExtensionURI.transportWideCC }
         return usable.filter { mapping in
             switch mapping.uri {
             case ExtensionURI.transportWideCC: hasTransportCC
-            case ExtensionURI.repairedRid: acceptsRetransmission
+            case ExtensionURI.repairedRid: acceptsRetransmission(codec)
+            case ExtensionURI.absSendTime where repairsSameStream(codec): false
             // A one-byte element holds 16 bytes.
             case ExtensionURI.mid: section.description.mid.map { $0.utf8.count <= 16 } ?? false
             default: !(hasTransportCC && rows.contains { $0.uri == mapping.uri && $0.isReplacedByTransportCC })

@@ -39,7 +39,8 @@ struct Negotiator {
         accepted = try keepOneTransport(accepted, &notes)
         notes += accepted.compactMap(\.choice.note)
         let transport = try remoteTransport(of: accepted)
-        let sections = accepted.map { negotiatedSection($0) }
+        let numbersPackets = numbersPackets(of: accepted)
+        let sections = accepted.map { negotiatedSection($0, numbersPackets: numbersPackets) }
         return NegotiatedSession(
             remoteICEUfrag: transport.ufrag, remoteICEPassword: transport.password,
             remoteFingerprints: transport.fingerprints, remoteCandidates: transport.candidates,

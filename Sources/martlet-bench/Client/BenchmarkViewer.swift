@@ -29,6 +29,10 @@ actor BenchmarkViewer: LoopActor {
     }
 
     private let isChecking: Bool
+    private let givesFeedback: Bool
+    private var feedback = TransportWideFeedback()
+    private var feedbackTimer: (any LoopTimer)?
+    private static let extensions = HeaderExtensionMap([(.transportWideCC, SessionOffer.transportWideExtension)])
     private var transport: ClientTransport?
     private var reportTimer: (any LoopTimer)?
     private var srtp: SRTPReceiver?
@@ -39,14 +43,17 @@ actor BenchmarkViewer: LoopActor {
     private var damaged: UInt64 = 0
 
     /// - Parameter isChecking: whether packets are decrypted and compared with what was published.
-    init(on loop: EventLoop, isChecking: Bool) {
+    /// - Parameter givesFeedback: whether it tells the server when packets arrived, as browsers do.
+    init(on loop: EventLoop, isChecking: Bool, givesFeedback: Bool) {
         eventLoop = loop
         self.isChecking = isChecking
+        self.givesFeedback = givesFeedback
     }
 
     func watch(_ room: String, as identity: ClientTransport.Identity, through signaling: SignalingClient) async throws {
         let offer = SessionOffer.text(
-            credentials: identity.credentials, identity: identity.certificate, ssrcs: nil)
+            credentials: identity.credentials, identity: identity.certificate, ssrcs: nil,
+            givesFeedback: givesFeedback)
         let answer = try await signaling.answer(to: offer, room: room, word: "whep")
         transport = try ClientTransport(
             on: eventLoop, answer: answer, identity: identity, onConnected: { self.connected($0) },
@@ -56,6 +63,8 @@ actor BenchmarkViewer: LoopActor {
     func stop() {
         reportTimer?.cancel()
         reportTimer = nil
+        feedbackTimer?.cancel()
+        feedbackTimer = nil
         transport?.close()
         transport = nil
     }
@@ -63,6 +72,7 @@ actor BenchmarkViewer: LoopActor {
     private func connected(_ keys: SRTPKeyMaterial) {
         if isChecking { srtp = try? SRTPReceiver(keys) }
         reportTimer = eventLoop.makeTimer { [unowned self] in self.onLoop { $0.sendReport() } }
+        feedbackTimer = eventLoop.makeTimer { [unowned self] in self.onLoop { $0.sendFeedback() } }
         sendReport()
     }
 
@@ -70,10 +80,30 @@ actor BenchmarkViewer: LoopActor {
         guard DatagramKind(datagram.bytes) == .rtp, let number = datagram.bytes.integer(at: 2, as: UInt16.self),
             let ssrc = datagram.bytes.integer(at: 8, as: UInt32.self)
         else { return }
+        if givesFeedback { note(datagram.bytes) }
+        // Padding comes on the stream for retransmissions.
+        guard datagram.bytes[1] & 0x7F != SessionOffer.retransmissionPayloadType else { return }
         let index = stream(ssrc, number)
         _ = streams[index].numbers.unwrap(number)
         streams[index].packets &+= 1
         if isChecking { check(&datagram) }
+    }
+
+    private func note(_ datagram: RawSpan) {
+        guard let header = try? RTPHeader(parsing: datagram),
+            let number = HeaderExtensionIndex(header, in: datagram, map: Self.extensions)
+                .transportSequenceNumber(in: datagram)
+        else { return }
+        feedback.received(number, at: eventLoop.now)
+        if let deadline = feedback.nextDeadline, feedbackTimer?.deadline == nil {
+            feedbackTimer?.schedule(at: deadline)
+        }
+    }
+
+    private func sendFeedback() {
+        control.removeAll(keepingCapacity: true)
+        feedback.append(sender: 1, media: streams.first?.ssrc ?? 0, to: &control)
+        if !control.isEmpty { transport?.sendControl(&control) }
     }
 
     private func stream(_ ssrc: UInt32, _ number: UInt16) -> Int {

@@ -12,6 +12,8 @@ struct FanoutBenchmark {
     var seconds: Int
     /// How many video packets the publisher sends at once.
     var packetsPerBurst = 1_000
+    /// Whether the viewers tell the server when packets arrived, so that it looks after their links.
+    var givesFeedback = true
     var tracesAllocations = false
 
     struct Result: Sendable {
@@ -57,7 +59,7 @@ struct FanoutBenchmark {
         let identity = try ClientTransport.Identity()
         var viewers: [BenchmarkViewer] = []
         for index in 0..<viewerCount {
-            let viewer = BenchmarkViewer(on: viewerLoop, isChecking: index == 0)
+            let viewer = BenchmarkViewer(on: viewerLoop, isChecking: index == 0, givesFeedback: givesFeedback)
             try await viewer.watch(Self.room, as: identity, through: signaling)
             viewers.append(viewer)
         }

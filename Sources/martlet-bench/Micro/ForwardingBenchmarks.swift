@@ -99,11 +99,11 @@ private actor NullSink: LoopActor, PacketSink {
     init(on loop: any LoopExecutor) { self.loop = loop }
 
     nonisolated func enqueue(
-        _ packetClass: PacketClass, maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> Void
+        _ packetClass: PacketClass, maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> PacketSlots
     ) -> Bool {
         onLoop { sink in
             sink.batch.removeAll()
-            return sink.batch.append(maximumSize: maximumSize) { write(&$0) }
+            return sink.batch.append(maximumSize: maximumSize) { _ = write(&$0) }
         }
     }
 

@@ -10,7 +10,7 @@ import Wire
         // An encoder that follows the estimate, less what audio takes.
         viewer.run(seconds: 20) { _, _, estimate in max(Int((estimate - 48_000) / 8 / 30), 200) }
         let mean = viewer.meanEstimate(from: 9.5, to: 20)
-        let late = viewer.link.queueDelay(percentile: 0.95, after: .milliseconds(1000))
+        let late = viewer.sink.link.queueDelay(percentile: 0.95, after: .milliseconds(1000))
         #expect(abs(mean / bitsPerSecond - 1) < 0.15)
         #expect(late < 150)
     }
@@ -20,8 +20,8 @@ import Wire
         var viewer = PacedViewer(EmulatedLink(bitsPerSecond: bitsPerSecond))
         viewer.run(seconds: 20) { _, isKeyframe, _ in Int(bitsPerSecond * 2.5 / 8 / 30) * (isKeyframe ? 5 : 1) }
         let mean = viewer.meanEstimate(from: 9.5, to: 20)
-        let late = viewer.link.queueDelay(percentile: 0.95, after: .milliseconds(1000))
-        let lost = Double(viewer.link.dropped.count { $0.packetClass == .audio }) / Double(viewer.audioSent)
+        let late = viewer.sink.link.queueDelay(percentile: 0.95, after: .milliseconds(1000))
+        let lost = Double(viewer.sink.link.dropped.count { $0.packetClass == .audio }) / Double(viewer.audioSent)
         #expect((0.6...1.15).contains(mean / bitsPerSecond))
         #expect(late < 150)
         #expect(lost < 0.01)
@@ -31,7 +31,7 @@ import Wire
         var viewer = PacedViewer(EmulatedLink(bitsPerSecond: 2_000_000))
         viewer.run(seconds: 10) { _, isKeyframe, _ in isKeyframe ? 10_000 : 4000 }
         viewer.run(seconds: 5) { frame, _, _ in frame == 310 ? 300_000 : 4000 }
-        #expect(viewer.longestAudioGap < 100)
+        #expect(viewer.sink.link.longestAudioGap < 100)
     }
 
     @Test func aSourceFarBelowTheLinkIsNeverHeldBack() {

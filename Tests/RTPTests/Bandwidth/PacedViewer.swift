@@ -1,13 +1,13 @@
 import RTP
+import TestKit
 import Wire
 
-/// One viewer's sending side over an emulated link: frames and audio go through estimator and pacer as in a transport.
-struct PacedViewer: ~Copyable {
+/// One viewer over an emulated link: frames and audio as a source makes them, through congestion control.
+struct PacedViewer {
     static let step: UInt64 = 1_000_000
+    private static let headerSize = 12 + 8
 
-    var link: EmulatedLink
-    var estimator = BandwidthEstimator()
-    var pacer = Pacer()
+    let sink: CongestedSink
     private(set) var now = Instant.milliseconds(1000)
     private var nextAudio = Instant.milliseconds(1000)
     private var nextFrame = Instant.milliseconds(1000)
@@ -17,20 +17,28 @@ struct PacedViewer: ~Copyable {
     private(set) var framesSent = 0
     private(set) var framesRefused = 0
     private(set) var audioSent = 0
+    private var sequenceNumbers: [PacketClass: UInt16] = [:]
     /// Bits per second and the time, once per step.
     private(set) var estimates: [(at: Instant, bitsPerSecond: Double)] = []
 
-    init(_ link: EmulatedLink) { self.link = link }
+    init(_ link: EmulatedLink, probing: Bool = false) {
+        var configuration = CongestionController.Configuration()
+        if probing {
+            configuration.repairStream = RepairStream(
+                ssrc: 3, payloadType: 97, firstSequenceNumber: 100,
+                extensions: HeaderExtensionForwarding(viewer: HeaderExtensionMap([(.transportWideCC, 1)]), mid: []))
+        }
+        sink = CongestedSink(link, configuration, startedAt: now)
+    }
 
     /// Runs for a while. `source` gives the bytes of the next video frame, 30 times per second, told the estimate.
     mutating func run(seconds: Double, _ source: (_ frame: Int, _ isKeyframe: Bool, _ estimate: Double) -> Int) {
         let end = now.advanced(byNanoseconds: UInt64(seconds * 1e9))
         while now < end {
             now = now.advanced(byNanoseconds: Self.step)
-            link.advance(to: now, &estimator)
-            let estimate = estimator.bitsPerSecond(at: now)
-            estimates.append((now, Double(estimate ?? 1_000_000)))
-            pacer.setRate(bitsPerSecond: estimate, factor: estimator.pacingFactor(at: now), at: now)
+            sink.advance(to: now)
+            let estimate = Double(sink.controller.snapshot.estimatedBitsPerSecond ?? 1_000_000)
+            estimates.append((now, estimate))
             if now >= nextAudio {
                 nextAudio = nextAudio.advanced(byMilliseconds: 20)
                 audioSent += 1
@@ -38,23 +46,18 @@ struct PacedViewer: ~Copyable {
             }
             if now >= nextFrame {
                 nextFrame = nextFrame.advanced(byNanoseconds: 33_333_333)
-                sendFrame(source, estimate: Double(estimate ?? 1_000_000))
+                sendFrame(source, estimate: estimate)
             }
-            if let deadline = pacer.nextDeadline, deadline <= now { sendDue() }
         }
     }
 
     private mutating func sendFrame(_ source: (Int, Bool, Double) -> Int, estimate: Double) {
-        let isRequested = waitsForKeyframe && pacer.takeKeyframeRequest(at: now)
+        let isRequested = waitsForKeyframe && sink.takesKeyframeRequest(at: now)
         if isRequested { keyframeRequests += 1 }
         let isKeyframe = frame == 0 || isRequested
         var remaining = source(frame, isKeyframe, estimate)
         frame += 1
-        guard isKeyframe || !waitsForKeyframe else {
-            framesRefused += 1
-            return
-        }
-        waitsForKeyframe = !pacer.admitsFrame(isKeyframe: isKeyframe, at: now)
+        waitsForKeyframe = !sink.admitsFrame(isKeyframe: isKeyframe, at: now)
         guard !waitsForKeyframe else {
             framesRefused += 1
             return
@@ -67,26 +70,20 @@ struct PacedViewer: ~Copyable {
     }
 
     private mutating func send(_ packetClass: PacketClass, byteCount: Int) {
-        if pacer.passes(packetClass, byteCount: byteCount, at: now) {
-            transmit(packetClass, byteCount)
-        } else {
-            let payload = [UInt8](repeating: 0, count: byteCount)
-            _ = pacer.enqueue(packetClass, maximumSize: byteCount, at: now) { output in
-                payload.withBytes { output.append(contentsOf: $0) }
-                return HeaderExtensionForwarding.Slots()
-            }
+        sequenceNumbers[packetClass, default: 0] &+= 1
+        let number = sequenceNumbers[packetClass] ?? 0
+        let size = max(byteCount - CongestedSink.trailerSize, Self.headerSize)
+        _ = sink.enqueue(packetClass, maximumSize: size) { output in
+            RTPHeader.append(
+                payloadType: 96, marker: false, sequenceNumber: number, timestamp: 0,
+                ssrc: packetClass == .audio ? 1 : 2, hasExtension: true, to: &output)
+            output.append(bigEndian: UInt32(0xBEDE_0001))
+            output.append(bigEndian: UInt32(0x1100_0000))
+            for _ in Self.headerSize..<size { output.append(0) }
+            var slots = PacketSlots()
+            slots.transportSequenceNumber = 17
+            return slots
         }
-    }
-
-    private mutating func sendDue() {
-        var due: [(PacketClass, Int)] = []
-        pacer.sendDue(at: now) { packetClass, packet, _ in due.append((packetClass, packet.byteCount)) }
-        for (packetClass, byteCount) in due { transmit(packetClass, byteCount) }
-    }
-
-    private mutating func transmit(_ packetClass: PacketClass, _ byteCount: Int) {
-        let number = estimator.numbered(byteCount: byteCount, at: now)
-        link.send(packetClass, number: number, byteCount: byteCount, at: now)
     }
 
     /// The mean estimate between two points of time, in seconds since the start.
@@ -98,9 +95,9 @@ struct PacedViewer: ~Copyable {
         return range.map(\.bitsPerSecond).reduce(0, +) / Double(max(range.count, 1))
     }
 
-    /// The longest time between two audio packets arriving, in milliseconds.
-    var longestAudioGap: Double {
-        let arrivals = link.delivered.filter { $0.packetClass == .audio }.map(\.arrived)
-        return zip(arrivals, arrivals.dropFirst()).map { Double($1.nanoseconds(since: $0)) / 1e6 }.max() ?? .infinity
+    /// How long after `start`, in seconds, the estimate first was `bitsPerSecond` or more.
+    func secondsUntil(_ bitsPerSecond: Double, after start: Instant) -> Double {
+        let reached = estimates.first { $0.at >= start && $0.bitsPerSecond >= bitsPerSecond }
+        return reached.map { Double($0.at.nanoseconds(since: start)) / 1e9 } ?? .infinity
     }
 }

@@ -11,7 +11,7 @@ import Wire
     ) -> Bool {
         pacer.enqueue(packetClass, maximumSize: byteCount, at: now) { output in
             for _ in 0..<byteCount { output.append(byte) }
-            var slots = HeaderExtensionForwarding.Slots()
+            var slots = PacketSlots()
             slots.transportSequenceNumber = Int(byte)
             return slots
         }

@@ -118,7 +118,7 @@ struct GoldenBlock: CustomTestStringConvertible, Sendable {
         bytes.withBytes { span in
             let index = HeaderExtensionIndex(header, in: span, map: publisher)
             let size = forwarding.maximumSize(index)
-            var slots = HeaderExtensionForwarding.Slots()
+            var slots = PacketSlots()
             let output = written(capacity: RTPHeader.minimumSize + size) {
                 RTPHeader.append(
                     payloadType: 96, marker: false, sequenceNumber: 1, timestamp: 2, ssrc: 3, hasExtension: true,

@@ -219,7 +219,8 @@ private struct Fixture {
         #expect(
             await client.text(
                 through: "event: room.quality\ndata: {\"room\":\"a\",\"bitrateIn\":1000,\"bitrateOut\":2000,"
-                    + "\"packetsLost\":3,\"roundTripMs\":null,\"worstRoundTripMs\":null}\n\n") != nil)
+                    + "\"packetsLost\":3,\"roundTripMs\":null,\"worstRoundTripMs\":null,"
+                    + "\"slowestLink\":null,\"viewersHeldBack\":0}\n\n") != nil)
         await fixture.stop()
     }
 

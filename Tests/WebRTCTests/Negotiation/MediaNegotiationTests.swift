@@ -158,8 +158,33 @@ import Wire
             "a=rtcp-fb:96 transport-cc", "a=rtcp-fb:96 goog-remb", "a=rtcp-fb:96 nack pli", viewer: true)
         offer.sections[1] += Self.offered
         let video = try offer.viewed([.vp8, .opus]).sections[1]
-        #expect(video.extensions.map(\.id) == [1, 5, 6, 7])
-        #expect(video.feedback == .nackPLI)
+        #expect(video.extensions.map(\.id) == [1, 3, 5, 6, 7])
+        #expect(video.feedback == [.nackPLI, .transportCC])
+    }
+
+    /// SRTP-4, RTP-46: what is sent again byte for byte carries nothing that is new at each sending.
+    @Test(arguments: [true, false])
+    func numbersNeedAStreamForRetransmissions(_ hasStream: Bool) throws {
+        let audio = ["a=rtcp-fb:111 transport-cc", "a=extmap:3 \(ExtensionURI.transportWideCC)"]
+        var offer = withVideo(
+            "a=rtcp-fb:96 transport-cc", "a=rtcp-fb:96 goog-remb", "a=rtcp-fb:96 nack", audio: audio, viewer: true)
+        offer.sections[1] += Self.offered
+        if hasStream {
+            offer.sections[1][0] += " 99"
+            offer.sections[1] += ["a=rtpmap:99 rtx/90000", "a=fmtp:99 apt=96"]
+        }
+        let sections = try offer.viewed([.vp8, .opus]).sections
+        #expect(sections[1].extensions.map(\.id) == (hasStream ? [1, 3, 5, 6, 7] : [1, 5, 6, 7]))
+        #expect(sections[1].feedback == (hasStream ? [.nack, .transportCC] : [.nack, .remb]))
+        #expect(sections[0].extensions.map(\.id) == (hasStream ? [3] : []))
+    }
+
+    /// RTP-94: feedback about audio alone would speak of a link that carries no more than audio.
+    @Test func aViewersAudioIsNumberedOnlyWithItsVideo() throws {
+        let audio = ["a=rtcp-fb:111 transport-cc", "a=extmap:3 \(ExtensionURI.transportWideCC)"]
+        let offer = withVideo("a=rtcp-fb:96 nack pli", audio: audio, viewer: true)
+        #expect(try offer.viewed([.vp8, .opus]).sections[0].extensions.isEmpty)
+        #expect(try offer.viewed([.opus]).sections[0].extensions.map(\.id) == [3])
     }
 
     @Test func extensionDirectionsAreHonouredAndMirrored() throws {
