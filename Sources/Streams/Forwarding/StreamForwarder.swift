@@ -169,9 +169,12 @@ struct StreamForwarder {
     }
 
     /// Whether the packet's frame is sent: all of it or nothing (RTP-97).
+    ///
+    /// What a viewer catches up with is sent in any case: a publisher that needs its keyframes kept sends no other soon.
     private mutating func admits(_ entry: RunEntry) -> Bool {
-        admission.admits(
-            entry.header.timestamp, isKeyframeStart: entry.summary.isKeyframeStart, to: sink, at: entry.arrival)
+        catchUp != nil
+            || admission.admits(
+                entry.header.timestamp, isKeyframeStart: entry.summary.isKeyframeStart, to: sink, at: entry.arrival)
     }
 
     private func canStart(at entry: RunEntry) -> Bool {

@@ -80,14 +80,14 @@ final class SyncSink: PacketSink, @unchecked Sendable {
     func admitsFrame(isKeyframe: Bool, at now: Instant) -> Bool { true }
 
     func enqueue(
-        _ packetClass: PacketClass, maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> Void
+        _ packetClass: PacketClass, maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> PacketSlots
     ) -> Bool {
         packets += 1
         guard packetClass != .retransmission else {
             retransmissions += 1
             return true
         }
-        let packet = [UInt8].written(capacity: maximumSize, write)
+        let packet = [UInt8].written(capacity: maximumSize) { _ = write(&$0) }
         guard let header = packet.withBytes({ try? RTPHeader(parsing: $0) }) else { return true }
         lasts[header.ssrc] = Last(
             timestamp: header.timestamp, captured: captured, report: lasts[header.ssrc]?.report)

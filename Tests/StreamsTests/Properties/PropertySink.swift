@@ -54,9 +54,9 @@ final class PropertySink: PacketSink, @unchecked Sendable {
     private func complain(_ what: String) { if problems.count < 5 { problems.append("\(packets): \(what)") } }
 
     func enqueue(
-        _ packetClass: PacketClass, maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> Void
+        _ packetClass: PacketClass, maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> PacketSlots
     ) -> Bool {
-        let packet = [UInt8].written(capacity: maximumSize, write)
+        let packet = [UInt8].written(capacity: maximumSize) { _ = write(&$0) }
         guard let header = packet.withBytes({ try? RTPHeader(parsing: $0) }) else {
             complain("malformed")
             return true

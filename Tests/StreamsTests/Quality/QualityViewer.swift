@@ -16,12 +16,12 @@ final class EngineSink: PacketSink, @unchecked Sendable {
     init(_ engine: TransportEngine) { self.engine = engine }
 
     func enqueue(
-        _ packetClass: PacketClass, maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> Void
+        _ packetClass: PacketClass, maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> PacketSlots
     ) -> Bool {
         guard engine.isConnected, engine.selectedTuple != nil else { return false }
         if packetClass == .retransmission { retransmissions += 1 }
         let datagram = [UInt8].written(capacity: maximumSize + SRTPProfile.maximumTagLength) { output in
-            write(&output)
+            _ = write(&output)
             if !engine.protect(&output) { output.removeAll() }
         }
         bytes += datagram.count
