@@ -86,12 +86,17 @@ final class PropertySink: PacketSink, @unchecked Sendable {
         sent[slot] = (output, packet, 0)
 
         if segment?.source != mark.generation { start(mark, output, pictureID, input.number) }
+        // A source that comes back goes on from a keyframe as another one would, and closes what was lost before.
+        if let before = segment, mark.isKeyframe, mark.index == 0, input.number > highestInput,
+            output != expected(input.number, before)
+        {
+            start(mark, output, pictureID, input.number)
+        }
         guard var segment else { return }
         // PROP-7
         if input.number < segment.firstNumber { complain("a packet from before the change of source") }
         // PROP-1: the number is what the source's number makes it; only what was left out closes up.
-        let left = dropped.count { $0 < input.number }
-        let expected = segment.firstOutput + input.number - segment.firstNumber - Int64(left)
+        let expected = expected(input.number, segment)
         if output != expected { complain("number \(output) instead of \(expected)") }
         // PROP-6
         let wanted = UInt16(truncatingIfNeeded: UInt32(segment.firstPictureID) &+ mark.picture &- segment.firstPicture)
@@ -115,6 +120,10 @@ final class PropertySink: PacketSink, @unchecked Sendable {
         highestCapture = frame
         highestEndsFrame = header.marker
         highestPictureID = pictureID
+    }
+
+    private func expected(_ number: Int64, _ segment: Segment) -> Int64 {
+        segment.firstOutput + number - segment.firstNumber - Int64(dropped.count { $0 < number })
     }
 
     private func start(_ mark: PictureMark, _ output: Int64, _ pictureID: UInt16, _ number: Int64) {
