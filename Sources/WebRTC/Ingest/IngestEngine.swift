@@ -106,9 +106,9 @@ public final class IngestEngine {
             sequenceNumber: header.sequenceNumber, timestamp: header.timestamp, byteCount: header.payload.count, at: now
         )
         switch outcome {
-        // Where retransmissions have a stream of their own, what comes on the source's is only late.
+        // Where retransmissions come on a stream of their own, what comes on the source's is only late.
         case .accepted:
-            arrived(header.sequenceNumber, position, isOriginal: !section.retransmissions.isEmpty, at: now)
+            arrived(header.sequenceNumber, position, isOriginal: streams[position].hasRepairStream, at: now)
         case .restarted:
             streams[position].losses?.restart()
             arrived(header.sequenceNumber, position, isOriginal: true, at: now)
@@ -141,6 +141,7 @@ public final class IngestEngine {
             return nil
         }
         formerRepairs.retransmissions &+= 1
+        streams[position].hasRepairStream = true
         guard streams[position].statistics.restored(sequenceNumber: original.sequenceNumber) else {
             drops.duplicates &+= 1
             return nil

@@ -14,6 +14,8 @@ struct IngestStream {
     var isLeftToKeyframe = false
     /// Of the packet that was accepted last.
     var latestSequenceNumber: UInt16 = 0
+    /// Whether retransmissions were seen to come on a stream of their own.
+    var hasRepairStream = false
 
     init(
         ssrc: UInt32, kind: MediaKind, layer: Int, clockRate: UInt32, keyframes: KeyframeRequester,
