@@ -316,7 +316,9 @@ public actor MartletServer {
                 if isExpected {
                     logger.warn("RTSP is not served over IPv6", [reason])
                 } else {
-                    logger.error("RTSP is not served; set \(name), or rtsp to no", [reason])
+                    logger.error(
+                        "RTSP is not served where the setting says; change it, or set rtsp to no",
+                        [LogField(.setting, name), reason])
                 }
             }
         }
