@@ -17,8 +17,8 @@ public struct AcceptedSocket: ~Copyable, Sendable {
         isConnecting = false
     }
 
-    /// A connection that moves to another loop.
-    init(detached descriptor: consuming Descriptor, _ localAddress: SocketAddress, _ remoteAddress: SocketAddress) {
+    /// One that was watched by a loop until now.
+    init(_ descriptor: consuming Descriptor, from localAddress: SocketAddress, to remoteAddress: SocketAddress) {
         self.descriptor = descriptor
         self.localAddress = localAddress
         self.remoteAddress = remoteAddress

@@ -164,6 +164,14 @@ public final class TCPConnection {
         return afterWrite()
     }
 
+    /// Queues copies of `first` and `second` together, or neither.
+    public func write(_ first: RawSpan, _ second: RawSpan) -> Bool {
+        guard accepts(first.byteCount + second.byteCount) else { return false }
+        queue.append(copying: first)
+        queue.append(copying: second)
+        return afterWrite()
+    }
+
     private func accepts(_ count: Int) -> Bool {
         guard isOpen, !mustFinishWriting else { return false }
         if queue.byteCount + count > settings.maximumQueuedBytes, state == .open { sendQueue() }
@@ -344,8 +352,7 @@ public final class TCPConnection {
         }
     }
 
-    /// Takes the socket off this loop, to be started on another; no handler is called any more. Call it from outside
-    /// of handlers.
+    /// Takes the socket off this loop, to be started on another; no handler is called any more.
     ///
     /// - Returns: nil, having changed nothing, when the connection is not open or bytes wait to be sent.
     public func detach() -> AcceptedSocket? {
@@ -357,7 +364,7 @@ public final class TCPConnection {
         watch = nil
         flushHook = nil
         handlers = nil
-        return AcceptedSocket(detached: descriptor, localAddress, remoteAddress)
+        return AcceptedSocket(descriptor, from: localAddress, to: remoteAddress)
     }
 
     private func linger() {
