@@ -303,7 +303,7 @@ public actor MartletServer {
 
     /// Listens on every address that `setting` stands for; what cannot be had is told.
     private func listen(
-        _ setting: ListenAddress, _ name: String,
+        _ setting: ListenAddress, _ name: StaticString,
         _ listen: (SocketAddress) async throws(LoopError) -> SocketAddress
     ) async -> [SocketAddress] {
         var bound: [SocketAddress] = []
@@ -318,7 +318,9 @@ public actor MartletServer {
                 if isExpected {
                     logger.warn("RTSP is not served over IPv6", [reason])
                 } else {
-                    logger.error("RTSP is not served; set \(name), or rtsp to no", [reason])
+                    logger.error(
+                        "RTSP is not served where the setting says; change it, or set rtsp to no",
+                        [LogField(.setting, name), reason])
                 }
             }
         }

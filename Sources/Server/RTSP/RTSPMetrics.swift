@@ -1,4 +1,6 @@
 import RTSP
+import Streams
+import Streams
 import Synchronization
 
 /// What RTSP counts, gathered when somebody asks.

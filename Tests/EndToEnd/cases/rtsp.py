@@ -296,7 +296,7 @@ def over_tls(env):
                      "-t", "3", "-f", "null", "-"])
             with env.case("read by GStreamer"):
                 require("gst-launch-1.0")
-                run(["gst-launch-1.0", "-q", "rtspsrc", f"location={url}", "protocols=tls", "tls-validation-flags=0",
+                run(["gst-launch-1.0", "-q", "rtspsrc", f"location={url}", "protocols=tcp", "tls-validation-flags=0",
                      "name=s", "s.", "!", "application/x-rtp,media=video", "!", "decodebin", "!", "fakesink",
                      "num-buffers=50", "sync=false"])
             with env.case("published by FFmpeg, read in the clear"):
