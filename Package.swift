@@ -30,6 +30,7 @@ let fuzzTargets: [Target] =
     : [
         .target(name: "CFuzzer"),
         fuzz("fuzz-stun", ["ICE"]),
+        fuzz("fuzz-framing", ["ICE"]),
         fuzz("fuzz-rtp", ["RTP"]),
         fuzz("fuzz-rtcp", ["RTP"]),
         fuzz("fuzz-dependency-descriptor", ["RTP"]),
