@@ -26,7 +26,7 @@ public import Wire
 /// What left under which transport-wide number, until the other side has told what became of it (RTP-92, RTP-93).
 ///
 /// Bounded: a packet more than ``capacity`` numbers back is forgotten. What no feedback ever covered is neither received
-/// nor lost. Allocates once, with the first packet.
+/// nor lost. Allocates with the first packet and the first feedback only.
 public struct SentPacketLog: Sendable {
     public static let capacity = 2048
 
@@ -46,6 +46,8 @@ public struct SentPacketLog: Sendable {
     private var referenceTime: Int32?
     /// 24-bit wraps of the other side's reference time so far, in its units.
     private var referenceOffset: Int64 = 0
+    /// What the feedback being read says has arrived.
+    private var arrived: [AcknowledgedPacket] = []
 
     public init() {}
 
@@ -62,7 +64,8 @@ public struct SentPacketLog: Sendable {
         return number
     }
 
-    /// Reads a feedback packet: calls `body` with every packet it is the first to say has arrived.
+    /// Reads a feedback packet: calls `body` with every packet it is the first to say has arrived, in
+    /// the order of arrival: packets that overtook each other would look like delay that comes and goes.
     ///
     /// Numbers never sent, forgotten, or spoken of before are passed over; a feedback that begins outside the log is
     /// ignored as a whole, so that the work is bounded by the log and not by what the other side claims.
@@ -94,13 +97,22 @@ public struct SentPacketLog: Sendable {
             summary.received += 1
             let age = Int64(microseconds &- entry.sent) * 1000
             summary.responseNanoseconds = min(summary.responseNanoseconds ?? age, age)
-            body(
+            note(
                 AcknowledgedPacket(
                     sent: Int64(truncatingIfNeeded: now.nanoseconds) &- age,
                     arrival: (arrival + offset) * TransportFeedback.tickNanoseconds, byteCount: Int(entry.byteCount),
                     probe: entry.probe))
         }
+        for packet in arrived { body(packet) }
+        arrived.removeAll(keepingCapacity: true)
         return summary
+    }
+
+    /// Keeps `packet` behind those that arrived before it; few ever come out of order.
+    private mutating func note(_ packet: AcknowledgedPacket) {
+        var place = arrived.count
+        while place > 0, arrived[place - 1].arrival > packet.arrival { place -= 1 }
+        arrived.insert(packet, at: place)
     }
 
     private func slot(_ number: Int64) -> Int { Int(truncatingIfNeeded: number & Int64(Self.capacity - 1)) }

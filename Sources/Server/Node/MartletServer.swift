@@ -303,7 +303,7 @@ public actor MartletServer {
 
     /// Listens on every address that `setting` stands for; what cannot be had is told.
     private func listen(
-        _ setting: ListenAddress, _ name: StaticString,
+        _ setting: ListenAddress, _ name: String,
         _ listen: (SocketAddress) async throws(LoopError) -> SocketAddress
     ) async -> [SocketAddress] {
         var bound: [SocketAddress] = []

@@ -1,12 +1,12 @@
 import HTTP
 import Loop
 import Secure
-import Streams
 import TestKit
 import Testing
 import Wire
 
 @testable import Server
+@testable import Streams
 
 /// The extensions of WHEP: events of a session, and choice of the layer (WHEP-6, WHEP-7, SSE-18, RTP-116).
 @Suite(.timeLimit(.minutes(2))) struct SessionExtensionsTests {
@@ -42,7 +42,7 @@ import Wire
     }
 
     static func send(
-        _ server: ServerHarness, _ method: HTTPMethod = .post, _ target: String, _ body: String = "",
+        _ server: ServerHarness, _ target: String, _ body: String = "", method: HTTPMethod = .post,
         type: String = "application/json", token: String? = nil
     ) async throws -> HTTPResponse {
         var headers: HTTPHeaders = ["Content-Type": type]
@@ -62,12 +62,12 @@ import Wire
             let answer = try await server.post("/a/whep", try Offers.viewer())
             let location = try #require(answer.headers["Location"])
             #expect(
-                answer.headers.all("Link") == [
+                answer.headers.values("Link") == [
                     "<\(location)/events>; rel=\"urn:ietf:params:whep:ext:core:server-sent-events\"; "
                         + "events=\"active,inactive,layers,viewercount\"",
                     "<\(location)/layer>; rel=\"urn:ietf:params:whep:ext:core:layer\"",
                 ])
-            #expect(try await server.post("/a/whip", try Offers.publisher()).headers.all("Link").isEmpty)
+            #expect(try await server.post("/a/whip", try Offers.publisher()).headers.values("Link").isEmpty)
         }
     }
 
@@ -176,10 +176,10 @@ import Wire
             for (method, target) in [
                 (HTTPMethod.post, session + "/events"), (.post, session + "/layer"), (.get, stream), (.delete, stream),
             ] {
-                let other = try await Self.send(server, method, target, token: "theirs")
+                let other = try await Self.send(server, target, method: method, token: "theirs")
                 #expect(other.status == 404 && bodyText(other) == bodyText(missing), "\(method.name) \(target)")
             }
-            #expect(try await Self.send(server, .get, stream, token: "mine").status == 200)
+            #expect(try await Self.send(server, stream, method: .get, token: "mine").status == 200)
             // Publishers have none of it.
             let whip = try await server.session("/b/whip", try Offers.publisher())
             #expect(try await Self.send(server, whip + "/events").status == 404)
