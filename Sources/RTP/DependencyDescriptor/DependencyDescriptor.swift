@@ -50,7 +50,9 @@ public struct DependencyDescriptorReader: Sendable {
         let templateID = UInt8(bits.bits(6, value))
         let frameNumber = UInt16(bits.bits(16, value))
         var flags = Flags()
+        // What the packet brings counts only when all of it can be read.
         var arriving: DependencyStructure?
+        var active = activeTargets
         if value.byteCount > Self.minimumSize {
             flags = Flags(bits: bits.bits(5, value))
             if flags.hasStructure {
@@ -59,21 +61,18 @@ public struct DependencyDescriptorReader: Sendable {
             }
             guard let structure = arriving ?? structure else { return missStructure(frameNumber) }
             if flags.hasActiveTargets {
-                let active = bits.bits(structure.decodeTargetCount, value)
-                guard !bits.isExhausted else { return fail() }
-                activeTargets = active
+                active = bits.bits(structure.decodeTargetCount, value)
             } else if flags.hasStructure {
-                activeTargets = UInt32(truncatingIfNeeded: (UInt64(1) << UInt64(structure.decodeTargetCount)) - 1)
+                active = UInt32(truncatingIfNeeded: (UInt64(1) << UInt64(structure.decodeTargetCount)) - 1)
             }
         }
-        if let arriving { structure = arriving }
-        // Looked at in place: the structure's arrays are not to be counted for every packet.
-        guard let template = structure?.template(templateID) else { return missStructure(frameNumber) }
+        guard let structure = arriving ?? structure, let template = structure.template(templateID) else {
+            return missStructure(frameNumber)
+        }
         var indications = template.indications
         var references = template.references
         if flags.hasCustomIndications {
-            indications = DependencyStructure.indications(
-                &bits, value, count: structure?.decodeTargetCount ?? 0)
+            indications = DependencyStructure.indications(&bits, value, count: structure.decodeTargetCount)
         }
         if flags.hasCustomReferences {
             references = FrameReferences()
@@ -83,13 +82,15 @@ public struct DependencyDescriptorReader: Sendable {
                 references.insert(Int(bits.bits(4 * size, value)) + 1)
             }
         }
-        if flags.hasCustomChains { for _ in 0..<(structure?.chainCount ?? 0) { _ = bits.bits(8, value) } }
+        if flags.hasCustomChains { for _ in 0..<structure.chainCount { _ = bits.bits(8, value) } }
         guard !bits.isExhausted else { return fail() }
+        if flags.hasStructure { self.structure = structure }
+        activeTargets = active
         return .frame(
             FrameDependency(
                 startsFrame: startsFrame, endsFrame: endsFrame, frameNumber: frameNumber,
                 spatialLayer: template.spatialLayer, temporalLayer: template.temporalLayer, references: references,
-                hasStructure: flags.hasStructure, cells: structure?.cells(indications) ?? 0))
+                hasStructure: flags.hasStructure, cells: structure.cells(indications)))
     }
 
     private mutating func fail() -> Reading {

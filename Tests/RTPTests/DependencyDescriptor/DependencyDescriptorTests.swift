@@ -149,6 +149,28 @@ import Wire
         #expect(reader.activeTargets == 0b1111)
     }
 
+    /// Found by fuzzing: a structure was taken from a descriptor that ended in the middle of the fields after it.
+    @Test func aStructureCountsOnlyWithTheRestOfItsDescriptor() throws {
+        var bits = Self.mandatory(start: true, end: false, template: 5, number: 8)
+        bits.write(0b10111, 5)
+        Self.structure(offset: 5, into: &bits)
+        let before = bits.bytes.count
+        for value in [2, 2, 2, 2] { bits.write(value, 2) }
+        for size in [3, 3, 3] {
+            bits.write(size, 2)
+            bits.write(77, 4 * size)
+        }
+        bits.write(0, 2)
+        for chain in [1, 2] { bits.write(chain, 8) }
+        var reader = try reader()
+        for length in before..<bits.bytes.count {
+            #expect(Array(bits.bytes.prefix(length)).withBytes { reader.read($0) } == .malformed)
+            #expect(reader.structure?.templateIDOffset == 62)
+        }
+        _ = try frame(bits.bytes.withBytes { reader.read($0) })
+        #expect(reader.structure?.templateIDOffset == 5)
+    }
+
     @Test func hostileBytesNeverTrap() throws {
         var random = SplitMix64(seed: 1)
         var reader = try reader()
