@@ -105,9 +105,9 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
     // MARK: packets in
 
     nonisolated func enqueue(
-        _ packetClass: PacketClass, maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> Void
+        _ packetClass: PacketClass, maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> PacketSlots
     ) -> Bool {
-        onLoop { $0.take(maximumSize, write) }
+        onLoop { $0.take(maximumSize) { _ = write(&$0) } }
     }
 
     private func take(_ maximumSize: Int, _ write: (inout OutputRawSpan) -> Void) -> Bool {
