@@ -107,7 +107,7 @@ import Testing
         Bound(key: "publisherHoldTimeout", good: ["0", "1h"], bad: ["-1s", "1h1s"], isPath: true),
         Bound(
             key: "playoutDelay", good: ["publisher", "0s-0s", "200ms", "0-40s"],
-            bad: ["off", "400ms-100ms", "41s", "-", "1s-2s-3s", "-1s"], isPath: true),
+            bad: ["off", "400ms-100ms", "41s", "1s-2s-3s", "-1s"], isPath: true),
         Bound(key: "backupPublishers", good: ["asked", "always"], bad: ["never", "yes"], isPath: true),
         Bound(key: "maxBackupPublishers", good: ["0", "16"], bad: ["-1", "17"], isPath: true),
         Bound(key: "backupSilenceTimeout", good: ["500ms", "1m"], bad: ["499ms", "61s", "0"], isPath: true),
