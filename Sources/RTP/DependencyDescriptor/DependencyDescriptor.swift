@@ -59,14 +59,14 @@ public struct DependencyDescriptorReader: Sendable {
                 guard let read = DependencyStructure(&bits, value) else { return fail() }
                 arriving = read
             }
-            guard let structure = arriving ?? structure else { return missStructure(frameNumber) }
+            guard let structure = arriving ?? self.structure else { return missStructure(frameNumber) }
             if flags.hasActiveTargets {
                 active = bits.bits(structure.decodeTargetCount, value)
             } else if flags.hasStructure {
                 active = UInt32(truncatingIfNeeded: (UInt64(1) << UInt64(structure.decodeTargetCount)) - 1)
             }
         }
-        guard let structure = arriving ?? structure, let template = structure.template(templateID) else {
+        guard let structure = arriving ?? self.structure, let template = structure.template(templateID) else {
             return missStructure(frameNumber)
         }
         var indications = template.indications
