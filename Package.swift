@@ -30,8 +30,10 @@ let fuzzTargets: [Target] =
     : [
         .target(name: "CFuzzer"),
         fuzz("fuzz-stun", ["ICE"]),
+        fuzz("fuzz-framing", ["ICE"]),
         fuzz("fuzz-rtp", ["RTP"]),
         fuzz("fuzz-rtcp", ["RTP"]),
+        fuzz("fuzz-dependency-descriptor", ["RTP"]),
         fuzz("fuzz-sdp", ["SDP"]),
         fuzz("fuzz-sdpfrag", ["SDP"]),
         fuzz("fuzz-http", ["HTTP"]),

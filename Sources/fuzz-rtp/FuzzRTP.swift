@@ -40,6 +40,20 @@ private func readPacket(_ datagram: RawSpan) {
     precondition(isReadable)
 }
 
+/// Takes the packet for a retransmission, and wraps what comes out again.
+private func repair(_ datagram: RawSpan) {
+    guard let header = try? RTPHeader(parsing: datagram) else { return }
+    var original: [UInt8] = []
+    guard RetransmissionFormat.unwrap(datagram, header: header, ssrc: 7, payloadType: 96, into: &original) == .packet
+    else { return }
+    let isReadable = original.withBytes { bytes in
+        guard let restored = try? RTPHeader(parsing: bytes) else { return false }
+        return restored.ssrc == 7 && restored.payloadType == 96 && restored.timestamp == header.timestamp
+            && bytes.byteCount <= datagram.byteCount
+    }
+    precondition(isReadable)
+}
+
 /// Takes the input as the numbers and times of a source, and checks what every viewer relies on.
 private func rewrite(_ input: RawSpan) {
     var rewriter = StreamRewriter(
@@ -93,6 +107,7 @@ private func rewrite(_ input: RawSpan) {
 func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = unsafe UnsafeRawBufferPointer(start: start, count: count)
     unsafe readPacket(bytes.bytes)
+    unsafe repair(bytes.bytes)
     unsafe rewrite(bytes.bytes)
     return 0
 }

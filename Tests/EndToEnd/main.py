@@ -12,6 +12,7 @@ from cases import (  # noqa: F401
     netem,
     obs,
     pages,
+    scalable,
     pages_live,
     pages_looks,
     pages_scripts,

@@ -1,8 +1,8 @@
 /// Which pages of other origins may call, and what they may read (the CORS protocol of the Fetch standard).
 public struct CORSPolicy: Sendable, Hashable {
-    /// Methods, request fields and response fields of WHIP (RFC 9725) and WHEP.
+    /// Methods, request fields and response fields of WHIP (RFC 9725), WHEP and the event feeds.
     public static let allowedMethods = "OPTIONS, GET, HEAD, POST, PATCH, DELETE"
-    public static let allowedHeaders = "Authorization, Content-Type, If-Match"
+    public static let allowedHeaders = "Authorization, Content-Type, If-Match, Last-Event-ID"
     public static let exposedHeaders = "Location, ETag, Link, Accept-Post, Accept-Patch, Retry-After"
     /// How long a browser may keep the answer to a preflight; Chromium takes no more.
     public static let preflightSeconds = 7200

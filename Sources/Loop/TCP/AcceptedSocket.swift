@@ -17,6 +17,14 @@ public struct AcceptedSocket: ~Copyable, Sendable {
         isConnecting = false
     }
 
+    /// One that was watched by a loop until now.
+    init(_ descriptor: consuming Descriptor, from localAddress: SocketAddress, to remoteAddress: SocketAddress) {
+        self.descriptor = descriptor
+        self.localAddress = localAddress
+        self.remoteAddress = remoteAddress
+        isConnecting = false
+    }
+
     /// Begins to connect.
     init(connectingTo remoteAddress: SocketAddress) throws(LoopError) {
         let action = "connect to tcp \(remoteAddress)"

@@ -156,6 +156,14 @@ public final class TCPConnection {
         return afterWrite()
     }
 
+    /// Queues copies of `first` and `second` together, or neither.
+    public func write(_ first: RawSpan, _ second: RawSpan) -> Bool {
+        guard accepts(first.byteCount + second.byteCount) else { return false }
+        queue.append(copying: first)
+        queue.append(copying: second)
+        return afterWrite()
+    }
+
     private func accepts(_ count: Int) -> Bool {
         guard isOpen, !mustFinishWriting else { return false }
         if queue.byteCount + count > settings.maximumQueuedBytes, state == .open { sendQueue() }
@@ -334,6 +342,19 @@ public final class TCPConnection {
         default:
             end(.requested)
         }
+    }
+
+    /// Gives the socket up, to be watched by another loop; no handler is called any more.
+    ///
+    /// - Returns: nil when something waits to be sent, or the connection is not open.
+    public func detach() -> AcceptedSocket? {
+        guard state == .open, queue.isEmpty, let descriptor = descriptor.take() else { return nil }
+        state = .closed
+        watch?.cancel()
+        watch = nil
+        flushHook = nil
+        handlers = nil
+        return AcceptedSocket(descriptor, from: localAddress, to: remoteAddress)
     }
 
     private func linger() {

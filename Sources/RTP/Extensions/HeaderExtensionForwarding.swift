@@ -61,8 +61,11 @@ public struct HeaderExtensionForwarding: Sendable {
     ///
     /// `output` must hold what was written of this packet from its first byte on and have room for
     /// ``maximumSize(_:)``. Must not be called when that is 0.
+    ///
+    /// - Parameter frameNumber: written into the dependency descriptor, where there is one, in place of its own.
     public func append(
-        _ index: HeaderExtensionIndex, from datagram: RawSpan, to output: inout OutputRawSpan
+        _ index: HeaderExtensionIndex, from datagram: RawSpan, frameNumber: UInt16? = nil,
+        to output: inout OutputRawSpan
     ) -> PacketSlots {
         var twoByte = ownNeedTwoByteForm
         var remaining = ExtensionSet(bits: index.present & forwarded)
@@ -84,7 +87,10 @@ public struct HeaderExtensionForwarding: Sendable {
         remaining = ExtensionSet(bits: index.present & forwarded)
         while let kind = remaining.popFirst() {
             guard let value = index[kind], let id = map[kind], value.upperBound <= datagram.byteCount else { continue }
-            writer.append(id: id, datagram.extracting(value), to: &output)
+            guard writer.append(id: id, datagram.extracting(value), to: &output) else { continue }
+            if kind == .dependencyDescriptor, let frameNumber, value.count >= DependencyDescriptorReader.minimumSize {
+                output.set(bigEndian: frameNumber, at: output.byteCount - value.count + 1)
+            }
         }
         writer.finish(&output)
         return slots

@@ -46,6 +46,9 @@ public enum PayloadInspector {
         var summary = PayloadSummary()
         summary.startsFrame = descriptor.startsFrame
         summary.isKeyframeStart = descriptor.startsKeyframe
+        summary.endsFrame = descriptor.endsFrame
+        summary.isIndependent = !descriptor.isInterPicturePredicted
+        summary.hasScalabilityStructure = descriptor.hasScalabilityStructure
         summary.isSwitchingPoint = descriptor.isSwitchingPoint
         summary.temporalLayer = descriptor.temporalLayer
         summary.spatialLayer = descriptor.spatialLayer

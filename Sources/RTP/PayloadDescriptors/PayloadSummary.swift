@@ -8,16 +8,22 @@ public import Codecs
 public struct PayloadSummary: Hashable, Sendable {
     /// The payload begins a frame, or with VP9 a spatial layer's frame.
     public var startsFrame = false
+    /// The payload ends a frame, with VP9 a spatial layer's frame; told by VP9 only.
+    public var endsFrame = false
     /// A decoder that knows nothing can begin here.
     public var isKeyframeStart = false
     /// The payload holds an SPS, PPS or VPS, or an AV1 sequence header.
     public var hasParameterSets = false
     /// No other frame of the same temporal layer refers to this one (VP8 N, H.264 `nal_ref_idc` 0, H.265 `_N` types).
     public var isDiscardable = false
+    /// The frame refers to none of an earlier picture; told by VP9 only.
+    public var isIndependent = false
     /// A viewer of lower temporal layers may begin to receive this one here (VP8 Y, VP9 U).
     public var isSwitchingPoint = false
     public var temporalLayer: UInt8?
     public var spatialLayer: UInt8?
+    /// The payload lists the spatial layers (VP9 SS).
+    public var hasScalabilityStructure = false
     /// The picture's size, where the payload tells it: with keyframes and parameter sets.
     public var resolution: VideoResolution?
 

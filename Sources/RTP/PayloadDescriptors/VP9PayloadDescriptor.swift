@@ -38,6 +38,8 @@ public struct VP9PayloadDescriptor: Hashable, Sendable {
     }
     private var references: UInt32 = 0
     public var hasScalabilityStructure: Bool
+    /// Where the sizes of the spatial layers lie, four bytes each; nil where they are not told.
+    public var layerSizesOffset: Int?
     /// Spatial layers of the scalability structure: 1–8.
     public var spatialLayerCount: UInt8?
     /// Size of the highest spatial layer in the scalability structure, where it tells sizes.
@@ -102,6 +104,7 @@ public struct VP9PayloadDescriptor: Hashable, Sendable {
         let layers = (head >> 5) + 1
         spatialLayerCount = layers
         if head & 0x10 != 0 {
+            layerSizesOffset = reader.offset
             for _ in 0..<layers {
                 let width = Int(try reader.read(UInt16.self))
                 let height = Int(try reader.read(UInt16.self))
@@ -115,6 +118,16 @@ public struct VP9PayloadDescriptor: Hashable, Sendable {
                 try reader.skip(Int(references))
             }
         }
+    }
+
+    /// The size of a spatial layer in the scalability structure of `payload`; nil where it is not told or the layer is
+    /// not sent.
+    public func resolution(ofSpatialLayer layer: Int, in payload: RawSpan) -> VideoResolution? {
+        guard let offset = layerSizesOffset, layer >= 0, layer < Int(spatialLayerCount ?? 0),
+            let width = payload.integer(at: offset + 4 * layer, as: UInt16.self),
+            let height = payload.integer(at: offset + 4 * layer + 2, as: UInt16.self), width > 0, height > 0
+        else { return nil }
+        return VideoResolution(width: Int(width), height: Int(height))
     }
 
     /// Writes a new picture id, and TL0PICIDX where present, over those the descriptor has, cut to their fields.

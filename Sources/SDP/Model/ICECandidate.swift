@@ -56,21 +56,34 @@ public struct ICECandidate: Hashable, Sendable {
         type.preference << 24 | UInt32(localPreference) << 8 | (256 &- UInt32(component)) & 0xFF
     }
 
-    /// UDP host candidates for a server's addresses, the best first.
+    /// Host candidates for a server's addresses, the best first: those of UDP, then those where it accepts TCP (RFC 6544).
     ///
-    /// Addresses with the same IP share a foundation, as RFC 8445 section 5.1.1.3 wants.
-    public static func hostCandidates(for addresses: [SocketAddress]) -> [ICECandidate] {
-        var foundations: [SocketAddress] = []
-        return addresses.enumerated().map { index, address in
-            let base = address.withPort(0)
+    /// Addresses with the same IP and transport share a foundation, as RFC 8445 section 5.1.1.3 wants.
+    public static func hostCandidates(
+        for addresses: [SocketAddress], passiveTCP streams: [SocketAddress] = []
+    ) -> [ICECandidate] {
+        var foundations: [TransportTuple] = []
+        func candidate(_ address: SocketAddress, _ transport: TransportProtocol, _ preference: Int) -> ICECandidate {
+            let base = TransportTuple(local: address.withPort(0), remote: address.withPort(0), transport: transport)
             let foundation = foundations.firstIndex(of: base) ?? foundations.count
             if foundation == foundations.count { foundations.append(base) }
-            let preference = UInt16(max(0, 65_535 - index))
             return ICECandidate(
-                foundation: String(foundation + 1), priority: priority(type: .host, localPreference: preference),
-                address: address.host, port: address.port)
+                foundation: String(foundation + 1), transport: transport == .udp ? .udp : .tcp,
+                priority: priority(type: .host, localPreference: UInt16(max(0, preference))), address: address.host,
+                port: address.port)
         }
+        let datagrams = addresses.enumerated().map { index, address in candidate(address, .udp, 65_535 - index) }
+        return datagrams
+            + streams.enumerated().map { index, address in
+                var passive = candidate(address, .tcp, Self.passivePreference - index)
+                passive.tcpType = "passive"
+                return passive
+            }
     }
+
+    /// The local preference of a passive TCP candidate: direction preference 4, and the most of the rest (RFC 6544,
+    /// section 4.2).
+    private static let passivePreference = 4 << 13 | 0x1FFF
 
     /// Address and port when the address is a literal; nil for names (nothing is ever resolved) and zoned addresses.
     public var socketAddress: SocketAddress? { SocketAddress(host: address, port: port) }

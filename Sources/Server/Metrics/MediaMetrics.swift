@@ -49,6 +49,7 @@ struct MediaMetrics: Sendable {
         }
         var families = MediaMTXMetrics.families(paths: paths, sessions: sessions)
         families += await demultiplexerFamilies()
+        families += await streamFamilies()
         families += await handshakeFamilies()
         families += await senderFamilies()
         families += totals.families(heldBack: heldBack)
@@ -73,6 +74,9 @@ struct MediaMetrics: Sendable {
                     reason("mailbox_full", demultiplexer.mailboxOverflow),
                 ]),
             gauge("ice_tuples", "Address pairs mapped to sessions.", demultiplexer.tuples),
+            gauge(
+                "ice_restarts_pending", "ICE restarts no check has followed yet.",
+                demultiplexer.ufrags - demultiplexer.sessions),
             gauge("ice_sessions", "Sessions that connectivity checks can reach.", demultiplexer.sessions),
         ]
     }
@@ -208,11 +212,11 @@ struct MediaMetrics: Sendable {
 
     private static let prefix = MetricsRegistry.prefix
 
-    private func counter(_ name: String, _ help: String, _ value: UInt64) -> MetricFamily {
+    func counter(_ name: String, _ help: String, _ value: UInt64) -> MetricFamily {
         MetricFamily(name: Self.prefix + name, help: help, kind: .counter, samples: [MetricSample(Double(value))])
     }
 
-    private func gauge(_ name: String, _ help: String, _ value: Int) -> MetricFamily {
+    func gauge(_ name: String, _ help: String, _ value: Int) -> MetricFamily {
         MetricFamily(name: Self.prefix + name, help: help, kind: .gauge, samples: [MetricSample(Double(value))])
     }
 }
@@ -221,6 +225,6 @@ private func outcome(_ name: String, _ value: UInt64) -> MetricSample {
     MetricSample(Double(value), labels: [MetricLabel("outcome", name)])
 }
 
-private func reason(_ name: String, _ value: UInt64) -> MetricSample {
+func reason(_ name: String, _ value: UInt64) -> MetricSample {
     MetricSample(Double(value), labels: [MetricLabel("reason", name)])
 }

@@ -53,8 +53,8 @@ extension MartletServer {
     func updateCandidates(_ service: WebRTCService, _ hosts: HostNames.Addresses) {
         do throws(LoopError) {
             let candidates = CandidateSource(
-                sockets: mediaAddresses, interfaces: try NetworkInterface.all(), settings: current.current, hosts: hosts
-            )
+                sockets: mediaAddresses, streams: running?.media.streamAddresses ?? [],
+                interfaces: try NetworkInterface.all(), settings: current.current, hosts: hosts)
             advertisedAddresses = candidates.all
             service.use(candidates)
         } catch {

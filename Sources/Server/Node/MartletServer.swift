@@ -93,7 +93,7 @@ public actor MartletServer {
             do {
                 let media = try await MediaPlane(
                     loopCount: settings.mediaLoops == 0 ? ProcessorCount.online : settings.mediaLoops,
-                    listen: settings.webrtcLocalUDPAddress, logger: logger)
+                    listen: settings.webrtcLocalUDPAddress, listenTCP: settings.webrtcLocalTCPAddress, logger: logger)
                 do {
                     return try await assemble(control, media, registry, subscriptions)
                 } catch {
@@ -127,8 +127,8 @@ public actor MartletServer {
         let hostNames = HostNames(settings.webrtcAdditionalHosts, logger: logger)
         await hostNames.start()
         let candidates = CandidateSource(
-            sockets: mediaAddresses, interfaces: try NetworkInterface.all(), settings: settings,
-            hosts: hostNames.addresses)
+            sockets: mediaAddresses, streams: media.streamAddresses, interfaces: try NetworkInterface.all(),
+            settings: settings, hosts: hostNames.addresses)
         advertisedAddresses = candidates.all
 
         let hub = hub

@@ -22,7 +22,7 @@ enum MediaMTXKeys {
         hls hlsDisable hlsAddress hlsEncryption hlsServerKey hlsServerCert hlsAllowOrigin hlsAllowOrigins
         hlsTrustedProxies hlsAlwaysRemux hlsVariant hlsSegmentCount hlsSegmentDuration hlsPartDuration
         hlsSegmentMaxSize hlsDirectory hlsMuxerCloseAfter hlsCDNSecret
-        webrtcLocalTCPAddress webrtcICETCPMuxAddress webrtcSTUNGatherTimeout webrtcTrackGatherTimeout
+        webrtcSTUNGatherTimeout webrtcTrackGatherTimeout
         srt srtAddress
         moq moqHTTP2Address moqHTTP3Address moqQUICAddress moqServerKey moqServerCert moqAllowOrigins
         moqTrustedProxies

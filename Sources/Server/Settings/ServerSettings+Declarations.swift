@@ -72,12 +72,17 @@ extension ServerSettings {
             "webrtcLocalUDPAddress", \.webrtcLocalUDPAddress, .listenAddress, in: .webrtc,
             aliases: ["webrtcICEUDPMuxAddress"], "The one UDP socket of all WebRTC media."),
         Setting(
+            "webrtcLocalTCPAddress", \.webrtcLocalTCPAddress, .localTCPAddress, in: .webrtc,
+            aliases: ["webrtcICETCPMuxAddress"],
+            "Where clients that UDP does not reach connect by TCP."),
+        Setting(
             "webrtcIPsFromInterfaces", \.webrtcIPsFromInterfaces, .boolean, in: .webrtc, reloadable: true,
             "Offers the addresses of the network interfaces to clients."),
         Setting(
             "webrtcIPsFromInterfacesList", \.webrtcIPsFromInterfacesList, .list(of: .string(maximumLength: 64)),
             in: .webrtc, reloadable: true,
-            "Interfaces whose addresses are offered; empty for all but loopback, link-local and container bridges."),
+            "Interfaces whose addresses are offered, as eth0 or eth*, or !eth1 for all but it; empty for the usual ones."
+        ),
         Setting(
             "webrtcAdditionalHosts", \.webrtcAdditionalHosts, .list(of: .string(maximumLength: 253)), in: .webrtc,
             reloadable: true, aliases: ["webrtcICEHostNAT1To1IPs"],
@@ -94,7 +99,8 @@ extension ServerSettings {
             "Side of the DTLS handshake the server takes when the client leaves it the choice."),
         Setting(
             "webrtcICEConsentTimeout", \.webrtcICEConsentTimeout, .duration(.seconds(10)...(.seconds(60))),
-            in: .webrtc, reloadable: true, "Silence after which a session ends (RFC 7675)."),
+            in: .webrtc, reloadable: true,
+            "Silence after which a client is sent nothing more (RFC 7675); 15s later its session ends."),
         Setting(
             "mediaLoops", \.mediaLoops, .integer(0...256, zeroMeans: "one per core"), in: .webrtc,
             "Threads that carry media."),

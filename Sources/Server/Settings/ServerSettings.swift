@@ -31,13 +31,14 @@ public struct ServerSettings: Sendable {
     public var webrtcAllowOrigins = ["*"]
     public var webrtcTrustedProxies: [AddressRange] = []
     public var webrtcLocalUDPAddress = ListenAddress(port: 8189)
+    public var webrtcLocalTCPAddress = LocalTCPAddress.sameAsUDP
     public var webrtcIPsFromInterfaces = true
     public var webrtcIPsFromInterfacesList: [String] = []
     public var webrtcAdditionalHosts: [String] = []
     public var webrtcICEServers2: [ICEServerSettings] = []
     public var webrtcHandshakeTimeout = Duration.seconds(30)
     public var webrtcDTLSRole = DTLSRoleSetting.passive
-    public var webrtcICEConsentTimeout = Duration.seconds(30)
+    public var webrtcICEConsentTimeout = Duration.seconds(15)
     public var mediaLoops = 0
 
     // Metrics

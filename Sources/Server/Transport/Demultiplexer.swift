@@ -126,6 +126,21 @@ package actor Demultiplexer: LoopActor {
         return transport
     }
 
+    /// The session that a connection over TCP begins with a check of; nil when it begins with anything else. The
+    /// connection is that session's alone, so its tuple is not mapped.
+    func session(ofStreamBeginningWith frame: RawSpan, on tuple: TransportTuple) -> PeerTransport? {
+        checkSources.note(tuple, at: eventLoop.now)
+        guard let ufrag = UfragKey.receiver(of: frame), let transport = byUfrag[ufrag] else {
+            statistics.unknownUfrag &+= 1
+            return nil
+        }
+        guard limiter.allows(tuple.remote, at: eventLoop.now) else {
+            statistics.limitedChecks &+= 1
+            return nil
+        }
+        return transport
+    }
+
     private func map(_ tuple: TransportTuple, to transport: PeerTransport, isProven: Bool) {
         var list = tuples[transport.peerID] ?? []
         if list.count >= Self.maximumTuplesPerTransport {

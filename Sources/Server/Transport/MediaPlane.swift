@@ -12,12 +12,19 @@ final class MediaPlane: Sendable {
     let handshakes: [HandshakeQueue]
     let demultiplexer: Demultiplexer
     let sockets: [UDPSocket]
+    let streamListener: StreamListener
+    let streamCounters: StreamCounters
+    /// Where ICE-TCP is accepted; empty without it.
+    let streamAddresses: [SocketAddress]
     let identity: DTLSIdentity
     private let mailboxes: [DatagramMailbox]
     private let nextLoop = Atomic<Int>(0)
 
     /// Binds the sockets and starts the threads.
-    init(loopCount: Int, listen: ListenAddress, logger: Logger) async throws {
+    init(
+        loopCount: Int, listen: ListenAddress, listenTCP: LocalTCPAddress = .none,
+        streamLimits: StreamLimits = StreamLimits(), logger: Logger
+    ) async throws {
         let sockets = try Self.bind(listen, logger)
         identity = try DTLSIdentity.generate()
         var loops: [EventLoop] = []
@@ -30,13 +37,51 @@ final class MediaPlane: Sendable {
         }
         self.loops = loops
         self.sockets = sockets
-        arenas = loops.map { SendArena(on: $0) }
+        let streamCounters = StreamCounters()
+        self.streamCounters = streamCounters
+        arenas = loops.map { SendArena(on: $0, counters: streamCounters) }
         handshakes = loops.map { HandshakeQueue(on: $0) }
         demultiplexer = Demultiplexer(on: loops[0], limiterSeed: SecureRandom.uint64())
         mailboxes = loops.dropFirst().map { DatagramMailbox(to: $0) }
         for arena in arenas { try await arena.open(sockets) }
         for mailbox in mailboxes { await mailbox.open() }
-        try await demultiplexer.start(sockets, mailboxes: mailboxes)
+        streamListener = StreamListener(
+            on: loops[0], demultiplexer: demultiplexer, counters: streamCounters, limits: streamLimits)
+        do {
+            streamAddresses = try await Self.listen(listenTCP, beside: sockets, streamListener, logger)
+            try await demultiplexer.start(sockets, mailboxes: mailboxes)
+        } catch {
+            await streamListener.stop()
+            for loop in loops { loop.stop() }
+            throw error
+        }
+    }
+
+    /// ICE-TCP is accepted on the port of UDP or on one of its own. The shared port may be somebody else's for TCP: then
+    /// the server goes without, because nobody asked for it by name.
+    private static func listen(
+        _ wanted: LocalTCPAddress, beside sockets: [UDPSocket], _ listener: StreamListener, _ logger: Logger
+    ) async throws(LoopError) -> [SocketAddress] {
+        let addresses =
+            switch wanted {
+            case .none: [SocketAddress]()
+            case .sameAsUDP: sockets.map(\.localAddress)
+            case .address(let address): address.socketAddresses
+            }
+        var bound: [SocketAddress] = []
+        for address in addresses {
+            do throws(LoopError) {
+                bound.append(
+                    try await listener.listen(
+                        on: address.port == 0 ? address.withPort(bound.first?.port ?? 0) : address))
+            } catch {
+                guard wanted == .sameAsUDP || (address.isIPv6 && !bound.isEmpty) else { throw error }
+                logger.warn(
+                    "no media over TCP on this address; clients that UDP does not reach stay away",
+                    [LogField(.address, address), LogField(.reason, error.description)])
+            }
+        }
+        return bound
     }
 
     /// One socket per address family, all on one port number.
@@ -92,6 +137,7 @@ final class MediaPlane: Sendable {
 
     /// Stops receiving, sends what is queued and joins the threads.
     func stop() async {
+        await streamListener.stop()
         await demultiplexer.stop()
         for loop in loops { loop.stop() }
     }

@@ -33,7 +33,7 @@ actor PeerTransport: LoopActor, PacketSink {
     }
 
     let engine: TransportEngine
-    private let arena: SendArena
+    nonisolated let arena: SendArena
     let demultiplexer: Demultiplexer
     private let handshakes: HandshakeQueue
     private var receiver: (any TransportOwner)?
@@ -127,12 +127,12 @@ actor PeerTransport: LoopActor, PacketSink {
     }
 
     /// Sends what the engine has to say, acts on what changed and arms the next deadline.
-    private func settle() {
+    func settle() {
         engine.drainOutput { tuple, bytes in _ = send(datagram: bytes, along: tuple) }
         while let event = engine.takeEvent() {
             switch event {
-            case .tupleAdded(let tuple): demultiplexer.add(tuple, for: self)
-            case .tupleRemoved(let tuple): demultiplexer.remove(tuple, of: self)
+            case .tupleAdded(let tuple): if tuple.transport == .udp { demultiplexer.add(tuple, for: self) }
+            case .tupleRemoved(let tuple): release(tuple)
             case .selected(let tuple): statistics.selectedTuple = tuple
             case .restarted: completeRestart()
             case .connected(let profile):

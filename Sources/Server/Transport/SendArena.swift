@@ -8,9 +8,14 @@ actor SendArena: LoopActor {
     nonisolated let eventLoop: EventLoop
     nonisolated var loop: any LoopExecutor { eventLoop }
 
+    /// The connections of sessions that UDP does not reach.
+    let streams: StreamConnections
     private var sender: DatagramSender?
 
-    init(on loop: EventLoop) { eventLoop = loop }
+    init(on loop: EventLoop, counters: StreamCounters = StreamCounters()) {
+        eventLoop = loop
+        streams = StreamConnections(on: loop, counters: counters)
+    }
 
     /// Gives the arena its sockets. Once, before the first packet.
     func open(_ sockets: [UDPSocket]) throws(LoopError) {
@@ -19,6 +24,9 @@ actor SendArena: LoopActor {
 
     /// Appends one datagram along `tuple`, written by `write`; `false` when it was dropped (the sender counts it).
     func append(along tuple: TransportTuple, maximumSize: Int, _ write: (inout OutputRawSpan) -> Void) -> Bool {
+        guard tuple.transport == .udp else {
+            return streams.append(along: tuple, maximumSize: maximumSize, write)
+        }
         guard let sender else { return false }
         return sender.append(to: tuple.remote, from: tuple.local, maximumSize: maximumSize, write)
     }

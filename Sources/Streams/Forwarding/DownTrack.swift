@@ -50,7 +50,7 @@ public final class DownTrack {
     // MARK: layers
 
     /// The encodings of which the viewer needs a random access point, as bits.
-    var awaitedEncodings: UInt64 { forwarder.needsKeyframe ? forwarder.target.bit : 0 }
+    func awaitedEncodings(at now: Instant) -> UInt64 { forwarder.needsKeyframe(at: now) ? forwarder.target.bit : 0 }
     /// The encodings that the viewer gets or is to get, as bits.
     var usedEncodings: UInt64 {
         forwarder.target.bit | (forwarder.layer.map { LayerChoice(encoding: $0).bit } ?? 0)
@@ -65,8 +65,8 @@ public final class DownTrack {
     /// Chooses what is to be forwarded from now on, as far as the link and the viewer's wishes go.
     func chooseLayers(from ladder: LayerLadder, at now: Instant) {
         selector.evaluate(ladder, budget: sink.videoBitsPerSecond(at: now), at: now)
-        guard let target = selector.target else { return }
-        forwarder.aim(at: target, startable: selector.startable, leavesAtOnce: selector.leavesAtOnce)
+        guard selector.target != nil else { return }
+        forwarder.aim(by: selector)
         sink.wantsVideo(bitsPerSecond: selector.wantedBitsPerSecond)
     }
 

@@ -95,6 +95,16 @@ struct PictureRewriter {
         }
     }
 
+    /// A packet of a picture that is left out.
+    mutating func drop(_ payload: RawSpan) {
+        // Only VP8's numbers close up: VP9's references are differences of numbers.
+        guard case .vp8(var rewriter) = state, let descriptor = try? VP8PayloadDescriptor(parsing: payload) else {
+            return
+        }
+        rewriter.drop(VP8Picture(descriptor))
+        state = .vp8(rewriter)
+    }
+
     /// The numbers for a packet that is about to be sent.
     mutating func rewrite(_ payload: RawSpan) -> Patch {
         switch state {

@@ -22,10 +22,14 @@ struct StreamForwarder {
     private var source: UInt32 = 0
     /// What is to be forwarded.
     private(set) var target = LayerChoice(encoding: 0)
+    /// The highest layers that ``target`` means, by number.
+    private var targetHighest = (spatial: LayerChoice.topmost, temporal: LayerChoice.topmost)
     /// Encodings with which a viewer that has nothing yet may begin, as bits.
     private var startable: UInt64 = 1
     /// Whether the old encoding stops with its frame, before the target's keyframe.
     private var leavesAtOnce = false
+    private var filter = LayerFilter()
+    private var frameNumbers = FrameNumbering()
     /// The publisher's timestamp of the newest packet sent.
     private var frameTimestamp: UInt32 = 0
     private var wantsKeyframe = true
@@ -54,7 +58,9 @@ struct StreamForwarder {
     }
 
     /// Whether the viewer waits for a random access point.
-    var needsKeyframe: Bool { packetClass == .video && wantsKeyframe }
+    func needsKeyframe(at now: Instant) -> Bool {
+        packetClass == .video && (wantsKeyframe || filter.needsKeyframe(at: now))
+    }
 
     /// Whether frames are held back because the viewer's link does not carry them.
     var isHeldBack: Bool { admission.isHolding }
@@ -70,17 +76,33 @@ struct StreamForwarder {
         target = LayerChoice(encoding: 0)
         startable = 1
         leavesAtOnce = false
+        filter = LayerFilter()
     }
 
     /// What is being forwarded; nil while waiting for a keyframe.
-    var current: LayerChoice? { layer.map { LayerChoice(encoding: $0) } }
+    var current: LayerChoice? {
+        layer.map { LayerChoice(encoding: $0, spatialLayer: filter.spatial, temporalLayer: filter.temporal) }
+    }
 
-    /// Changes what is to be forwarded, from its next random access point on.
-    mutating func aim(at target: LayerChoice, startable: UInt64, leavesAtOnce: Bool) {
+    /// Changes what is to be forwarded, from the next point on at which a decoder can follow.
+    mutating func aim(by selector: LayerSelector) {
+        guard let target = selector.target else { return }
         self.target = target
-        self.startable = startable
-        self.leavesAtOnce = leavesAtOnce
+        startable = selector.startable
+        leavesAtOnce = selector.leavesAtOnce
         wantsKeyframe = layer != target.encoding
+        targetHighest = (selector.highestSpatial, selector.highestTemporal)
+        if layer == target.encoding {
+            aimFilter()
+        } else if selector.isReducing {
+            filter.aim(spatial: 0, temporal: 0, highestSpatial: 0, highestTemporal: 0)
+        }
+    }
+
+    private mutating func aimFilter() {
+        filter.aim(
+            spatial: target.spatialLayer, temporal: target.temporalLayer, highestSpatial: targetHighest.spatial,
+            highestTemporal: targetHighest.temporal)
     }
 
     mutating func forward(_ run: borrowing PacketRun, statistics: inout TrackStatistics) {
@@ -103,23 +125,27 @@ struct StreamForwarder {
             statistics.packetsHeldBack &+= 1
             return
         }
-        guard !entry.header.payload.isEmpty, packetClass == .audio || admits(entry, packet) else {
+        let verdict: LayerFilter.Verdict =
+            entry.header.payload.isEmpty
+            ? .drop : packetClass == .audio ? .pass(marker: entry.header.marker) : filter.judge(entry)
+        guard case .pass(let marker) = verdict, packetClass == .audio || admits(entry) else {
             rewriter.drop(
                 sequenceNumber: entry.header.sequenceNumber, timestamp: entry.header.timestamp, captured: entry.captured
             )
+            pictures.drop(packet.extracting(entry.header.payload))
             statistics.packetsHeldBack &+= 1
             return
         }
         guard
             let position = rewriter.rewrite(
                 sequenceNumber: entry.header.sequenceNumber, timestamp: entry.header.timestamp,
-                marker: entry.header.marker, captured: entry.captured)
+                marker: marker, captured: entry.captured)
         else {
             statistics.packetsHeldBack &+= 1
             return
         }
         frameTimestamp = entry.header.timestamp
-        if send(entry, packet, position) {
+        if send(entry, packet, position, marker: marker) {
             sent.sent(payloadSize: entry.header.payload.count)
             statistics.packetsSent &+= 1
             statistics.bytesSent &+= UInt64(packet.byteCount)
@@ -129,13 +155,9 @@ struct StreamForwarder {
     }
 
     /// Whether the packet's frame is sent: all of it or nothing (RTP-97).
-    private mutating func admits(_ entry: RunEntry, _ packet: RawSpan) -> Bool {
-        let wasHolding = admission.isHolding
-        let isAdmitted = admission.admits(
+    private mutating func admits(_ entry: RunEntry) -> Bool {
+        admission.admits(
             entry.header.timestamp, isKeyframeStart: entry.summary.isKeyframeStart, to: sink, at: entry.arrival)
-        // What was left out leaves no gap in the pictures' numbers either.
-        if wasHolding, !admission.isHolding { pictures.switchSource(packet.extracting(entry.header.payload)) }
-        return isAdmitted
     }
 
     private func canStart(at entry: RunEntry) -> Bool {
@@ -149,25 +171,38 @@ struct StreamForwarder {
                 sequenceNumber: entry.header.sequenceNumber, timestamp: entry.header.timestamp,
                 captured: entry.captured))
         pictures.switchSource(packet.extracting(entry.header.payload))
+        if let number = entry.frameNumber { frameNumbers.switchSource(at: number) }
         layer = entry.layer
         source = entry.header.ssrc
         admission = FrameAdmission()
+        startFilter()
     }
 
-    private mutating func send(_ entry: RunEntry, _ packet: RawSpan, _ position: RewrittenPosition) -> Bool {
+    /// A stand-in for the wanted encoding passes whole.
+    private mutating func startFilter() {
+        filter = LayerFilter()
+        if layer == target.encoding { aimFilter() }
+        filter.start()
+    }
+
+    private mutating func send(
+        _ entry: RunEntry, _ packet: RawSpan, _ position: RewrittenPosition, marker: Bool
+    ) -> Bool {
         let extensionSize = extensions.maximumSize(entry.extensions)
         let payload = packet.extracting(entry.header.payload)
         let maximumSize =
             RTPHeader.minimumSize + extensionSize + payload.byteCount
         let patch = pictures.rewrite(payload)
+        let frameNumber = entry.frameNumber.map { frameNumbers.rewrite($0) }
         if entry.position >= 0 {
             // Kept even when the transport refuses it: then a later request is answered with the first sending.
             gate?.sent(
-                PacketRecord(position: entry.position, timestamp: position.timestamp, picture: patch.numbers),
+                PacketRecord(
+                    position: entry.position, timestamp: position.timestamp, picture: patch.numbers, marker: marker,
+                    frameNumber: frameNumber ?? 0),
                 extendedSequenceNumber: position.extendedSequenceNumber, byteCount: packet.byteCount,
                 startsKeyframe: entry.summary.isKeyframeStart, at: entry.arrival)
         }
-        let marker = entry.header.marker
         let index = entry.extensions
         // Flat values: a captured format would be counted up and down for every packet.
         let (payloadType, ssrc, extensions) = (payloadType, ssrc, extensions)
@@ -175,7 +210,9 @@ struct StreamForwarder {
             RTPHeader.append(
                 payloadType: payloadType, marker: marker, sequenceNumber: position.sequenceNumber,
                 timestamp: position.timestamp, ssrc: ssrc, hasExtension: extensionSize > 0, to: &output)
-            let slots = extensionSize > 0 ? extensions.append(index, from: packet, to: &output) : PacketSlots()
+            let slots =
+                extensionSize > 0
+                ? extensions.append(index, from: packet, frameNumber: frameNumber, to: &output) : PacketSlots()
             patch.append(payload, to: &output)
             return slots
         }
@@ -213,19 +250,22 @@ struct StreamForwarder {
             RTPHeader.minimumSize + extensionSize + payload.byteCount + RetransmissionFormat.overhead
         let original = UInt16(truncatingIfNeeded: answer.number)
         let timestamp = answer.packet.timestamp
+        let (marker, frameNumber) = (answer.packet.marker, answer.packet.frameNumber)
         let (payloadType, ssrc, extensions, next) = (payloadType, ssrc, extensions, nextRepair)
         let wasSent = sink.enqueue(.retransmission, maximumSize: maximumSize) { output in
             switch repair {
             case .sameStream:
                 RTPHeader.append(
-                    payloadType: payloadType, marker: header.marker, sequenceNumber: original, timestamp: timestamp,
+                    payloadType: payloadType, marker: marker, sequenceNumber: original, timestamp: timestamp,
                     ssrc: ssrc, hasExtension: extensionSize > 0, to: &output)
             case .ownStream(let payloadType, let ssrc, _):
                 RTPHeader.append(
-                    payloadType: payloadType, marker: header.marker, sequenceNumber: next, timestamp: timestamp,
+                    payloadType: payloadType, marker: marker, sequenceNumber: next, timestamp: timestamp,
                     ssrc: ssrc, hasExtension: extensionSize > 0, to: &output)
             }
-            let slots = extensionSize > 0 ? extensions.append(index, from: packet, to: &output) : PacketSlots()
+            let slots =
+                extensionSize > 0
+                ? extensions.append(index, from: packet, frameNumber: frameNumber, to: &output) : PacketSlots()
             if repair != .sameStream { output.append(bigEndian: original) }
             patch.append(payload, to: &output)
             return slots

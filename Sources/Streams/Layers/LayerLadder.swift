@@ -24,15 +24,14 @@ struct LayerLadder {
     /// Encodings, the least first. Kept from one time to the next, so that encodings alike do not change places.
     private var order: [Int] = []
 
-    /// - Parameter dividesEncodings: whether spatial and temporal layers can be left out of an encoding.
-    mutating func rebuild(from layers: [LayerState], dividesEncodings: Bool, at now: Instant) {
+    mutating func rebuild(from layers: [LayerState], at now: Instant) {
         if order.count != layers.count { order = Array(layers.indices) }
         sort(layers, at: now)
         rungs.removeAll(keepingCapacity: true)
         for encoding in order where Self.isActive(encoding, in: layers, at: now) {
             let layer = layers[encoding]
-            let highestSpatial = dividesEncodings ? layer.highestSpatial : 0
-            let highestTemporal = dividesEncodings ? layer.rates.highestTemporal : 0
+            let highestSpatial = layer.highestSpatial
+            let highestTemporal = layer.rates.highestTemporal
             for spatial in 0...highestSpatial {
                 let isTop = spatial == highestSpatial
                 let isLowestLevel = rungs.isEmpty

@@ -27,10 +27,15 @@ struct LayerSelector {
 
     var preference = LayerPreference.automatic
     private(set) var target: LayerChoice?
+    /// The highest layers that ``target`` means, by number.
+    private(set) var highestSpatial = LayerChoice.topmost
+    private(set) var highestTemporal = LayerChoice.topmost
     /// The encodings with which a viewer that has nothing yet may begin, as bits.
     private(set) var startable: UInt64 = 0
     /// Whether what is being sent until the target's keyframe comes is more than the link can bear.
     private(set) var leavesAtOnce = false
+    /// Whether the way to the target is one down that the link forces: the old encoding goes on with as little as it can.
+    private(set) var isReducing = false
     /// What the link would have to carry for the next rung; nil when there is none to go to.
     private(set) var wantedBitsPerSecond: UInt64?
 
@@ -48,6 +53,7 @@ struct LayerSelector {
         target = nil
         startable = 0
         leavesAtOnce = false
+        isReducing = false
         wantedBitsPerSecond = nil
         tooMuchSince = nil
         fitsSince = nil
@@ -72,6 +78,8 @@ struct LayerSelector {
         }
         guard let target, let position = ladder.position(of: target) else { return }
         startable = ladder.encodings(upTo: position)
+        highestSpatial = ladder.rungs[position].spatialLayer
+        highestTemporal = ladder.rungs[position].temporalLayer
         want(ladder, from: position, ceiling, at: now)
     }
 
@@ -95,6 +103,7 @@ struct LayerSelector {
         }
         move(to: highest(in: ladder, upTo: position - 1, carriedBy: budget), ladder)
         leavesAtOnce = isBad
+        isReducing = true
     }
 
     private mutating func goUp(
@@ -128,8 +137,8 @@ struct LayerSelector {
 
     private mutating func move(to position: Int, _ ladder: LayerLadder) {
         target = ladder.rungs[position].choice
-        startable = ladder.encodings(upTo: position)
         leavesAtOnce = false
+        isReducing = false
         tooMuchSince = nil
         fitsSince = nil
     }

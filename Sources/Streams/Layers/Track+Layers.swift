@@ -17,7 +17,7 @@ extension Track {
         if let encoding = preference.encoding, !layers.encodings.indices.contains(encoding) { return false }
         downTrack.prefer(preference)
         chooseLayers(of: downTrack, at: loop.now)
-        requestKeyframes(of: downTrack.awaitedEncodings)
+        requestKeyframes(of: downTrack.awaitedEncodings(at: loop.now))
         return true
     }
 

@@ -12,6 +12,9 @@ struct TrackLayers {
     private(set) var encodings: [LayerState] = []
     private(set) var ladder = LayerLadder()
     private var names: [String] = []
+    private var descriptors: [DependencyDescriptorReader] = []
+    /// Since when the descriptors of an encoding have lacked their structure; nil for those that do not.
+    private var unexplainedSince: [Instant?] = []
     private var nextEvaluation = Instant(nanoseconds: 0)
     /// What the last evaluation saw, bitrates left aside.
     private var shape: [Shape] = []
@@ -29,10 +32,17 @@ struct TrackLayers {
     init(_ lane: PublicationLane) {
         encodings = Array(repeating: LayerState(), count: lane.layerCount)
         names = lane.encodingNames
+        descriptors = Array(repeating: DependencyDescriptorReader(), count: lane.layerCount)
+        unexplainedSince = Array(repeating: nil, count: lane.layerCount)
     }
 
+    /// A keyframe whose first packet is lost may still be repaired; after this long another one is asked for.
+    static let explanationMilliseconds: Int64 = 200
+
     /// Whether there is anything to choose between.
-    var hasChoice: Bool { encodings.count > 1 }
+    var hasChoice: Bool { encodings.count > 1 || isDivided }
+    /// Whether an encoding has had spatial or temporal layers.
+    private var isDivided = false
 
     func isDue(at now: Instant) -> Bool { now >= nextEvaluation }
 
@@ -43,7 +53,7 @@ struct TrackLayers {
     mutating func evaluate(at now: Instant) -> Bool {
         nextEvaluation = now.advanced(byMilliseconds: Self.intervalMilliseconds)
         for index in encodings.indices { encodings[index].advance(to: now) }
-        ladder.rebuild(from: encodings, dividesEncodings: false, at: now)
+        ladder.rebuild(from: encodings, at: now)
         var changed = shape.count != encodings.count
         if changed { shape = encodings.indices.map { makeShape($0, at: now) } }
         for index in encodings.indices where !changed {
@@ -63,12 +73,65 @@ struct TrackLayers {
             highestTemporal: layer.rates.highestTemporal, resolution: layer.resolution(spatial: spatial))
     }
 
-    mutating func received(
-        _ byteCount: Int, encoding: Int, timestamp: UInt32, summary: PayloadSummary, at now: Instant
-    ) {
+    /// Counts a packet, and finds out which layers its frame belongs to.
+    mutating func received(_ packet: RawSpan, _ entry: inout RunEntry, codec: Codec) {
+        let encoding = entry.layer
+        let summary = entry.summary
+        var resolution = summary.resolution
+        switch codec {
+        case .vp8, .vp9:
+            entry.spatialLayer = summary.spatialLayer ?? 0
+            entry.temporalLayer = summary.temporalLayer ?? 0
+            if summary.hasScalabilityStructure {
+                noteSizes(packet.extracting(entry.header.payload), encoding)
+                resolution = nil
+            }
+        default:
+            readDescriptor(packet, &entry)
+        }
+        if entry.spatialLayer > 0 || entry.temporalLayer > 0 { isDivided = true }
         encodings[encoding].received(
-            byteCount: byteCount, timestamp: timestamp, spatial: summary.spatialLayer ?? 0,
-            temporal: summary.temporalLayer ?? 0, resolution: summary.resolution, at: now)
+            byteCount: packet.byteCount, timestamp: entry.header.timestamp, spatial: entry.spatialLayer,
+            temporal: entry.temporalLayer, resolution: resolution, at: entry.arrival)
+    }
+
+    private mutating func noteSizes(_ payload: RawSpan, _ encoding: Int) {
+        guard let descriptor = try? VP9PayloadDescriptor(parsing: payload) else { return }
+        for layer in 0..<LayerRates.spatialLimit {
+            guard let size = descriptor.resolution(ofSpatialLayer: layer, in: payload) else { continue }
+            encodings[encoding].note(size, of: layer)
+        }
+    }
+
+    private mutating func readDescriptor(_ packet: RawSpan, _ entry: inout RunEntry) {
+        guard let value = entry.extensions[.dependencyDescriptor], value.upperBound <= packet.byteCount else { return }
+        let encoding = entry.layer
+        switch descriptors[encoding].read(packet.extracting(value)) {
+        case .malformed: break
+        case .unknownStructure(let number):
+            entry.frameNumber = number
+            if unexplainedSince[encoding] == nil { unexplainedSince[encoding] = entry.arrival }
+        case .frame(let frame):
+            unexplainedSince[encoding] = nil
+            entry.frameNumber = frame.frameNumber
+            entry.dependency = frame
+            entry.spatialLayer = frame.spatialLayer
+            entry.temporalLayer = frame.temporalLayer
+            guard frame.hasStructure, let sizes = descriptors[encoding].structure?.resolutions else { return }
+            for (layer, size) in sizes.enumerated() { encodings[encoding].note(size, of: layer) }
+        }
+    }
+
+    /// The encodings whose frames nobody can tell apart because a keyframe's first packet is missing, as bits (RTP-115).
+    func unexplainedEncodings(at now: Instant) -> UInt64 {
+        var encodings: UInt64 = 0
+        for index in unexplainedSince.indices {
+            guard let since = unexplainedSince[index] else { continue }
+            if now.milliseconds(since: since) >= Self.explanationMilliseconds {
+                encodings |= LayerChoice(encoding: index).bit
+            }
+        }
+        return encodings
     }
 
     /// What viewers can choose from; an encoding that has stopped is listed once.
@@ -78,18 +141,15 @@ struct TrackLayers {
             var layer = layer
             layer.advance(to: now)
             let isActive = LayerLadder.isActive(index, in: encodings, at: now)
-            let divides = false
-            for spatial in 0...(divides && isActive ? layer.highestSpatial : 0) {
+            for spatial in 0...(isActive ? layer.highestSpatial : 0) {
                 let resolution = layer.resolution(spatial: spatial)
-                for temporal in 0...(divides && isActive ? layer.rates.highestTemporal : 0) {
+                for temporal in 0...(isActive ? layer.rates.highestTemporal : 0) {
                     found.append(
                         LayerDescription(
                             encoding: index, rid: index < names.count ? names[index] : "", spatialLayer: spatial,
                             temporalLayer: temporal, width: resolution?.width, height: resolution?.height,
                             bitsPerSecond: isActive
-                                ? layer.rates.bitsPerSecond(
-                                    spatial: divides ? spatial : LayerChoice.topmost,
-                                    temporal: divides ? temporal : LayerChoice.topmost, at: now) : 0,
+                                ? layer.rates.bitsPerSecond(spatial: spatial, temporal: temporal, at: now) : 0,
                             isActive: isActive))
                 }
             }

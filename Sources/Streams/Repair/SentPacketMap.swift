@@ -14,6 +14,10 @@ struct PacketRecord: Hashable, Sendable {
     /// The viewer's timestamp.
     var timestamp: UInt32
     var picture: SentPictureNumbers
+    /// The marker bit that it was sent with.
+    var marker: Bool
+    /// The frame number in its dependency descriptor, where it has one.
+    var frameNumber: UInt16
     /// How often it has been sent again.
     fileprivate(set) var tries: UInt8 = 0
     /// When it was last sent, in milliseconds that wrap.
@@ -21,10 +25,15 @@ struct PacketRecord: Hashable, Sendable {
     /// The low bits of its sequence number without wraps.
     fileprivate var number: UInt32 = 0
 
-    init(position: Int64, timestamp: UInt32, picture: SentPictureNumbers = SentPictureNumbers()) {
+    init(
+        position: Int64, timestamp: UInt32, picture: SentPictureNumbers = SentPictureNumbers(), marker: Bool = false,
+        frameNumber: UInt16 = 0
+    ) {
         self.position = position
         self.timestamp = timestamp
         self.picture = picture
+        self.marker = marker
+        self.frameNumber = frameNumber
     }
 
     /// Milliseconds from the last time it was sent to `now`.

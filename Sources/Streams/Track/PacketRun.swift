@@ -6,6 +6,13 @@ struct RunEntry {
     var header: RTPHeader
     var layer: Int
     var summary: PayloadSummary
+    /// Which layers of the encoding the packet's frame belongs to; 0 where it has none or they cannot be told apart.
+    var spatialLayer: UInt8 = 0
+    var temporalLayer: UInt8 = 0
+    /// From the dependency descriptor; nil without one and when its structure is missing.
+    var dependency: FrameDependency?
+    /// The number in the dependency descriptor.
+    var frameNumber: UInt16?
     /// When the media was captured, on the server's clock; its arrival when the publisher's clock is not known.
     var captured: Instant
     /// Where the packet's extensions lie.

@@ -113,17 +113,15 @@ public actor Track: LoopActor {
             statistics.keyframes &+= 1
             spacing.keyframeReceived(at: now)
         }
-        // Senders probe the link with padding on layers they have stopped; that keeps none of them alive.
-        if !header.isPaddingOnly {
-            layers.received(packet.byteCount, encoding: layer, timestamp: header.timestamp, summary: summary, at: now)
-        }
         let position = history?.append(packet, at: now) ?? -1
-        let entry = RunEntry(
+        var entry = RunEntry(
             header: header, layer: layer, summary: summary,
             captured: publication.onLoop {
                 $0.captured(header.timestamp, kind: kind, layer: layer, arrival: now)
             },
             extensions: HeaderExtensionIndex(header, in: packet, map: extensions), position: position, arrival: now)
+        // Senders probe the link with padding on layers they have stopped; that keeps none of them alive.
+        if !header.isPaddingOnly, kind == .video { layers.received(packet, &entry, codec: format.codec) }
         if !run.append(packet, entry) {
             flush()
             if !run.append(packet, entry) { statistics.packetsOverflowed &+= 1 }
@@ -136,12 +134,12 @@ public actor Track: LoopActor {
     private func flush() {
         guard !run.isEmpty else { return }
         chooseLayersIfDue(at: loop.now)
-        var awaited: UInt64 = 0
+        var awaited: UInt64 = downTracks.isEmpty ? 0 : layers.unexplainedEncodings(at: loop.now)
         let mayRequest = spacing.mayRequest(at: loop.now)
         var statistics = TrackStatistics()
         for downTrack in downTracks {
             downTrack.forward(run, statistics: &statistics)
-            awaited |= downTrack.awaitedEncodings
+            awaited |= downTrack.awaitedEncodings(at: loop.now)
             if mayRequest, downTrack.takesKeyframeRequest(at: loop.now) { awaited |= downTrack.usedEncodings }
             if downTrack.needsFirstReport { sendReport(of: downTrack) }
             if let changed = downTrack.takeLayerChange() { observer(.viewerLayersChanged(downTrack.viewer, changed)) }
@@ -163,7 +161,7 @@ public actor Track: LoopActor {
             history = PacketHistory(kind == .video ? .video : .audio)
         }
         chooseLayers(of: downTrack, at: loop.now)
-        let awaited = downTrack.awaitedEncodings
+        let awaited = downTrack.awaitedEncodings(at: loop.now)
         downTracks.append(downTrack)
         requestKeyframes(of: awaited)
         return true

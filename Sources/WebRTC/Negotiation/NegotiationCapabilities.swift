@@ -12,13 +12,16 @@ public struct NegotiationCapabilities: Sendable {
         public var kinds: Set<MediaKind>
         public var fromPublishers: Bool
         public var toViewers: Bool
+        /// The codecs it is of use for; nil for all.
+        public var codecs: Set<Codec>?
         /// Left out when transport-wide congestion control was accepted for the section.
         public var isReplacedByTransportCC: Bool
 
         public init(
             _ uri: String, _ kinds: Set<MediaKind> = [.audio, .video], fromPublishers: Bool = true,
-            toViewers: Bool = true, isReplacedByTransportCC: Bool = false
+            toViewers: Bool = true, codecs: Set<Codec>? = nil, isReplacedByTransportCC: Bool = false
         ) {
+            self.codecs = codecs
             self.uri = uri
             self.kinds = kinds
             self.fromPublishers = fromPublishers
@@ -81,6 +84,8 @@ public struct NegotiationCapabilities: Sendable {
             Extension(ExtensionURI.videoOrientation, [.video]),
             Extension(ExtensionURI.playoutDelay, [.video]),
             Extension(ExtensionURI.colorSpace, [.video]),
+            // VP8 and VP9 tell their layers in their own payloads.
+            Extension(ExtensionURI.dependencyDescriptor, [.video], codecs: [.av1, .h264, .h265]),
         ],
         feedback: [
             Feedback(.nack, [.video]),
@@ -109,4 +114,6 @@ public enum ExtensionURI {
     public static let videoOrientation = "urn:3gpp:video-orientation"
     public static let playoutDelay = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
     public static let colorSpace = "http://www.webrtc.org/experiments/rtp-hdrext/color-space"
+    public static let dependencyDescriptor =
+        "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
 }

@@ -78,6 +78,7 @@ extension Negotiator {
         let acceptsTransportCC = numbersPackets && takesTransportCC(codec)
         let rows = capabilities.extensions.filter {
             $0.kinds.contains(kind) && (isPublishing ? $0.fromPublishers : $0.toViewers)
+                && $0.codecs?.contains(codec.codec) ?? true
         }
         let usable = section.extensions.filter { mapping in
             guard rows.contains(where: { $0.uri == mapping.uri }) else { return false }

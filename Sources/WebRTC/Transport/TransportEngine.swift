@@ -196,6 +196,16 @@ public final class TransportEngine {
         return true
     }
 
+    /// Reports that the connection behind `tuple` is gone.
+    public func connectionClosed(_ tuple: TransportTuple, at now: Instant) {
+        guard closed == nil, ice.isValidated(tuple) else { return }
+        if case .moved(let other) = ice.tupleClosed(tuple, at: now) { post(.selected(other)) }
+        post(.tupleRemoved(tuple))
+    }
+
+    /// Whether a check proved `tuple` to be the peer's.
+    public func isValidated(_ tuple: TransportTuple) -> Bool { ice.isValidated(tuple) }
+
     private func receivedDTLS(_ datagram: RawSpan, on tuple: TransportTuple, at now: Instant) {
         guard ice.isValidated(tuple) else {
             drops.unvalidatedTuple &+= 1

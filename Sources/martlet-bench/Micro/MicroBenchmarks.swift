@@ -12,6 +12,7 @@ enum MicroBenchmarks {
         try loop.start()
         defer { loop.stop() }
         return bench.measurements + (await LoopBenchmarks(on: loop).run(only: word))
+            + (try await JunkBenchmark.run(only: word))
     }
 
     static let head = line("", "ns/call", "allocs/call", "limit")

@@ -128,7 +128,9 @@ def answers(server):
 def junk(server):
     dice = random.Random(7)
     target = server.media_address
+    before = server.metrics()[0]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        began = time.monotonic()
         for number in range(60_000):
             if number % 4 == 0:
                 datagram = dice.randbytes(dice.randrange(0, 60))
@@ -145,7 +147,18 @@ def junk(server):
             except OSError:
                 pass
             if number % 200 == 0:
-                time.sleep(0.005)
+                # 20,000 a second, as far as this process keeps up.
+                time.sleep(max(0.0, number / 20_000 - (time.monotonic() - began)))
+        sender.setblocking(False)
+        try:
+            check(not sender.recv(2048), "junk was answered")
+        except BlockingIOError:
+            pass
+    after = server.metrics()[0]
+    for name in ("martlet_ice_tuples", "martlet_ice_sessions"):
+        check(after[name] == before[name], f"{name}: {before[name]}, then {after[name]}")
+    dropped = after["martlet_datagrams_dropped_total"] - before["martlet_datagrams_dropped_total"]
+    check(dropped > 50_000, f"{dropped} datagrams were dropped as junk")
 
 
 @hostile("forged STUN and DTLS, from many ports")
@@ -185,6 +198,34 @@ def forged(server):
         for sender in senders:
             sender.close()
         web.request(server.origin, "DELETE", web.session_target(response), headers=web.bearer("token"))
+
+
+@hostile("a thousand TCP connections to the media port that say little or nothing")
+def slow_streams(server):
+    dice = random.Random(3)
+    opened = []
+    try:
+        for number in range(1000):
+            connection = socket.socket()
+            connection.setblocking(False)
+            connection.connect_ex(server.media_address)
+            opened.append(connection)
+            if number % 50 == 0:
+                time.sleep(0.01)
+        end = time.monotonic() + 7
+        while time.monotonic() < end:
+            for index, connection in enumerate(opened):
+                try:
+                    connection.send((b"", b"\0", b"\xff\xff", dice.randbytes(40))[index % 4])
+                except OSError:
+                    pass
+            time.sleep(0.5)
+        counts = server.metrics()[0]
+        check(counts["martlet_ice_tcp_connections"] <= 32, f"{counts['martlet_ice_tcp_connections']} are open")
+    finally:
+        for connection in opened:
+            connection.close()
+    until(lambda: server.metrics()[0]["martlet_ice_tcp_connections"] == 0, 10, "connections are closed")
 
 
 @hostile("wrong tokens and guessed sessions")

@@ -2,12 +2,16 @@
 
 import contextlib
 import pathlib
+import shutil
+import socket
+import subprocess
 import time
 
 from harness import web
 from harness.obs import OBSPublisher
 from harness.raw_peer import RawViewer
-from harness.runner import check, test, until
+from harness.runner import Skip, check, test, until
+from harness.server import free_port
 
 PEER = (pathlib.Path(__file__).parents[1] / "clients" / "peer.js").read_text()
 LONGEST_SILENCE = 0.2
@@ -99,6 +103,70 @@ def restarts(env):
                     check(video["silence"] < 0.5, f"the picture paused for {video['silence']:.3f} s")
         until(lambda: server.room("c") is None, 10, "the room is gone")
         check("r" in [room["name"] for room in server.rooms()], "the other room is not")
+
+
+def blocked_udp(port, allowed):
+    """A firewall of the test's own namespace: from the port `allowed` alone datagrams reach the media port."""
+    def nft(*words):
+        subprocess.run(["nft", *words], check=True, capture_output=True)
+
+    @contextlib.contextmanager
+    def block():
+        nft("add", "table", "inet", "block")
+        try:
+            nft("add", "chain", "inet", "block", "in", "{ type filter hook input priority 0; }")
+            nft("add", "rule", "inet", "block", "in", "udp", "dport", str(port),
+                "udp", "sport", "!=", str(allowed), "drop")
+            yield
+        finally:
+            nft("delete", "table", "inet", "block")
+
+    return block()
+
+
+@test("clients that UDP does not reach use TCP")
+def without_udp(env):
+    with env.server() as server, publisher(server, "r") as source:
+        with env.case("Chromium watches over TCP when it is offered nothing else"):
+            with browser_peer(env, server, server.whep("r"), "watch", codec="H264", onlyTCP=True) as page:
+                watch_over_tcp(server, page)
+        with env.case("Chromium watches over TCP behind a firewall that drops UDP"):
+            env.require_namespace("a firewall")
+            if shutil.which("nft") is None:
+                raise Skip("nftables is not installed")
+            with blocked_udp(server.udp_port, source.socket.getsockname()[1]):
+                with browser_peer(env, server, server.whep("r"), "watch", codec="H264") as page:
+                    watch_over_tcp(server, page)
+        with env.case("Chromium publishes over TCP"):
+            with browser_peer(env, server, server.whip("c"), "publish", codec="VP8", onlyTCP=True) as page:
+                page.until(lambda: page.figures().get("framesSent", 0) > 10, 15, "frames are sent")
+                check(page.figures()["protocol"] == "tcp", f"{page.figures()}")
+                with viewer(server, "c", video="VP8") as watching:
+                    page.page.wait_for_timeout(3000)
+                    video = watching.of_kind("video")
+                    check(video["missing"] == 0 and video["frames"] > 45, f"{video}")
+        until(lambda: server.metrics()[0]["martlet_ice_tcp_connections"] == 0, 10, "connections are closed")
+
+
+def watch_over_tcp(server, page):
+    page.until(lambda: page.figures().get("framesDecoded", 0) > 60, 20, "frames are decoded")
+    figures = page.figures()
+    check(figures["protocol"] == "tcp" and figures["remotePort"] == server.udp_port, f"{figures}")
+    check(figures["packetsLost"] == 0, f"{figures}")
+    check(server.metrics()[0]["martlet_ice_tcp_connections"] >= 1, "a connection is counted")
+
+
+@test("IPv6 alone")
+def ipv6(env):
+    settings = {"webrtcLocalUDPAddress": f"[::1]:{free_port(socket.SOCK_DGRAM)}", "webrtcAdditionalHosts": ["::1"]}
+    with env.server(settings=settings) as server:
+        with browser_peer(env, server, server.whip("c"), "publish", codec="VP8") as source:
+            source.until(lambda: source.figures().get("framesSent", 0) > 10, 15, "frames are sent")
+            check(source.figures()["remoteAddress"] in ("::1", None), f"{source.figures()}")
+            for only_tcp in (False, True):
+                with browser_peer(env, server, server.whep("c"), "watch", codec="VP8", onlyTCP=only_tcp) as page:
+                    check("a=candidate:1 1 udp 2130706431 ::1 " in page.answer or only_tcp, page.answer)
+                    page.until(lambda: page.figures().get("framesDecoded", 0) > 30, 20, "frames are decoded")
 
 
 @test("a NAT that gives publisher and viewer other ports")

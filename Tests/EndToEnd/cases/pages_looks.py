@@ -65,7 +65,8 @@ def keyboard(env):
             page.until(lambda: page.evaluate("document.fullscreenElement === null"), 5, "f goes back")
             for shown in ("true", "false"):
                 press("p")
-                page.until(lambda: page.evaluate("document.getElementById('pip').ariaPressed") == shown, 5, "p: own window")
+                pressed = "document.getElementById('pip').ariaPressed"
+                page.until(lambda: page.evaluate(pressed) == shown, 5, "p gives the picture a window of its own")
             press("?")
             check(page.evaluate("document.getElementById('help').open"), "? opens the help")
             press("Escape")

@@ -118,6 +118,6 @@ func bodyText(_ response: HTTPResponse) -> String {
         }
         let preflight = try apply(200, .options)
         #expect(preflight["Access-Control-Allow-Methods"] == "OPTIONS, GET, HEAD, POST, PATCH, DELETE")
-        #expect(preflight["Access-Control-Allow-Headers"] == "Authorization, Content-Type, If-Match")
+        #expect(preflight["Access-Control-Allow-Headers"] == "Authorization, Content-Type, If-Match, Last-Event-ID")
     }
 }

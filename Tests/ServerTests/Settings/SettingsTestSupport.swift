@@ -60,6 +60,7 @@ struct OtherValue: Sendable, CustomTestStringConvertible {
             "webrtcTrustedProxies", "[10.0.0.0/8, '::1']", environment: "10.0.0.0/8, ::1",
             text: "[10.0.0.0/8, '::1/128']"),
         OtherValue("webrtcLocalUDPAddress", "'[::1]:9000'", environment: "[::1]:9000", text: "'[::1]:9000'"),
+        OtherValue("webrtcLocalTCPAddress", "no"),
         OtherValue("webrtcIPsFromInterfaces", "no"),
         OtherValue("webrtcIPsFromInterfacesList", "[eth0]", environment: "eth0", text: "[eth0]"),
         OtherValue("webrtcAdditionalHosts", "[203.0.113.7]", environment: "203.0.113.7", text: "[203.0.113.7]"),

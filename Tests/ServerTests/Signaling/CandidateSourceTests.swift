@@ -44,6 +44,16 @@ import Wire
             name: "listed interface", sockets: [any], change: { $0.webrtcIPsFromInterfacesList = ["docker0"] },
             expected: ["172.17.0.1"]),
         Case(
+            name: "interfaces by the beginning of their names", sockets: [any],
+            change: { $0.webrtcIPsFromInterfacesList = ["eth*", "docker0"] },
+            expected: ["203.0.113.7", "169.254.1.1", "10.0.0.5", "172.17.0.1"]),
+        Case(
+            name: "all the usual ones but one", sockets: [any, anyIPv6],
+            change: { $0.webrtcIPsFromInterfacesList = ["!eth1"] }, expected: ["2001:db8::5", "10.0.0.5"]),
+        Case(
+            name: "listed, without one", sockets: [any],
+            change: { $0.webrtcIPsFromInterfacesList = ["eth*", "!eth3", "!eth1"] }, expected: ["10.0.0.5"]),
+        Case(
             name: "configured address", sockets: [any],
             change: {
                 $0.webrtcIPsFromInterfaces = false
@@ -69,6 +79,21 @@ import Wire
         let expected = try example.expected.map { try #require(SocketAddress(host: $0, port: 8189)) }
         #expect(source.all == expected)
         #expect(source.candidates(for: Self.elsewhere, isForwarded: false).count == expected.count)
+    }
+
+    /// ICE-35: TCP after UDP, each in the same order, on the port that it is accepted on.
+    @Test func addressesOfTCPComeAfterThoseOfUDP() throws {
+        let streams = [Self.any.withPort(443), Self.anyIPv6.withPort(443)]
+        let source = CandidateSource(
+            sockets: [Self.any, Self.anyIPv6], streams: streams, interfaces: try Self.interfaces(),
+            settings: ServerSettings())
+        let candidates = source.candidates(for: Self.elsewhere, isForwarded: false)
+        #expect(candidates.map(\.transport) == [.udp, .udp, .udp, .tcp, .tcp, .tcp])
+        #expect(candidates.map(\.port) == [8189, 8189, 8189, 443, 443, 443])
+        #expect(candidates.prefix(3).map(\.address) == candidates.suffix(3).map(\.address))
+        #expect(candidates.map(\.priority) == candidates.map(\.priority).sorted(by: >))
+        #expect(Set(candidates.map(\.foundation)).count == 6)
+        #expect(candidates.suffix(3).allSatisfy { $0.tcpType == "passive" })
     }
 
     @Test func clientsOnThisMachineAreOfferedLoopbackFirst() throws {

@@ -21,17 +21,21 @@ final class ServerHarness: Sendable {
     let hub = EventHub()
     let records = InMemoryLog()
 
-    private init(loops: Int, _ settings: ServerSettings) async throws {
+    private init(loops: Int, _ streams: LocalTCPAddress, _ limits: StreamLimits, _ settings: ServerSettings)
+        async throws
+    {
         control = try EventLoop(name: "control")
         try control.start()
         let logger = Logger(Log(level: .debug, sinks: [records]))
         media = try await MediaPlane(
-            loopCount: loops, listen: try #require(ListenAddress("127.0.0.1:0")), logger: logger)
+            loopCount: loops, listen: try #require(ListenAddress("127.0.0.1:0")), listenTCP: streams,
+            streamLimits: limits, logger: logger)
         directory = RoomDirectory(on: control, media: media) { _, _ in }
         service = WebRTCService(
             media: media, directory: directory, hub: hub, logger: logger,
             candidates: CandidateSource(
-                sockets: media.sockets.map(\.localAddress), interfaces: [], settings: settings, hosts: [:]),
+                sockets: media.sockets.map(\.localAddress), streams: media.streamAddresses, interfaces: [],
+                settings: settings, hosts: [:]),
             hostNames: HostNames(settings.webrtcAdditionalHosts, logger: logger), settings: { settings })
         let list = RoomList(directory: directory, registry: service.registry, settings: { settings })
         feed = RoomsFeed(on: control, list: list)
@@ -44,11 +48,15 @@ final class ServerHarness: Sendable {
         self.router = router
     }
 
-    /// Runs `body` with a server.
+    /// Runs `body` with a server, which takes media over TCP as well if wanted.
     static func with<R: Sendable>(
-        loops: Int = 1, _ settings: ServerSettings = .made { _ in }, _ body: (ServerHarness) async throws -> R
+        loops: Int = 1, streams: Bool = false, firstFrameMilliseconds: UInt64? = nil,
+        _ settings: ServerSettings = .made { _ in }, _ body: (ServerHarness) async throws -> R
     ) async throws -> R {
-        let harness = try await ServerHarness(loops: loops, settings)
+        var limits = StreamLimits()
+        if let firstFrameMilliseconds { limits.firstFrameMilliseconds = firstFrameMilliseconds }
+        let listen = streams ? LocalTCPAddress.address(try #require(ListenAddress("127.0.0.1:0"))) : .none
+        let harness = try await ServerHarness(loops: loops, listen, limits, settings)
         do {
             let result = try await body(harness)
             await harness.stop()

@@ -20,12 +20,13 @@ final class RoomHarness {
     static let opus = TrackFormat(codec: .opus, channels: 2)
 
     @discardableResult
-    func publish(_ publisher: FakePublisher, _ formats: [TrackFormat] = [vp8], layers: Int = 1) throws(RoomError)
-        -> Publication
-    {
+    func publish(
+        _ publisher: FakePublisher, _ formats: [TrackFormat] = [vp8], layers: Int = 1,
+        extensions: HeaderExtensionMap = HeaderExtensionMap()
+    ) throws(RoomError) -> Publication {
         let lanes = formats.map {
             PublicationLane(
-                format: $0, extensions: HeaderExtensionMap(), layerCount: $0.kind == .video ? layers : 1)
+                format: $0, extensions: extensions, layerCount: $0.kind == .video ? layers : 1)
         }
         let made = try loop.run { () throws(RoomError) in
             try room.onLoop { room throws(RoomError) in try room.publish(publisher, lanes: lanes) }
@@ -40,31 +41,29 @@ final class RoomHarness {
 
     /// Lets a viewer in and gives it a DownTrack of each format.
     @discardableResult
-    func join(_ viewer: FakeViewer, _ formats: [TrackFormat] = [vp8], into sink: FakeSink = FakeSink())
-        throws(RoomError) -> FakeSink
-    {
+    func join(
+        _ viewer: FakeViewer, _ formats: [TrackFormat] = [vp8], into sink: FakeSink = FakeSink(),
+        extensions: HeaderExtensionMap = HeaderExtensionMap(), repair: DownTrackFormat.Repair? = nil
+    ) throws(RoomError) -> FakeSink {
         try loop.run { () throws(RoomError) in
             try room.onLoop { room throws(RoomError) in try room.join(viewer) }
         }
-        for format in formats { add(viewer, format, sink) }
+        for format in formats { add(viewer, format, sink, extensions: extensions, repair: repair) }
         return sink
     }
 
     @discardableResult
-    func add(_ viewer: FakeViewer, _ format: TrackFormat, _ sink: FakeSink) -> Bool {
+    func add(
+        _ viewer: FakeViewer, _ format: TrackFormat, _ sink: FakeSink,
+        extensions: HeaderExtensionMap = HeaderExtensionMap(), repair: DownTrackFormat.Repair? = nil
+    ) -> Bool {
         let isVideo = format.kind == .video
         let track = room.track(format.kind)
-        return loop.run {
-            track.onLoop {
-                $0.add(
-                    DownTrack(
-                        viewer: viewer.peerID,
-                        format: DownTrackFormat(
-                            track: format, payloadType: isVideo ? 100 : 109, ssrc: isVideo ? 42 : 43,
-                            extensions: HeaderExtensionMap(), mid: [], firstSequenceNumber: 0x8000 | 200,
-                            firstTimestamp: 4_294_900_000, canonicalName: "viewer"), sink: sink))
-            }
-        }
+        var made = DownTrackFormat(
+            track: format, payloadType: isVideo ? 100 : 109, ssrc: isVideo ? 42 : 43, extensions: extensions, mid: [],
+            firstSequenceNumber: 0x8000 | 200, firstTimestamp: 4_294_900_000, canonicalName: "viewer")
+        made.repair = repair
+        return loop.run { track.onLoop { $0.add(DownTrack(viewer: viewer.peerID, format: made, sink: sink)) } }
     }
 
     func leave(_ viewer: FakeViewer) { loop.run { room.onLoop { $0.leave(viewer.peerID) } } }

@@ -61,6 +61,23 @@ import Wire
         #expect(session.sections.map(\.localSSRC) == [nil, 22_222])
     }
 
+    /// RTP-115: codecs that do not tell their layers in their payloads have them told by the dependency descriptor.
+    @Test(arguments: [("AV1", true), ("H264", true), ("VP8", false), ("VP9", false)])
+    func theDependencyDescriptorIsForCodecsWithoutLayersOfTheirOwn(_ codec: String, _ isTaken: Bool) throws {
+        let line = "a=extmap:12 \(ExtensionURI.dependencyDescriptor)"
+        let parameters = codec == "H264" ? "packetization-mode=1;profile-level-id=42e01f" : nil
+        var offer = OfferText()
+        offer.sections[1] = videoSection([(96, "\(codec)/90000", parameters)], direction: "sendonly", extra: [line])
+        let published = try offer.published().sections[1]
+        #expect(published.extensionID(ExtensionURI.dependencyDescriptor) == (isTaken ? 12 : nil))
+        var viewer = OfferText.viewer
+        viewer.sections[1] = videoSection([(96, "\(codec)/90000", parameters)], extra: [line])
+        let track = AvailableTrack(
+            codec: try #require(Codec(encodingName: codec)), parameters: FormatParameters(parameters ?? ""))
+        let section = try viewer.viewed([track]).sections[1]
+        #expect(section.extensionID(ExtensionURI.dependencyDescriptor) == (isTaken ? 12 : nil))
+    }
+
     @Test func nothingToViewIsUnacceptable() {
         #expect(throws: NegotiationError.self) { try OfferText.viewer.viewed([]) }
         #expect(throws: NegotiationError.self) { try OfferText().viewed([.vp8, .opus]) }

@@ -1,0 +1,32 @@
+/// What ICE-TCP counts.
+extension MediaMetrics {
+    func streamFamilies() async -> [MetricFamily] {
+        let connections = service.media.streamCounters.snapshot
+        var frames = StreamConnections.Statistics()
+        for arena in service.media.arenas {
+            let statistics = await arena.streamStatistics
+            frames.framesReceived &+= statistics.framesReceived
+            frames.framesSent &+= statistics.framesSent
+            frames.bytesSent &+= statistics.bytesSent
+            frames.framesDropped &+= statistics.framesDropped
+            frames.idle &+= statistics.idle
+        }
+        return [
+            gauge("ice_tcp_connections", "Connections of clients that UDP does not reach.", connections.open),
+            counter("ice_tcp_connections_total", "Such connections since the start.", connections.accepted),
+            MetricFamily(
+                name: MetricsRegistry.prefix + "ice_tcp_connections_closed_total",
+                help: "Connections the server closed or refused, by cause.", kind: .counter,
+                samples: [
+                    reason("limit", connections.refused), reason("no_first_frame", connections.timedOut),
+                    reason("invalid", connections.invalid), reason("idle", frames.idle),
+                ]),
+            counter("ice_tcp_frames_received_total", "Packets received over such connections.", frames.framesReceived),
+            counter("ice_tcp_frames_sent_total", "Packets sent over such connections.", frames.framesSent),
+            counter("ice_tcp_bytes_sent_total", "Bytes of those packets.", frames.bytesSent),
+            counter(
+                "ice_tcp_frames_dropped_total", "Packets dropped because a client takes too little.",
+                frames.framesDropped),
+        ]
+    }
+}
