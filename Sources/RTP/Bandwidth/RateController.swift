@@ -51,9 +51,13 @@ struct RateController: Sendable {
             bitsPerSecond = min(proven, range.upperBound)
             if let limit, bitsPerSecond > Self.headroom * limit { self.limit = nil }
         } else if filledLink, let acknowledged {
-            lower(to: max(proven, acknowledged), at: now)
+            lower(to: max(proven, acknowledged, leastAfterDecrease), at: now)
         }
     }
+
+    /// Media that begins after a pause has not shown yet what arrives when the link is full, nor has a probe whose
+    /// packets waited for others.
+    private var leastAfterDecrease: Double { decreased == nil ? 0 : Self.largestDecrease * bitsPerSecond }
 
     /// When the rate was last lowered.
     var latestDecrease: Instant? { decreased }
@@ -63,9 +67,7 @@ struct RateController: Sendable {
         // Nothing was measured yet; that takes no longer than seeing the effect of a guess.
         guard let acknowledged else { return }
         guard waited(responseNanoseconds, at: now) else { return }
-        // Media that begins after a pause has not shown yet what arrives when the link is full.
-        let least = decreased == nil ? 0 : Self.largestDecrease * bitsPerSecond
-        lower(to: max(Self.decreaseFactor * acknowledged, least), at: now)
+        lower(to: max(Self.decreaseFactor * acknowledged, leastAfterDecrease), at: now)
     }
 
     private func waited(_ nanoseconds: Int64, at now: Instant) -> Bool {

@@ -21,6 +21,9 @@ extension DownTrack {
         set { forwarder.waitsForPictureSince = newValue }
     }
 
+    /// Says whether frames may be held back on the way to the live edge, as they are of a link that does not carry them.
+    func catchesUp(whole isWhole: Bool) { forwarder.catchesUpWhole = isWhole }
+
     /// Begins at the cached keyframe `start`.
     ///
     /// - Parameter captureTime: what is captured now, on the clock of the entries' capture times.

@@ -47,6 +47,7 @@ extension Track {
         flush()
         var statistics = TrackStatistics()
         statistics.fastStarts = 1
+        downTrack.catchesUp(whole: answers.areIgnored(at: now))
         store?.begin(downTrack, at: start, captureTime: captureTime(at: now), &statistics, now)
         note(statistics)
         catchUp(downTrack, limit: FastStart.packetsPerInterval, at: now)

@@ -37,6 +37,8 @@ struct StreamForwarder {
     private(set) var catchUp: CatchUp?
     /// Since when the viewer has waited for a picture; nil when it is not waiting.
     var waitsForPictureSince: Instant?
+    /// Whether no frame is held back on the way from a cached keyframe, because the publisher sends no other on request.
+    var catchesUpWhole = false
     private(set) var sent = SenderStatistics()
 
     private let repair: DownTrackFormat.Repair?
@@ -170,11 +172,10 @@ struct StreamForwarder {
 
     /// Whether the packet's frame is sent: all of it or nothing (RTP-97).
     ///
-    /// What a viewer catches up with is sent in any case: a publisher that needs its keyframes kept sends no other soon.
     private mutating func admits(_ entry: RunEntry) -> Bool {
-        catchUp != nil
-            || admission.admits(
-                entry.header.timestamp, isKeyframeStart: entry.summary.isKeyframeStart, to: sink, at: entry.arrival)
+        if catchUp != nil, catchesUpWhole { return true }
+        return admission.admits(
+            entry.header.timestamp, isKeyframeStart: entry.summary.isKeyframeStart, to: sink, at: entry.arrival)
     }
 
     private func canStart(at entry: RunEntry) -> Bool {
