@@ -64,6 +64,12 @@ public struct HeaderExtensionIndex: Sendable {
         return datagram.integer(at: value.lowerBound)
     }
 
+    /// What to add to the capture time for the clock of the sender's reports: signed 32.32 fixed point; 0 when not said.
+    public func absCaptureClockOffset(in datagram: RawSpan) -> Int64 {
+        guard let value = self[.absCaptureTime], value.count >= 16 else { return 0 }
+        return datagram.integer(at: value.lowerBound + 8) ?? 0
+    }
+
     /// Loudness in -dBov, 0 loudest and 127 silence, and whether the sender thinks it is voice (RFC 6464).
     public func audioLevel(in datagram: RawSpan) -> (level: UInt8, isVoice: Bool)? {
         guard let value = self[.audioLevel], value.count >= 1,

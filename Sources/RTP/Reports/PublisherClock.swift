@@ -129,6 +129,11 @@ public struct PublisherClock: Sendable {
             clockRate: lane.clockRate)
     }
 
+    /// The server's time of an NTP time of the publisher's; nil while no lane has reports.
+    public func instant(ofNTP ntp: UInt64) -> Instant? {
+        commonOffset.map { Instant(nanoseconds: UInt64(bitPattern: Self.nanoseconds(ntp: ntp) &+ $0)) }
+    }
+
     /// Server time minus source time.
     private func offset(lane index: Int) -> Int64? {
         guard let reported = lanes[index].reported, let commonOffset else { return lanes[index].arrivals.offset }

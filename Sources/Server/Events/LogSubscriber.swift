@@ -1,4 +1,5 @@
 internal import Codecs
+internal import Streams
 
 /// Turns events into lines an operator can act on.
 public struct LogSubscriber: Sendable {
@@ -23,6 +24,13 @@ public struct LogSubscriber: Sendable {
             logger.log(reason.isFailure ? .warn : .info, "publisher disconnected", fields(peer) + fields(reason))
         case .publisherReplaced(_, let old, let new):
             logger.info("publisher replaced", fields(new) + [LogField(.from, old.id), LogField(.to, new.id)])
+        case .standbyJoined(_, let peer): logger.info("backup publisher waits", fields(peer))
+        case .standbyLeft(_, let peer): logger.info("waiting publisher left", fields(peer))
+        case .publisherSwitched(_, let old, let new, let reason):
+            let from = old.map { [LogField(.from, $0.id)] } ?? []
+            logger.log(
+                reason == .primaryReturned ? .info : .warn, "viewers see another publisher now",
+                fields(new) + from + [LogField(.to, new.id), LogField(.reason, reason.rawValue)])
         case .viewerJoined(_, let peer): logger.info("viewer connected", fields(peer))
         case .viewerLeft(_, let peer, let reason):
             logger.info("viewer disconnected", fields(peer) + fields(reason))

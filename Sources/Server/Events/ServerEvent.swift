@@ -1,4 +1,5 @@
 public import Codecs
+public import Streams
 public import WebRTC
 public import Wire
 
@@ -87,6 +88,11 @@ public enum ServerEvent: Sendable, Hashable {
     case publisherStopped(room: String, PeerDescription, EndReason)
     /// `new` took the room over from `old`.
     case publisherReplaced(room: String, old: PeerDescription, new: PeerDescription)
+    /// A publisher waits to stand in for the active one, or left before it did.
+    case standbyJoined(room: String, PeerDescription)
+    case standbyLeft(room: String, PeerDescription)
+    /// Viewers see `to` from now on. `from` goes on waiting; it is nil when it has ended.
+    case publisherSwitched(room: String, from: PeerDescription?, to: PeerDescription, SwitchReason)
     case viewerJoined(room: String, PeerDescription)
     case viewerLeft(room: String, PeerDescription, EndReason)
     /// A session that never carried media. `tried` says what was attempted, for example the candidates offered.
@@ -106,7 +112,8 @@ public enum ServerEvent: Sendable, Hashable {
         case .roomCreated(let room), .roomClosed(let room), .publisherStarted(let room, _),
             .publisherStopped(let room, _, _), .publisherReplaced(let room, _, _), .viewerJoined(let room, _),
             .viewerLeft(let room, _, _), .sessionFailed(let room, _, _, _, _, _), .trackAdded(let room, _, _, _),
-            .trackCodecChanged(let room, _, _, _):
+            .trackCodecChanged(let room, _, _, _), .standbyJoined(let room, _), .standbyLeft(let room, _),
+            .publisherSwitched(let room, _, _, _):
             room
         case .certificateReloaded, .certificateReloadFailed, .settingsReloaded, .serverStarted, .serverStopping: nil
         }
@@ -120,6 +127,9 @@ public enum ServerEvent: Sendable, Hashable {
         case .publisherStarted: "publisherStarted"
         case .publisherStopped: "publisherStopped"
         case .publisherReplaced: "publisherReplaced"
+        case .standbyJoined: "standbyJoined"
+        case .standbyLeft: "standbyLeft"
+        case .publisherSwitched: "publisherSwitched"
         case .viewerJoined: "viewerJoined"
         case .viewerLeft: "viewerLeft"
         case .sessionFailed: "sessionFailed"

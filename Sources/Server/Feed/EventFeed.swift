@@ -55,7 +55,8 @@ actor EventFeed: LoopActor {
     static let pacingMilliseconds: UInt64 = 20
     static let tickMilliseconds: UInt64 = 1_000
     static let ticksPerQuality = 5
-    static let maximumFailures = 256
+    /// Occurrences that wait to be told; more are left out.
+    static let maximumOccurrences = 256
 
     nonisolated let eventLoop: EventLoop
     nonisolated var loop: any LoopExecutor { eventLoop }
@@ -70,7 +71,7 @@ actor EventFeed: LoopActor {
     private var subscribers: [UInt64: FeedSubscriber] = [:]
     private var countByAddress: [ClientAddress: Int] = [:]
     private var nextSubscriber: UInt64 = 1
-    private var failures: [SessionFailure] = []
+    private var occurrences: [RoomOccurrence] = []
     private var publishers: [PeerID: PeerProtocol] = [:]
 
     private var ticker: (any LoopTimer)?
@@ -109,7 +110,7 @@ actor EventFeed: LoopActor {
     /// Takes what the hub reports. Any thread; never waits.
     nonisolated func received(_ record: EventRecord) {
         switch record.event {
-        case .publisherStarted, .publisherStopped, .publisherReplaced, .sessionFailed:
+        case .publisherStarted, .publisherStopped, .publisherReplaced, .publisherSwitched, .sessionFailed:
             eventLoop.execute { self.onLoop { $0.note(record.event) } }
         default: break
         }
@@ -120,16 +121,26 @@ actor EventFeed: LoopActor {
         case .publisherStarted(let room, let peer):
             publishers[peer.id] = peer.protocol
             changed(room)
-        case .publisherStopped(let room, let peer, _), .publisherReplaced(let room, let peer, _):
+        case .publisherStopped(let room, let peer, _):
             publishers[peer.id] = nil
             changed(room)
+        case .publisherReplaced(let room, let old, let new):
+            publishers[old.id] = nil
+            changed(room)
+            note(RoomOccurrence(replaced: old.id, by: new.id, room: room))
+        case .publisherSwitched(let room, let old, let new, let reason):
+            note(RoomOccurrence(switchedFrom: old?.id, to: new.id, reason, room: room))
         case .sessionFailed(let room, let role, let peer, let reason, _, let progress):
-            guard failures.count < Self.maximumFailures else { return }
-            failures.append(
-                SessionFailure(room: room, role: role, peer: peer.id, reason: reason, progress: progress))
-            refreshSoon()
+            let failure = SessionFailure(room: room, role: role, peer: peer.id, reason: reason, progress: progress)
+            note(RoomOccurrence(event: "session.failed", room: room, json: failure.json))
         default: break
         }
+    }
+
+    private func note(_ occurrence: RoomOccurrence) {
+        guard occurrences.count < Self.maximumOccurrences else { return }
+        occurrences.append(occurrence)
+        refreshSoon()
     }
 
     private func refreshSoon() {
@@ -160,15 +171,15 @@ actor EventFeed: LoopActor {
             await decide(about: name)
             if let entry = history.update(name, to: room, at: eventLoop.now) { tell(entry) }
         }
-        let occurred = failures
-        failures = []
-        for failure in occurred {
-            await decide(about: failure.room)
-            tell(history.occurred("session.failed", failure.json, room: failure.room, at: eventLoop.now))
+        let occurred = occurrences
+        occurrences = []
+        for occurrence in occurred {
+            await decide(about: occurrence.room)
+            tell(history.occurred(occurrence.event, occurrence.json, room: occurrence.room, at: eventLoop.now))
         }
         isRefreshing = false
         lastRefresh = eventLoop.now
-        if !changes.isEmpty || !failures.isEmpty { refreshSoon() }
+        if !changes.isEmpty || !occurrences.isEmpty { refreshSoon() }
     }
 
     private func tell(_ entry: FeedEntry) {

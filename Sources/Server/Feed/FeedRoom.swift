@@ -20,6 +20,8 @@ struct FeedRoom: Hashable, Sendable {
     var numericID: UInt32
     /// Nil while viewers wait for a publisher that has left.
     var publisher: Publisher?
+    /// Publishers that wait to stand in for it, in the order in which they would.
+    var standbys: [PeerID] = []
     var tracks: [Track]
     var viewers: Int
 
@@ -35,6 +37,7 @@ struct FeedRoom: Hashable, Sendable {
                     $0.member("connected", publisher.isConnected)
                 }
             }
+            $0.member("standbys") { $0.array { for peer in standbys { $0.value(peer.value) } } }
             $0.member("tracks") {
                 $0.array {
                     for track in tracks {

@@ -20,6 +20,7 @@ extension FeedSource {
                             peer: $0, protocol: snapshot.origin.flatMap { PeerProtocol(rawValue: $0) } ?? .internal,
                             isConnected: false)
                     },
+                    standbys: snapshot.standbys,
                     tracks: snapshot.formats.map { FeedRoom.Track(kind: $0.kind, codec: $0.codec) },
                     viewers: snapshot.viewers.count)
             },

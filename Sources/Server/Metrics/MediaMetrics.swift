@@ -111,6 +111,7 @@ struct MediaMetrics: Sendable {
     private func serverFamilies(sessionCount: Int) async -> [MetricFamily] {
         let statistics = await http.statistics
         let refusals = await service.registry.refusals
+        let counterOffers = await service.counterOffers.statistics
         var timers = 0
         for arena in service.media.arenas { timers += await arena.armedTimerCount }
         return [
@@ -119,6 +120,16 @@ struct MediaMetrics: Sendable {
                 name: Self.prefix + "sessions_refused_total", help: "Sessions refused, by the limit they met.",
                 kind: .counter,
                 samples: refusals.map { reason($0.limit.rawValue, $0.count) }),
+            gauge(
+                "viewer_event_streams", "Event streams of viewers' sessions.", await service.viewerEvents.count),
+            gauge("counter_offers", "Counter-offers that wait for an answer.", await service.counterOffers.count),
+            MetricFamily(
+                name: Self.prefix + "counter_offers_total", help: "Counter-offers to viewers, by what became of them.",
+                kind: .counter,
+                samples: [
+                    reason("made", counterOffers.made), reason("answered", counterOffers.answered),
+                    reason("expired", counterOffers.expired),
+                ]),
             gauge("http_connections", "Open HTTP connections.", statistics.connections),
             counter("http_requests_total", "HTTP requests.", statistics.requests),
             counter("http_connections_refused_total", "HTTP connections over a bound.", statistics.refused),

@@ -138,17 +138,19 @@ public actor MartletServer {
         advertisedAddresses = candidates.all
 
         let hub = hub
+        let peers = PeerBook()
         let box = FeedBox()
         let directory = RoomDirectory(
             on: control, media: media, created: { hub.publish(.roomCreated(room: $0)) },
             observer: { name, event in
                 box.feeds?.rooms.changed()
                 box.feeds?.events.changed(name)
-                if case .emptied = event { hub.publish(.roomClosed(room: name)) }
+                box.feeds?.viewers.changed(name)
+                if let event = ServerEvent(event, room: name, peers: peers) { hub.publish(event) }
             })
         let service = WebRTCService(
             media: media, directory: directory, hub: hub, logger: logger, candidates: candidates,
-            hostNames: hostNames, settings: { current.current })
+            hostNames: hostNames, peers: peers, settings: { current.current })
         hostNames.observe { [weak self, weak service] hosts in
             guard let self, let service else { return }
             Task { await self.updateCandidates(service, hosts) }
@@ -160,7 +162,7 @@ public actor MartletServer {
         let events = EventFeed(
             on: control, source: FeedSource(directory: directory, registry: service.registry), authorizer: authorizer)
         _ = hub.subscribe { [weak events] in events?.received($0) }
-        box.set(FeedBox.Feeds(rooms: feed, events: events))
+        box.set(FeedBox.Feeds(rooms: feed, events: events, viewers: service.viewerEvents))
         let limits = RequestLimits(settings)
         let signaling = SignalingRoutes(
             service: service, authorizer: authorizer, settings: { current.current }, limits: limits)
@@ -360,19 +362,22 @@ private final class FeedBox: Sendable {
     struct Feeds {
         var rooms: RoomsFeed
         var events: EventFeed
+        var viewers: ViewerEvents
     }
 
     private struct References {
         weak var rooms: RoomsFeed?
         weak var events: EventFeed?
+        weak var viewers: ViewerEvents?
     }
 
     private let box = Mutex(References())
 
     var feeds: Feeds? {
         box.withLock { references in
-            guard let rooms = references.rooms, let events = references.events else { return nil }
-            return Feeds(rooms: rooms, events: events)
+            guard let rooms = references.rooms, let events = references.events, let viewers = references.viewers
+            else { return nil }
+            return Feeds(rooms: rooms, events: events, viewers: viewers)
         }
     }
 
@@ -380,6 +385,7 @@ private final class FeedBox: Sendable {
         box.withLock {
             $0.rooms = feeds.rooms
             $0.events = feeds.events
+            $0.viewers = feeds.viewers
         }
     }
 }

@@ -8,7 +8,13 @@ actor SessionRegistry {
     /// The places of sessions that are being made, and whether their peer was gone before its session was added.
     private var pending: [SessionLimits.Ticket: Bool] = [:]
 
-    init(limits: SessionLimits) { self.limits = limits }
+    private let removed: @Sendable (String) -> Void
+
+    /// - Parameter removed: told every session that is taken out; must return at once.
+    init(limits: SessionLimits, removed: @escaping @Sendable (String) -> Void = { _ in }) {
+        self.limits = limits
+        self.removed = removed
+    }
 
     func change(_ settings: ServerSettings) { limits.change(settings) }
 
@@ -50,6 +56,7 @@ actor SessionRegistry {
         guard let session = sessions.removeValue(forKey: id) else { return nil }
         byPeer[session.description.id] = nil
         limits.release(session.ticket)
+        removed(id)
         return session
     }
 

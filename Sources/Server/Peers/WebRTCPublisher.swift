@@ -13,6 +13,7 @@ actor WebRTCPublisher: LoopActor, TransportOwner, PublisherHandle {
     nonisolated let eventLoop: EventLoop
     nonisolated var loop: any LoopExecutor { eventLoop }
 
+    private let isBackup: Bool
     private let ingest: IngestEngine
     private let onConnected: @Sendable () -> Void
     private let onEnd: @Sendable (PeerEnd, TransportProgress) -> Void
@@ -22,22 +23,25 @@ actor WebRTCPublisher: LoopActor, TransportOwner, PublisherHandle {
 
     init(
         transport: PeerTransport, room: Room, sections: [IngestSection], localSSRC: UInt32, canonicalName: String,
-        startedAt now: Instant, onConnected: @escaping @Sendable () -> Void,
+        isBackup: Bool = false, startedAt now: Instant, onConnected: @escaping @Sendable () -> Void,
         onEnd: @escaping @Sendable (PeerEnd, TransportProgress) -> Void
     ) {
         peerID = transport.peerID
         self.transport = transport
         self.room = room
         eventLoop = transport.eventLoop
+        self.isBackup = isBackup
         ingest = IngestEngine(
             sections: sections, localSSRC: localSSRC, canonicalName: canonicalName, startedAt: now)
         self.onConnected = onConnected
         self.onEnd = onEnd
     }
 
-    /// Takes the room, or throws and leaves everything as it was. Media is accepted from here on.
+    /// Takes the room or waits in it, or throws and leaves everything as it was. Media is accepted from here on.
     func start(lanes: [PublicationLane]) throws(RoomError) {
-        publication = try room.onLoop { room throws(RoomError) in try room.publish(self, lanes: lanes) }
+        publication = try room.onLoop { room throws(RoomError) in
+            try room.publish(self, lanes: lanes, isBackup: isBackup)
+        }
         timer = eventLoop.makeTimer(name: "publisher feedback") { [weak self] in self?.onLoop { $0.feedbackDue() } }
         transport.onLoop { $0.start(owner: self) }
     }
@@ -61,8 +65,10 @@ actor WebRTCPublisher: LoopActor, TransportOwner, PublisherHandle {
     }
 
     private func deliver(_ packet: RawSpan, _ ingested: IngestedPacket, generation: UInt32, at now: Instant) -> Bool {
-        room.track(ingested.kind).onLoop {
-            $0.receive(packet, header: ingested.header, layer: ingested.layer, generation: generation, at: now)
+        room.onLoop {
+            $0.receive(
+                packet, header: ingested.header, kind: ingested.kind, layer: ingested.layer, generation: generation,
+                at: now)
         }
     }
 

@@ -44,10 +44,15 @@ struct WebRTCSession: Sendable {
     /// SHA-256 of the token the session was made with; nil when it was made without one.
     let tokenDigest: [UInt8]?
     let ticket: SessionLimits.Ticket
+    /// The place of the video among the media sections; nil without.
+    var videoIndex: Int?
     var roomName: String { peer.room.name }
 
     /// Whether a request that brings this token may act on the session: a session belongs to the token that made it.
-    func isOwned(by digest: [UInt8]?) -> Bool {
+    func isOwned(by digest: [UInt8]?) -> Bool { Self.isOwned(tokenDigest, by: digest) }
+
+    /// Whether what was made with `tokenDigest` belongs to the bearer of `digest`; compared in constant time.
+    static func isOwned(_ tokenDigest: [UInt8]?, by digest: [UInt8]?) -> Bool {
         guard let tokenDigest else { return true }
         guard let digest else { return false }
         return tokenDigest.withBytes { own in digest.withBytes { constantTimeEquals(own, $0) } }

@@ -1,3 +1,4 @@
+public import RTP
 public import RTSP
 
 /// The settings of a path, as `pathDefaults` and `paths` write them.
@@ -7,12 +8,40 @@ public struct PathSettings: Sendable {
     public var sourceOnDemandStartTimeout = Duration.seconds(10)
     public var sourceOnDemandCloseAfter = Duration.seconds(10)
     public var overridePublisher = true
+    public var publisherHoldTimeout = Duration.seconds(10)
+    public var backupPublishers = BackupPublishers.asked
+    public var maxBackupPublishers = 2
+    public var backupSilenceTimeout = Duration.seconds(2)
+    public var backupReturn = BackupReturn.after(.seconds(5))
     public var maxReaders = 0
+    public var playoutDelay = PlayoutDelaySetting.publisher
     public var publishToken: AccessToken?
     public var readToken: AccessToken?
     public var whepIdlePolicy = WHEPIdlePolicy.conflict409
 
     public init() {}
+}
+
+/// Which further publishers of a room wait as backups.
+public enum BackupPublishers: String, Sendable, CaseIterable {
+    /// Those that ask for it by `?backup`.
+    case asked
+    /// All of them.
+    case always
+}
+
+/// How long viewers are asked to hold video back.
+public enum PlayoutDelaySetting: Sendable, Hashable {
+    /// As the publisher says, if it does.
+    case publisher
+    case between(PlayoutDelay)
+}
+
+/// When a room goes back from a backup to its primary publisher.
+public enum BackupReturn: Sendable, Hashable {
+    case never, immediately
+    /// Once the primary has sent without a pause for this long.
+    case after(Duration)
 }
 
 /// Where a path's media comes from.
@@ -79,8 +108,28 @@ extension PathSettings {
             aliases: [SettingAlias("disablePublisherOverride", isInverted: true)],
             "Lets a new publisher take over from the present one; otherwise it is refused."),
         Setting(
+            "publisherHoldTimeout", \.publisherHoldTimeout, .duration(.zero...(.seconds(3_600))), in: .path,
+            reloadable: true, "How long viewers wait for a publisher that left before their sessions end."),
+        Setting(
+            "backupPublishers", \.backupPublishers, .choice(), in: .path, reloadable: true,
+            "Further publishers that wait to stand in for the first: those that ask by ?backup, or always all of them."
+        ),
+        Setting(
+            "maxBackupPublishers", \.maxBackupPublishers, .integer(0...16, zeroMeans: "none"), in: .path,
+            reloadable: true, "Backup publishers that wait at the same time."),
+        Setting(
+            "backupSilenceTimeout", \.backupSilenceTimeout, .duration(.milliseconds(500)...(.seconds(60))), in: .path,
+            reloadable: true,
+            "Time without video after which a backup stands in for a publisher; at least 15s for sound."),
+        Setting(
+            "backupReturn", \.backupReturn, .backupReturn, in: .path, reloadable: true,
+            "When the first publisher is shown again: at once, never, or after sending without a pause for this long."),
+        Setting(
             "maxReaders", \.maxReaders, .integer(0...1_000_000, zeroMeans: "no limit"), in: .path, reloadable: true,
             "Viewers the room admits at the same time."),
+        Setting(
+            "playoutDelay", \.playoutDelay, .playoutDelay, in: .path, reloadable: true,
+            "How long viewers that know the extension are asked to hold video back, at least and at most."),
         Setting(
             "publishToken", \.publishToken, .token, in: .path, reloadable: true,
             "Bearer token needed to publish to the room; empty for whipToken, and without that anyone may."),
@@ -91,6 +140,56 @@ extension PathSettings {
             "whepIdlePolicy", \.whepIdlePolicy, .choice(), in: .path, reloadable: true,
             "Answer to a viewer while nobody publishes: 409 with Retry-After, or 404."),
     ]
+}
+
+extension SettingType<BackupReturn> {
+    static let backupReturn: SettingType<BackupReturn> = {
+        let duration = SettingType<Duration>.duration(.milliseconds(100)...(.seconds(3_600)))
+        return SettingType(
+            name: "word or duration", accepted: "immediately, never, or a duration \(duration.accepted)",
+            read: { (node) throws(SettingFault) in
+                switch try node.scalar() {
+                case "immediately": return .immediately
+                case "never": return .never
+                default: return .after(try duration.read(node))
+                }
+            },
+            write: { value in
+                switch value {
+                case .never: "never"
+                case .immediately: "immediately"
+                case .after(let time): duration.write(time)
+                }
+            })
+    }()
+}
+
+extension SettingType<PlayoutDelaySetting> {
+    static let playoutDelay: SettingType<PlayoutDelaySetting> = {
+        let fault = "is not publisher, one duration, or two of them such as 100ms-400ms"
+        return SettingType(
+            name: "word or durations", accepted: "publisher, or the least and the most as in 0s-200ms, up to 40s",
+            read: { (node) throws(SettingFault) in
+                let text = try node.scalar()
+                guard text != "publisher" else { return .publisher }
+                let bounds = text.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
+                    .map { Duration(settingText: String($0)) }
+                guard let least = bounds.first ?? nil, let most = bounds.last ?? nil else {
+                    throw SettingFault("\(node.summary) \(fault)")
+                }
+                guard most <= .seconds(40),
+                    let delay = PlayoutDelay(
+                        leastMilliseconds: Int(clamping: least.wholeNanoseconds / 1_000_000),
+                        mostMilliseconds: Int(clamping: most.wholeNanoseconds / 1_000_000))
+                else { throw SettingFault("\(node.summary) is out of range") }
+                return .between(delay)
+            },
+            write: { value in
+                guard case .between(let delay) = value else { return "publisher" }
+                func text(_ units: UInt16) -> String { Duration.milliseconds(Int64(units) * 10).settingText }
+                return "\(text(delay.least))-\(text(delay.most))"
+            })
+    }()
 }
 
 extension SettingType<PathSource> {

@@ -103,6 +103,9 @@ extension ServerSettings {
             in: .webrtc, reloadable: true,
             "Silence after which a client is sent nothing more (RFC 7675); 15s later its session ends."),
         Setting(
+            "webrtcCounterOffers", \.webrtcCounterOffers, .boolean, in: .webrtc, reloadable: true,
+            "Answers a viewer without a codec of the room by 406 and an offer of the server's own, not by 422."),
+        Setting(
             "mediaLoops", \.mediaLoops, .integer(0...256, zeroMeans: "one per core"), in: .webrtc,
             "Threads that carry media."),
     ]

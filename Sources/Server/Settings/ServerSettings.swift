@@ -39,6 +39,7 @@ public struct ServerSettings: Sendable {
     public var webrtcHandshakeTimeout = Duration.seconds(30)
     public var webrtcDTLSRole = DTLSRoleSetting.passive
     public var webrtcICEConsentTimeout = Duration.seconds(15)
+    public var webrtcCounterOffers = true
     public var mediaLoops = 0
 
     // RTSP

@@ -39,13 +39,14 @@ extension PublicationLane {
 
 extension DownTrackFormat {
     /// nil for sections over which nothing is sent.
-    init?(_ section: NegotiatedSection, track: TrackFormat, draft: SessionDraft) {
+    init?(_ section: NegotiatedSection, track: TrackFormat, draft: SessionDraft, room: RoomSettings) {
         guard section.direction.sends, let codec = section.codec, let ssrc = section.localSSRC else { return nil }
         self.init(
             track: track, payloadType: codec.payloadType, ssrc: ssrc,
             extensions: HeaderExtensionMap(section.extensions), mid: Array(section.mid.utf8),
             firstSequenceNumber: UInt16(truncatingIfNeeded: SecureRandom.uint32()),
             firstTimestamp: SecureRandom.uint32(), canonicalName: draft.canonicalName)
+        if case .between(let delay) = room.playoutDelay { playoutDelay = delay }
         guard section.feedback.contains(.nack) else { return }
         if let repair = codec.retransmissionPayloadType, let ssrc = section.localRetransmissionSSRC {
             self.repair = .ownStream(
@@ -69,8 +70,20 @@ extension RoomPolicy {
     init(_ settings: RoomSettings) {
         self.init(
             publisherMayBeReplaced: settings.overridePublisher,
-            maximumViewers: settings.maxReaders == 0 ? nil : settings.maxReaders)
+            maximumViewers: settings.maxReaders == 0 ? nil : settings.maxReaders,
+            publisherAbsenceNanoseconds: UInt64(clamping: settings.publisherHoldTimeout.wholeNanoseconds))
+        standby.everyFurtherPublisherWaits = settings.backupPublishers == .always
+        standby.maximumBackups = settings.maxBackupPublishers
+        standby.silenceNanoseconds = UInt64(clamping: settings.backupSilenceTimeout.wholeNanoseconds)
+        standby.returning =
+            switch settings.backupReturn {
+            case .never: .never
+            case .immediately: .afterNanoseconds(0)
+            case .after(let time): .afterNanoseconds(UInt64(clamping: time.wholeNanoseconds))
+            }
         // Viewers outlast a source's silence: it is tried again for as long as they stay.
-        if settings.source != .publisher { publisherAbsenceNanoseconds = 120_000_000_000 }
+        if settings.source != .publisher {
+            publisherAbsenceNanoseconds = max(publisherAbsenceNanoseconds, 120_000_000_000)
+        }
     }
 }

@@ -7,6 +7,8 @@ enum SignalingError: Error, Hashable, Sendable {
     case malformed(String)
     /// The offer is sound, but cannot be accepted here.
     case unacceptable(String)
+    /// A viewer's offer has nothing of what the room has.
+    case unmatched(String)
     case tooLarge(String)
     /// Another publisher has the room, or nobody publishes in it yet.
     case conflict(String, retryAfterSeconds: Int?)
@@ -19,6 +21,7 @@ enum SignalingError: Error, Hashable, Sendable {
         switch error {
         case .malformed(let detail): self = .malformed(detail)
         case .unacceptable(let detail): self = .unacceptable(detail)
+        case .unmatched(let detail): self = .unmatched(detail)
         }
     }
 
@@ -32,6 +35,8 @@ enum SignalingError: Error, Hashable, Sendable {
             self = .conflict("nobody publishes to this room at the moment", retryAfterSeconds: 2)
         case .full(let limit):
             self = .full("the room has its \(limit) viewers (maxReaders)", retryAfterSeconds: 10)
+        case .tooManyBackups(let limit):
+            self = .full("as many backup publishers wait as may: \(limit) (maxBackupPublishers)", retryAfterSeconds: 10)
         }
     }
 

@@ -1,4 +1,5 @@
 import HTTP
+import WebRTC
 import Wire
 
 /// The HTTP answers of WHIP and WHEP (RFC 9725, RFC 9457).
@@ -9,7 +10,7 @@ enum SignalingResponses {
     static func problem(_ error: SignalingError) -> HTTPResponse {
         switch error {
         case .malformed(let detail): return .problem(400, detail: detail)
-        case .unacceptable(let detail): return .problem(422, detail: detail)
+        case .unacceptable(let detail), .unmatched(let detail): return .problem(422, detail: detail)
         case .tooLarge(let detail): return .problem(413, detail: detail)
         case .notFound(let detail): return .problem(404, detail: detail)
         case .failed(let detail): return .problem(500, detail: detail)
@@ -48,15 +49,25 @@ enum SignalingResponses {
     }
 
     /// The answer to a POST that made a session.
-    static func created(_ answer: SignalingAnswer, location: String, status: Int, iceServers: [String]) -> HTTPResponse
-    {
+    static func created(_ answer: SignalingAnswer, location: String, status: Int, links: [String]) -> HTTPResponse {
         var response = HTTPResponse(status: status, contentType: sdpType, Array(answer.sdp.utf8))
         response.headers["Location"] = location
         response.headers["ETag"] = answer.session.entityTag
         response.headers["Accept-Patch"] = fragmentType
         response.headers["Cache-Control"] = "no-store"
         response.headers["ID"] = String(answer.session.description.id.value)
-        for server in iceServers { response.headers.add("Link", server) }
+        for link in links { response.headers.add("Link", link) }
+        return response
+    }
+
+    /// The answer to a viewer's POST whose offer had nothing of what the room has.
+    static func counterOffer(_ counterOffer: PendingCounterOffer, location: String, links: [String]) -> HTTPResponse {
+        var response = HTTPResponse(status: 406, contentType: sdpType, Array(counterOffer.offer.text.utf8))
+        response.headers["Location"] = location
+        response.headers["ETag"] = counterOffer.draft.entityTag
+        response.headers["Accept-Patch"] = sdpType
+        response.headers["Cache-Control"] = "no-store"
+        for link in links { response.headers.add("Link", link) }
         return response
     }
 

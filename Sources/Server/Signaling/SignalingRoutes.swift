@@ -11,7 +11,7 @@ import Wire
 final class SignalingRoutes: Sendable {
     let service: WebRTCService
     private let authorizer: any Authorizing
-    private let settings: @Sendable () -> ServerSettings
+    let settings: @Sendable () -> ServerSettings
     private let limits: RequestLimits
     private let replay = Mutex(AnswerReplay())
 
@@ -39,6 +39,7 @@ final class SignalingRoutes: Sendable {
             router.add(.options, session) { await self.sessionOptions($0, role) }
             router.add(.get, session) { await self.probeSession($0, role) }
         }
+        addExtensions(to: &router)
     }
 
     // MARK: POST
@@ -89,14 +90,18 @@ final class SignalingRoutes: Sendable {
     ) async -> (response: HTTPResponse, sessionID: String?) {
         let signaling = SignalingRequest(
             room: room, offer: request.body, remote: request.remoteAddress, isForwarded: request.isForwarded,
-            tokenDigest: tokenDigest(of: request))
+            tokenDigest: tokenDigest(of: request), isBackup: request.query["backup"].map { $0 != "no" } ?? false)
         do throws(SignalingError) {
             let answer = try await role == .publisher ? service.publish(signaling) : service.view(signaling)
+            let location = location(answer.session, role)
+            let extensions = role == .viewer ? Self.extensionLinks(location) : []
             let response = SignalingResponses.created(
-                answer, location: location(answer.session, role), status: createdStatus,
-                iceServers: settings().iceServerLinks)
+                answer, location: location, status: createdStatus, links: settings().iceServerLinks + extensions)
             return (response, answer.session.id)
         } catch {
+            if case .unmatched(let reason) = error, settings().webrtcCounterOffers {
+                return (await counterOffer(signaling, instead: reason), nil)
+            }
             if case .conflict = error, role == .viewer, idlePolicy ?? room.whepIdlePolicy == .notFound404 {
                 return (.problem(404, detail: "there is no such stream at the moment"), nil)
             }
@@ -105,7 +110,11 @@ final class SignalingRoutes: Sendable {
     }
 
     private func location(_ session: WebRTCSession, _ role: PeerRole) -> String {
-        let segments = session.roomName.split(separator: "/").map(String.init) + [role.word, session.id]
+        location(room: session.roomName, role, session.id)
+    }
+
+    func location(room: String, _ role: PeerRole, _ id: String) -> String {
+        let segments = room.split(separator: "/").map(String.init) + [role.word, id]
         return "/" + segments.map(PercentEncoding.encodeSegment).joined(separator: "/")
     }
 
@@ -139,13 +148,15 @@ final class SignalingRoutes: Sendable {
     }
 
     /// Runs `body` on the session the URL names, when it is there, of this role and room, and the caller may.
-    private func onSession(
+    func onSession(
         _ request: HTTPRequest, _ role: PeerRole, _ body: (WebRTCSession) async -> HTTPResponse
     ) async -> HTTPResponse {
         let roomName = request.parameters["room"] ?? ""
         if let refusal = await refusal(request, role, room: roomName) { return refusal }
-        guard let session = await session(request, role), session.isOwned(by: tokenDigest(of: request))
-        else { return unknownSession() }
+        guard let session = await session(request, role) else {
+            return role == .viewer ? await onCounterOffer(request) : unknownSession()
+        }
+        guard session.isOwned(by: tokenDigest(of: request)) else { return unknownSession() }
         return await body(session)
     }
 
@@ -219,7 +230,7 @@ final class SignalingRoutes: Sendable {
             queryToken: request.query["token"], address: request.remoteAddress)
     }
 
-    private func tokenDigest(of request: HTTPRequest) -> [UInt8]? { tokenDigest(of: credentials(of: request)) }
+    func tokenDigest(of request: HTTPRequest) -> [UInt8]? { tokenDigest(of: credentials(of: request)) }
 
     /// SHA-256 of the token that counts, to bind a session to whoever made it.
     private func tokenDigest(of credentials: Credentials) -> [UInt8]? {

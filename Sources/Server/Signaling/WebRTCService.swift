@@ -19,6 +19,8 @@ struct SignalingRequest: Sendable {
     var isForwarded: Bool
     /// SHA-256 of the token the request brought; nil without one.
     var tokenDigest: [UInt8]?
+    /// Whether a publisher wants to wait behind the one that is there (`?backup`).
+    var isBackup = false
     var isSecure: Bool = false
 }
 
@@ -37,6 +39,9 @@ final class WebRTCService: Sendable {
     let media: MediaPlane
     let directory: RoomDirectory
     let registry: SessionRegistry
+    let peers: PeerBook
+    let counterOffers: CounterOffers
+    let viewerEvents: ViewerEvents
     private let hub: EventHub
     private let logger: Logger
     private let settings: @Sendable () -> ServerSettings
@@ -47,16 +52,20 @@ final class WebRTCService: Sendable {
 
     init(
         media: MediaPlane, directory: RoomDirectory, hub: EventHub, logger: Logger, candidates: CandidateSource,
-        hostNames: HostNames, settings: @escaping @Sendable () -> ServerSettings
+        hostNames: HostNames, peers: PeerBook = PeerBook(), settings: @escaping @Sendable () -> ServerSettings
     ) {
         self.media = media
+        self.peers = peers
         self.directory = directory
         self.hub = hub
         self.logger = logger
         self.candidates = Mutex(candidates)
         self.hostNames = hostNames
         self.settings = settings
-        registry = SessionRegistry(limits: SessionLimits(settings()))
+        let viewerEvents = ViewerEvents(on: directory.eventLoop, directory: directory)
+        self.viewerEvents = viewerEvents
+        registry = SessionRegistry(limits: SessionLimits(settings())) { viewerEvents.sessionEnded($0) }
+        counterOffers = CounterOffers(on: directory.eventLoop, registry: registry)
     }
 
     /// A number for a peer of any protocol.
@@ -88,7 +97,7 @@ final class WebRTCService: Sendable {
         }
     }
 
-    private func admit(
+    func admit(
         _ role: PeerRole, _ request: SignalingRequest
     ) async throws(SignalingError) -> SessionLimits.Ticket {
         do throws(SessionLimits.Refusal) {
@@ -117,13 +126,15 @@ final class WebRTCService: Sendable {
             let attempt = attempt(request, .publisher, description)
             let publisher = WebRTCPublisher(
                 transport: transport, room: entry.room, sections: sections, localSSRC: draft.controlSSRC,
-                canonicalName: draft.canonicalName, startedAt: MonotonicClock.now,
+                canonicalName: draft.canonicalName, isBackup: request.isBackup, startedAt: MonotonicClock.now,
                 onConnected: { [hub] in hub.publish(attempt.started()) },
                 onEnd: { [weak self] end, progress in self?.ended(attempt, ticket, end, progress) })
             await media.demultiplexer.register(transport)
+            peers.add(description)
             do throws(RoomError) {
                 try await publisher.start(lanes: lanes)
             } catch {
+                peers.remove(description.id)
                 media.demultiplexer.removeAll(of: transport)
                 guard error == .closed else { throw SignalingError(error) }
                 await directory.discard(entry)
@@ -162,13 +173,15 @@ final class WebRTCService: Sendable {
         }
     }
 
-    private func openViewer(
+    func openViewer(
         _ negotiated: NegotiatedSession, _ draft: SessionDraft, _ request: SignalingRequest, _ entry: RoomEntry,
         _ formats: [TrackFormat], _ ticket: SessionLimits.Ticket
     ) async throws(SignalingError) -> SignalingAnswer {
         let (transport, description) = makeTransport(negotiated, draft, request, entry, .whep)
         let downTracks = negotiated.sections.compactMap { section in
-            formats.first { $0.kind == section.kind }.flatMap { DownTrackFormat(section, track: $0, draft: draft) }
+            formats.first { $0.kind == section.kind }.flatMap {
+                DownTrackFormat(section, track: $0, draft: draft, room: request.room)
+            }
         }
         let attempt = attempt(request, .viewer, description)
         let viewer = WebRTCViewer(
@@ -185,7 +198,8 @@ final class WebRTCService: Sendable {
         let session = WebRTCSession(
             id: draft.sessionID, role: .viewer, description: description, peer: .viewer(viewer),
             entityTag: draft.entityTag, ice: AnsweredICE(negotiated),
-            tokenDigest: request.tokenDigest, ticket: ticket)
+            tokenDigest: request.tokenDigest, ticket: ticket,
+            videoIndex: negotiated.sections.first { $0.kind == .video && $0.direction.sends }?.index)
         await registry.add(session)
         return SignalingAnswer(session: session, sdp: negotiated.answerText, numericID: entry.numericID)
     }
@@ -200,6 +214,8 @@ final class WebRTCService: Sendable {
     }
 
     func endAll(_ end: PeerEnd) async {
+        await counterOffers.removeAll()
+        await viewerEvents.stop()
         for session in await registry.all { await session.peer.close(end) }
     }
 
@@ -208,6 +224,7 @@ final class WebRTCService: Sendable {
         _ attempt: SessionAttempt, _ ticket: SessionLimits.Ticket, _ end: PeerEnd, _ progress: TransportProgress
     ) {
         for event in attempt.ended(end, progress: progress, at: MonotonicClock.now) { hub.publish(event) }
+        peers.remove(attempt.description.id)
         Task { await registry.forget(attempt.description.id, ticket) }
     }
 
@@ -227,7 +244,7 @@ final class WebRTCService: Sendable {
 
     // MARK: offers
 
-    private static func draft(publishing: Bool) throws(SignalingError) -> SessionDraft {
+    static func draft(publishing: Bool) throws(SignalingError) -> SessionDraft {
         guard let draft = SessionDraft(publishing: publishing) else {
             throw .failed("no random numbers are to be had from the system")
         }
@@ -250,9 +267,7 @@ final class WebRTCService: Sendable {
         }
     }
 
-    private func negotiate(
-        _ offer: WebRTCOffer, _ role: NegotiationRole, _ draft: SessionDraft, _ request: SignalingRequest
-    ) throws(SignalingError) -> NegotiatedSession {
+    func answerParameters(_ draft: SessionDraft, _ request: SignalingRequest) -> AnswerParameters {
         var parameters = AnswerParameters(
             iceUfrag: draft.credentials.ufrag, icePassword: draft.credentials.password,
             fingerprintSHA256: media.identity.fingerprintSHA256,
@@ -263,6 +278,13 @@ final class WebRTCService: Sendable {
         parameters.videoSSRC = draft.videoSSRC
         parameters.videoRetransmissionSSRC = draft.videoRetransmissionSSRC
         parameters.cname = draft.canonicalName
+        return parameters
+    }
+
+    private func negotiate(
+        _ offer: WebRTCOffer, _ role: NegotiationRole, _ draft: SessionDraft, _ request: SignalingRequest
+    ) throws(SignalingError) -> NegotiatedSession {
+        let parameters = answerParameters(draft, request)
         do throws(NegotiationError) {
             let negotiated = try offer.negotiate(role, with: parameters)
             for note in negotiated.notes {

@@ -16,6 +16,8 @@ public struct DownTrackFormat: Sendable {
     public var canonicalName: String
     /// How the viewer gets packets again that it lost; nil when it cannot ask for them.
     public var repair: Repair?
+    /// How long the viewer is asked to hold video back; nil leaves that to the publisher.
+    public var playoutDelay: PlayoutDelay?
 
     /// How lost packets are sent again.
     public enum Repair: Hashable, Sendable {

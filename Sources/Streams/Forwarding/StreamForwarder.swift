@@ -39,6 +39,9 @@ struct StreamForwarder {
     private var gate: RetransmissionGate?
     /// The next sequence number of the stream for retransmissions.
     private var nextRepair: UInt16 = 0
+    private let playoutDelay: UInt32?
+    /// The playout delay stands in the first packets of a stream and of every keyframe: a viewer keeps the last it saw.
+    private static let playoutDelayPackets: UInt64 = 100
 
     init(format: DownTrackFormat, sink: any PacketSink) {
         self.sink = sink
@@ -50,7 +53,9 @@ struct StreamForwarder {
             firstSequenceNumber: format.firstSequenceNumber, firstTimestamp: format.firstTimestamp,
             clockRate: format.track.clockRate, framesEndWithMarker: isVideo)
         pictures = PictureRewriter(codec: format.track.codec, firstPictureID: format.firstSequenceNumber)
-        extensions = HeaderExtensionForwarding(viewer: format.extensions, mid: format.mid)
+        playoutDelay = format.playoutDelay?.bits
+        extensions = HeaderExtensionForwarding(
+            viewer: format.extensions, mid: format.mid, replacesPlayoutDelay: format.playoutDelay != nil)
         repair = format.repair
         if repair != nil { gate = RetransmissionGate() }
         if case .ownStream(_, _, let first) = repair { nextRepair = first }
@@ -172,7 +177,8 @@ struct StreamForwarder {
     private mutating func send(
         _ entry: RunEntry, _ packet: RawSpan, _ position: RewrittenPosition, marker: Bool
     ) -> Bool {
-        let extensionSize = extensions.maximumSize(entry.extensions)
+        let insertions = insertions(entry)
+        let extensionSize = extensions.maximumSize(entry.extensions, insertions)
         let payload = packet.extracting(entry.header.payload)
         let maximumSize =
             RTPHeader.minimumSize + extensionSize + payload.byteCount
@@ -195,10 +201,18 @@ struct StreamForwarder {
                 payloadType: payloadType, marker: marker, sequenceNumber: position.sequenceNumber,
                 timestamp: position.timestamp, ssrc: ssrc, hasExtension: extensionSize > 0, to: &output)
             if extensionSize > 0 {
-                _ = extensions.append(index, from: packet, frameNumber: frameNumber, to: &output)
+                _ = extensions.append(index, insertions, from: packet, frameNumber: frameNumber, to: &output)
             }
             patch.append(payload, to: &output)
         }
+    }
+
+    private func insertions(_ entry: RunEntry) -> HeaderExtensionInsertions {
+        // A packet sent again under its own number has to be the same, byte for byte, so it says nothing of the moment.
+        if repair == .sameStream { return HeaderExtensionInsertions(playoutDelay: playoutDelay) }
+        let isTold = entry.summary.isKeyframeStart || sent.packets < Self.playoutDelayPackets
+        return HeaderExtensionInsertions(
+            playoutDelay: isTold ? playoutDelay : nil, captureTime: entry.captureTime)
     }
 
     // MARK: repair
@@ -226,7 +240,8 @@ struct StreamForwarder {
             return
         }
         let index = HeaderExtensionIndex(header, in: packet, map: map)
-        let extensionSize = extensions.maximumSize(index)
+        let insertions = HeaderExtensionInsertions(playoutDelay: playoutDelay)
+        let extensionSize = extensions.maximumSize(index, insertions)
         let payload = packet.extracting(header.payload)
         let patch = pictures.patch(payload, with: answer.packet.picture)
         let maximumSize =
@@ -247,7 +262,7 @@ struct StreamForwarder {
                     ssrc: ssrc, hasExtension: extensionSize > 0, to: &output)
             }
             if extensionSize > 0 {
-                _ = extensions.append(index, from: packet, frameNumber: frameNumber, to: &output)
+                _ = extensions.append(index, insertions, from: packet, frameNumber: frameNumber, to: &output)
             }
             if repair != .sameStream { output.append(bigEndian: original) }
             patch.append(payload, to: &output)

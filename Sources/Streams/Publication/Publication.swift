@@ -35,6 +35,12 @@ public actor Publication: LoopActor {
     /// The clock's lane number of the first layer of each kind.
     private var firstAudio = 0
     private var firstVideo = 0
+    /// By lane: from the time that timestamps give to that which capture times give.
+    private var captureShifts: [Int64] = []
+    /// A capture time further from its timestamp's is none.
+    private static let largestCaptureShift: Int64 = 10_000_000_000
+    /// When the publisher last said what its clocks show.
+    private(set) var lastReport: Instant?
 
     init(generation: UInt32, lanes: [PublicationLane], loop: any LoopExecutor) {
         self.generation = generation
@@ -42,6 +48,7 @@ public actor Publication: LoopActor {
         self.loop = loop
         for lane in lanes {
             for layer in 0..<lane.layerCount {
+                captureShifts.append(0)
                 let number = clock.addLane(clockRate: lane.format.clockRate)
                 guard layer == 0 else { continue }
                 if lane.format.kind == .video { firstVideo = number } else { firstAudio = number }
@@ -58,7 +65,25 @@ public actor Publication: LoopActor {
 
     /// The publisher said what its clocks show.
     public func receive(_ report: SenderReport, kind: MediaKind, layer: Int, at now: Instant) {
+        lastReport = now
         _ = clock.senderReportReceived(report, lane: number(kind, layer), at: now)
+    }
+
+    /// When a packet's media was captured, for viewers who are told (RTP-79): what the publisher says in an
+    /// abs-capture-time extension, now and then, counts before what its timestamps and reports say.
+    ///
+    /// - Parameter captured: what ``captured(_:kind:layer:arrival:)`` gave for the packet.
+    func captureTime(
+        _ captured: Instant, _ extensions: HeaderExtensionIndex, in packet: RawSpan, kind: MediaKind, layer: Int
+    ) -> Instant {
+        let lane = number(kind, layer)
+        guard captureShifts.indices.contains(lane) else { return captured }
+        if let ntp = extensions.absCaptureTime(in: packet) {
+            let own = ntp &+ UInt64(bitPattern: extensions.absCaptureClockOffset(in: packet))
+            let shift = clock.instant(ofNTP: own)?.nanoseconds(since: captured) ?? 0
+            captureShifts[lane] = shift.magnitude <= Self.largestCaptureShift.magnitude ? shift : 0
+        }
+        return captured.advanced(byNanoseconds: UInt64(bitPattern: captureShifts[lane]))
     }
 
     /// The relation of a layer's timestamps to the server's clock; nil before its first packet.

@@ -1,6 +1,6 @@
 public import Wire
 
-/// One stream path: at most one active publisher, its tracks, and any number of viewers.
+/// One stream path: at most one active publisher, those that wait to take its place, its tracks, and any number of viewers.
 ///
 /// The room and its tracks live on one loop, the room's origin. Tracks outlive publishers, so viewers stay through
 /// a publisher's restart; when nobody comes back in time their sessions end, and an empty room reports ``RoomEvent/emptied``.
@@ -8,12 +8,17 @@ public actor Room: LoopActor {
     public nonisolated let name: String
     public nonisolated let loop: any LoopExecutor
 
-    private var policy: RoomPolicy
-    private let observer: @Sendable (RoomEvent) -> Void
+    private(set) var policy: RoomPolicy
+    let observer: @Sendable (RoomEvent) -> Void
     private let audio: Track
     private let video: Track
-    private var publisher: (any PublisherHandle)?
-    private var publication: Publication?
+    /// The publisher that viewers see.
+    var active: RoomSource?
+    /// The active publication's generation; 0 while there is none.
+    private(set) var activeGeneration: UInt32 = 0
+    /// Publishers that wait to become the active one, the primary one first.
+    var standbys: [RoomSource] = []
+    var standbyTimer: (any LoopTimer)?
     private var viewers: [PeerID: any ViewerHandle] = [:]
     /// See `Room+Bridges.swift`.
     var bridges: [PeerID: any ViewerHandle] = [:]
@@ -38,64 +43,114 @@ public actor Room: LoopActor {
 
     // MARK: publishing
 
-    /// Makes `publisher` the room's active one, atomically: either it takes the room (ending whoever had it, when the
-    /// policy allows that) or nothing changes.
+    /// Lets `publisher` in, atomically: it becomes the room's active one (ending whoever had it, when the policy allows
+    /// that), or waits behind it, or nothing changes.
     ///
-    /// - Parameter lanes: at most one per kind; what the publisher will send.
-    public func publish(_ newcomer: any PublisherHandle, lanes: [PublicationLane]) throws(RoomError) -> Publication {
+    /// - Parameters:
+    ///   - lanes: at most one per kind; what the publisher will send.
+    ///   - isBackup: whether it wants to wait for the room's primary publisher to end or fall silent.
+    public func publish(
+        _ newcomer: any PublisherHandle, lanes: [PublicationLane], isBackup: Bool = false
+    ) throws(RoomError) -> Publication {
         guard !isClosed else { throw .closed }
-        if let current = publisher {
+        let hasPrimary = ([active].compactMap { $0 } + standbys).contains { !$0.isBackup }
+        let isBackup = isBackup || policy.standby.everyFurtherPublisherWaits && hasPrimary
+        let waits = (active != nil || !standbys.isEmpty) && (isBackup || !hasPrimary)
+        if waits, isBackup {
+            let limit = policy.standby.maximumBackups
+            guard standbys.count(where: \.isBackup) < limit else { throw .tooManyBackups(limit: limit) }
+        } else if hasPrimary, !isBackup {
             guard policy.publisherMayBeReplaced else { throw .alreadyPublishing }
-            observer(.publisherReplaced(old: current.peerID, new: newcomer.peerID))
-            endPublication(.replaced)
-            current.wasReplaced()
         }
-        cancelAbsence()
         generation &+= 1
         let publication = Publication(generation: generation, lanes: lanes, loop: loop)
-        self.publication = publication
-        publisher = newcomer
-        for lane in lanes {
-            let ended = track(lane.format.kind).onLoop { $0.attach(publication, lane: lane, publisher: newcomer) }
+        let source = RoomSource(publisher: newcomer, publication: publication, isBackup: isBackup)
+        if waits {
+            insert(source)
+            observer(.standbyJoined(newcomer.peerID, lanes.map(\.format)))
+            watchActivePublisher()
+        } else if let index = standbys.firstIndex(where: { !$0.isBackup }), !isBackup {
+            let former = standbys.remove(at: index)
+            insert(source)
+            observer(.publisherReplaced(old: former.peerID, new: newcomer.peerID))
+            former.publisher.wasReplaced()
+        } else {
+            if let former = active {
+                observer(.publisherReplaced(old: former.peerID, new: newcomer.peerID))
+                endPublication(.replaced)
+                former.publisher.wasReplaced()
+            }
+            activate(source)
+            observer(.publisherStarted(newcomer.peerID, lanes.map(\.format)))
+            watchActivePublisher()
+        }
+        return publication
+    }
+
+    /// Feeds the tracks from `source`.
+    ///
+    /// - Parameter isSwitch: whether it takes over from one publisher to another without an end in between.
+    func activate(_ source: RoomSource, isSwitch: Bool = false) {
+        cancelAbsence()
+        active = source
+        activeGeneration = source.publication.generation
+        for track in [video, audio] {
+            guard let lane = source.lane(track.kind) else {
+                track.onLoop { $0.detach() }
+                continue
+            }
+            let known = track.onLoop { $0.format?.codec }
+            let ended = track.onLoop {
+                $0.attach(source.publication, lane: lane, publisher: source.publisher, isSwitch: isSwitch)
+            }
+            let codec = lane.format.codec
+            if let known, known != codec {
+                observer(.trackCodecChanged(track.id, from: known, to: codec))
+            } else if known == nil {
+                observer(.trackAdded(track.id, lane.format))
+            }
             for viewer in ended { (viewers[viewer] ?? bridges[viewer])?.end(.codecChanged) }
         }
-        observer(.publisherStarted(newcomer.peerID, lanes.map(\.format)))
-        return publication
     }
 
     /// Ends `peer`'s publication; without effect when another one has taken over since.
     public func unpublish(_ peer: PeerID, reason: PublicationEnd) {
-        guard publisher?.peerID == peer else { return }
-        endPublication(reason)
-        if viewers.isEmpty {
-            closeIfEmpty()
+        if let index = standbys.firstIndex(where: { $0.peerID == peer }) {
+            standbys.remove(at: index)
+            observer(.standbyLeft(peer, reason))
         } else {
-            startAbsence()
+            guard active?.peerID == peer else { return }
+            endPublication(reason)
+        }
+        if standbys.isEmpty, active == nil {
+            if viewers.isEmpty { closeIfEmpty() } else { startAbsence() }
+        } else if active == nil {
+            lookAfterStandbys()
+        } else {
+            watchActivePublisher()
         }
     }
 
     private func endPublication(_ reason: PublicationEnd) {
-        guard let publisher else { return }
+        guard let ended = active else { return }
         for track in [video, audio] { track.onLoop { $0.detach() } }
-        self.publisher = nil
-        publication = nil
-        if reason != .replaced { observer(.publisherStopped(publisher.peerID, reason)) }
+        active = nil
+        activeGeneration = 0
+        if reason != .replaced { observer(.publisherStopped(ended.peerID, reason)) }
     }
 
     // MARK: viewing
 
     /// The formats that a viewer can ask for now, video first; empty when nobody publishes.
     public var formats: [TrackFormat] {
-        guard let publication else { return [] }
-        return [MediaKind.video, .audio].compactMap { kind in
-            publication.lanes.first { $0.format.kind == kind }?.format
-        }
+        guard let source = active ?? standbys.first else { return [] }
+        return [MediaKind.video, .audio].compactMap { source.lane($0)?.format }
     }
 
     /// Lets a viewer in. Its DownTracks are added afterwards with ``Track/add(_:)``.
     public func join(_ viewer: any ViewerHandle) throws(RoomError) {
         guard !isClosed else { throw .closed }
-        guard publication != nil else { throw .nobodyPublishes }
+        guard active != nil || !standbys.isEmpty else { throw .nobodyPublishes }
         if let limit = policy.maximumViewers, viewers.count >= limit { throw .full(limit: limit) }
         viewers[viewer.peerID] = viewer
         observer(.viewerJoined(viewer.peerID, viewerCount: viewers.count))
@@ -121,9 +176,11 @@ public actor Room: LoopActor {
         guard !isClosed else { return }
         isClosed = true
         cancelAbsence()
-        let publisher = publisher
+        let publishers = ([active].compactMap { $0 } + standbys).map(\.publisher)
         endPublication(.closedByServer)
-        publisher?.wasReplaced()
+        standbys = []
+        standbyTimer?.cancel()
+        for publisher in publishers { publisher.wasReplaced() }
         for viewer in viewers.values { viewer.end(.closedByServer) }
     }
 
@@ -140,13 +197,13 @@ public actor Room: LoopActor {
 
     private func absenceEnded() {
         absence = nil
-        guard publisher == nil else { return }
+        guard active == nil, standbys.isEmpty else { return }
         for viewer in viewers.values { viewer.end(.publisherGone) }
     }
 
     /// Ends a room in which nobody is, as one that was opened for somebody who did not come.
     public func closeIfEmpty() {
-        guard publisher == nil, viewers.isEmpty, !isClosed else { return }
+        guard active == nil, standbys.isEmpty, viewers.isEmpty, !isClosed else { return }
         cancelAbsence()
         isClosed = true
         observer(.emptied)
@@ -154,9 +211,10 @@ public actor Room: LoopActor {
 
     public var snapshot: RoomSnapshot {
         var snapshot = RoomSnapshot(
-            name: name, publisher: publisher?.peerID, formats: formats, viewers: Array(viewers.keys),
+            name: name, publisher: active?.peerID, standbys: standbys.map(\.peerID), formats: formats,
+            viewers: Array(viewers.keys),
             packetsReceived: 0, bytesReceived: 0, packetsSent: 0, bytesSent: 0, packetsHeldBack: 0)
-        snapshot.origin = publisher?.origin
+        snapshot.origin = active?.publisher.origin
         for track in [video, audio] {
             let statistics = track.onLoop { $0.statistics }
             snapshot.packetsReceived &+= statistics.packetsReceived

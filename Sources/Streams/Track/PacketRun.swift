@@ -20,6 +20,8 @@ struct RunEntry {
     /// Where the packet lies in the track's history; negative when it is not kept.
     var position: Int64 = -1
     var arrival = Instant(nanoseconds: 0)
+    /// When the media was captured, as NTP time on the server's clock; nil where viewers need not be told again.
+    var captureTime: UInt64?
 }
 
 /// The packets a track received in the current turn, kept until the turn ends so that they are forwarded

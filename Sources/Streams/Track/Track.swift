@@ -25,6 +25,9 @@ public actor Track: LoopActor {
     private var run = PacketRun()
     /// What the track received lately, from when the first viewer came that can ask for it again.
     private var history: PacketHistory?
+    /// When viewers are told the capture time again, by encoding; empty while no viewer wants to know.
+    private var captureTimesDue: [Instant] = []
+    private static let captureTimeIntervalMilliseconds: UInt64 = 500
     private var flushHook: (any TurnHook)?
     private var reportTimer: (any LoopTimer)?
     private var report: [UInt8] = []
@@ -51,9 +54,12 @@ public actor Track: LoopActor {
 
     /// Feeds the track from `publication` from now on.
     ///
+    /// - Parameter isSwitch: whether viewers go over from one publisher to another, which is no end to tell them of.
     /// - Returns: the viewers that cannot follow, because they negotiated another codec; their DownTracks are gone.
-    func attach(_ publication: Publication, lane: PublicationLane, publisher: any PublisherHandle) -> [PeerID] {
-        detach()
+    func attach(
+        _ publication: Publication, lane: PublicationLane, publisher: any PublisherHandle, isSwitch: Bool = false
+    ) -> [PeerID] {
+        detach(isEnd: !isSwitch)
         self.publication = publication
         self.publisher = publisher
         format = lane.format
@@ -64,15 +70,19 @@ public actor Track: LoopActor {
         let stranded = downTracks.filter { !$0.format.track.isInterchangeable(with: lane.format) }.map(\.viewer)
         downTracks.removeAll { !$0.format.track.isInterchangeable(with: lane.format) }
         for downTrack in downTracks { downTrack.sourceChanged() }
+        captureTimesDue = []
+        if downTracks.contains(where: { $0.format.extensions[.absCaptureTime] != nil }) { tellCaptureTimes() }
         if !downTracks.isEmpty { requestKeyframe() }
         return stranded
     }
 
-    /// Stops feeding the track. Viewers are told with a BYE and keep their numbering for the next publication.
-    func detach() {
+    /// Stops feeding the track. Viewers keep their numbering for the next publication.
+    ///
+    /// - Parameter isEnd: whether viewers are told with a BYE, because nothing follows for now.
+    func detach(isEnd: Bool = true) {
         guard publication != nil else { return }
         flush()
-        for downTrack in downTracks { downTrack.sendGoodbye(into: &report) }
+        if isEnd { for downTrack in downTracks { downTrack.sendGoodbye(into: &report) } }
         publication = nil
         publisher = nil
         run.removeAll()
@@ -116,6 +126,15 @@ public actor Track: LoopActor {
                 $0.captured(header.timestamp, kind: kind, layer: layer, arrival: now)
             },
             extensions: HeaderExtensionIndex(header, in: packet, map: extensions), position: position, arrival: now)
+        if captureTimesDue.indices.contains(layer) {
+            let captured = publication.onLoop {
+                $0.captureTime(entry.captured, entry.extensions, in: packet, kind: kind, layer: layer)
+            }
+            if summary.isKeyframeStart || now >= captureTimesDue[layer] {
+                captureTimesDue[layer] = now.advanced(byMilliseconds: Self.captureTimeIntervalMilliseconds)
+                entry.captureTime = loop.wallClock.ntp(at: captured)
+            }
+        }
         // Senders probe the link with padding on layers they have stopped; that keeps none of them alive.
         if !header.isPaddingOnly, kind == .video { layers.received(packet, &entry, codec: format.codec) }
         if !run.append(packet, entry) {
@@ -157,8 +176,14 @@ public actor Track: LoopActor {
         chooseLayers(of: downTrack, at: loop.now)
         let awaited = downTrack.awaitedEncodings(at: loop.now)
         downTracks.append(downTrack)
+        if downTrack.format.extensions[.absCaptureTime] != nil { tellCaptureTimes() }
         requestKeyframes(of: awaited)
         return true
+    }
+
+    /// Somebody came who wants to know when media was captured: the next packets say so.
+    private func tellCaptureTimes() {
+        captureTimesDue = Array(repeating: Instant(nanoseconds: 0), count: layers.encodings.count)
     }
 
     /// Takes a viewer's DownTracks away.

@@ -83,6 +83,7 @@ public struct NegotiationCapabilities: Sendable {
             Extension(ExtensionURI.audioLevel, [.audio]),
             Extension(ExtensionURI.videoOrientation, [.video]),
             Extension(ExtensionURI.playoutDelay, [.video]),
+            Extension(ExtensionURI.absCaptureTime),
             Extension(ExtensionURI.colorSpace, [.video]),
             // VP8 and VP9 tell their layers in their own payloads.
             Extension(ExtensionURI.dependencyDescriptor, [.video], codecs: [.av1, .h264, .h265]),
@@ -113,6 +114,7 @@ public enum ExtensionURI {
     public static let audioLevel = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
     public static let videoOrientation = "urn:3gpp:video-orientation"
     public static let playoutDelay = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
+    public static let absCaptureTime = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
     public static let colorSpace = "http://www.webrtc.org/experiments/rtp-hdrext/color-space"
     public static let dependencyDescriptor =
         "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"

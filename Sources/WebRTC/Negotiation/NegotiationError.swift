@@ -4,10 +4,12 @@ public enum NegotiationError: Error, Hashable, Sendable, CustomStringConvertible
     case malformed(String)
     /// The offer is sound, but this server cannot or will not accept it (HTTP 422).
     case unacceptable(String)
+    /// A viewer's offer is sound, but has nothing of what the room has (HTTP 406 with a counter-offer, or 422).
+    case unmatched(String)
 
     public var description: String {
         switch self {
-        case .malformed(let detail), .unacceptable(let detail): detail
+        case .malformed(let detail), .unacceptable(let detail), .unmatched(let detail): detail
         }
     }
 }

@@ -71,16 +71,16 @@ extension Negotiator {
     private func cannotDecode(_ track: AvailableTrack, _ section: OfferedSection) -> NegotiationError {
         let kind = track.codec.kind == .video ? "video" : "audio"
         guard section.codecs.contains(where: { $0.codec == track.codec }) else {
-            return .unacceptable(
+            return .unmatched(
                 "no \(kind) codec in common: the room has \(track.codec.rawValue), the offer has \(section.codecNames)")
         }
-        return .unacceptable(
+        return .unmatched(
             "the offer has \(track.codec.rawValue), but no profile of it that can play the room's \(kind)")
     }
 
     private func nothingToView(_ tracks: [AvailableTrack]) -> NegotiationError {
         let kinds = tracks.map { $0.codec.kind == .video ? "video" : "audio" }.joined(separator: " and ")
-        return .unacceptable(
+        return .unmatched(
             "the offer asks for nothing the room has: the room has \(kinds.isEmpty ? "no media" : kinds), and a viewer "
                 + "asks for it with a=recvonly or a=sendrecv")
     }

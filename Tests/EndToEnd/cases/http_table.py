@@ -212,8 +212,9 @@ def undecodable(env):
         publisher = OBSPublisher(server.whip("h264"), gop_seconds=2).start()
         try:
             lines = viewer_offer(Identity(), "VP8").replace("opus/48000/2", "X-NOISE/48000/2")
-            # A counter-offer (406) or a refusal (422); this version refuses.
-            expect(web.post_offer(server.whep("h264"), lines), 422)
+            response = expect(web.post_offer(server.whep("h264"), lines), 406)
+            check(response.header("Content-Type") == "application/sdp", "the counter-offer's type")
+            check(b"H264/90000" in response.body and b"a=setup:actpass" in response.body, "the counter-offer")
         finally:
             publisher.leave()
 

@@ -1,5 +1,6 @@
 import Codecs
 import Dispatch
+import Streams
 import Synchronization
 import Testing
 import Wire
@@ -158,13 +159,19 @@ import Wire
             .sessionFailed(room: "cam1", .viewer, viewer, .iceNeverConnected, tried: "udp 192.0.2.9:8189"),
             .roomClosed(room: "cam1"), .certificateReloaded(path: "c.pem"),
             .certificateReloadFailed(path: "c.pem", reason: "no such file"), .settingsReloaded(version: 2),
-            .serverStopping,
+            .serverStopping, .standbyJoined(room: "cam1", viewer), .standbyLeft(room: "cam1", viewer),
+            .publisherSwitched(room: "cam1", from: peer, to: viewer, .publisherSilent),
+            .publisherSwitched(room: "cam1", from: nil, to: viewer, .publisherEnded),
         ]
         for event in events { hub.publish(event) }
         let lines = test.text.split(separator: "\n").map { String($0.dropFirst(25)) }
         #expect(lines.count == events.count)
-        #expect(Set(events.map(\.name)).count == 15)
+        #expect(Set(events.map(\.name)).count == 18)
         #expect(lines.contains("INF [room cam1] publisher connected peer=peer-7 protocol=whip remote=192.0.2.1:5000"))
+        #expect(
+            lines.contains(
+                "WAR [room cam1] viewers see another publisher now peer=peer-8 protocol=whep remote=192.0.2.1:5000 "
+                    + "from=peer-7 to=peer-8 reason=silent"))
         #expect(lines.contains("INF [room cam1] track codec changed track=track-1 from=H264 to=VP8"))
         #expect(lines.contains { $0.hasPrefix("WAR [room cam1] publisher disconnected") && $0.contains("dtlsFailed") })
         #expect(

@@ -19,7 +19,7 @@ struct FeedHistoryTests {
             events[0] == """
                 event: room.created
                 id: e-1
-                data: {"name":"cam1","id":7,"publisher":null,"tracks":[{"kind":"video","codec":"H264"}],"viewers":0}
+                data: {"name":"cam1","id":7,"publisher":null,"standbys":[],"tracks":[{"kind":"video","codec":"H264"}],"viewers":0}
 
 
                 """)

@@ -104,6 +104,16 @@ import Testing
         Bound(key: "maxRooms", good: ["1", "1000000"], bad: ["0", "1000001"]),
         Bound(key: "maxViewersPerIP", good: ["0", "1000000"], bad: ["-1", "1000001"]),
         Bound(key: "maxReaders", good: ["0", "1000000"], bad: ["-1", "1000001"], isPath: true),
+        Bound(key: "publisherHoldTimeout", good: ["0", "1h"], bad: ["-1s", "1h1s"], isPath: true),
+        Bound(
+            key: "playoutDelay", good: ["publisher", "0s-0s", "200ms", "0-40s"],
+            bad: ["off", "400ms-100ms", "41s", "1s-2s-3s", "-1s"], isPath: true),
+        Bound(key: "backupPublishers", good: ["asked", "always"], bad: ["never", "yes"], isPath: true),
+        Bound(key: "maxBackupPublishers", good: ["0", "16"], bad: ["-1", "17"], isPath: true),
+        Bound(key: "backupSilenceTimeout", good: ["500ms", "1m"], bad: ["499ms", "61s", "0"], isPath: true),
+        Bound(
+            key: "backupReturn", good: ["immediately", "never", "100ms", "1h"], bad: ["soon", "0s", "99ms", "2h"],
+            isPath: true),
         Bound(key: "webrtc", good: ["yes", "true", "on", "no", "False", "OFF"], bad: ["maybe", "1", "", "{}"]),
         Bound(key: "webrtcDTLSRole", good: ["active", "passive"], bad: ["actpass", "Active", ""]),
         Bound(key: "whepIdlePolicy", good: ["conflict409", "notFound404"], bad: ["409"], isPath: true),

@@ -10,6 +10,11 @@ import Wire
 
 @testable import Server
 
+/// Rooms tell of changes; who listens exists only after the rooms' directory does.
+private final class ViewersBox: Sendable {
+    let events = Mutex<ViewerEvents?>(nil)
+}
+
 /// Signaling and media of a server without its HTTP sockets: requests go through the router, media through loopback.
 final class ServerHarness: Sendable {
     let control: EventLoop
@@ -30,13 +35,20 @@ final class ServerHarness: Sendable {
         media = try await MediaPlane(
             loopCount: loops, listen: try #require(ListenAddress("127.0.0.1:0")), listenTCP: streams,
             streamLimits: limits, logger: logger)
-        directory = RoomDirectory(on: control, media: media) { _, _ in }
+        let (hub, peers, viewers) = (hub, PeerBook(), ViewersBox())
+        directory = RoomDirectory(on: control, media: media) { name, event in
+            viewers.events.withLock { $0 }?.changed(name)
+            if let event = ServerEvent(event, room: name, peers: peers) { hub.publish(event) }
+        }
         service = WebRTCService(
             media: media, directory: directory, hub: hub, logger: logger,
             candidates: CandidateSource(
                 sockets: media.sockets.map(\.localAddress), streams: media.streamAddresses, interfaces: [],
                 settings: settings, hosts: [:]),
-            hostNames: HostNames(settings.webrtcAdditionalHosts, logger: logger), settings: { settings })
+            hostNames: HostNames(settings.webrtcAdditionalHosts, logger: logger), peers: peers,
+            settings: { settings })
+        let events = service.viewerEvents
+        viewers.events.withLock { $0 = events }
         let list = RoomList(directory: directory, registry: service.registry, settings: { settings })
         feed = RoomsFeed(on: control, list: list)
         let signaling = SignalingRoutes(

@@ -39,13 +39,25 @@ final class FakeViewer: ViewerHandle {
 
 /// What a room told its observer, in order.
 final class EventLog: Sendable {
-    private let state = Mutex([String]())
+    private let state = Mutex((events: [String](), tracks: [String]()))
 
     var observer: @Sendable (RoomEvent) -> Void {
-        { event in self.state.withLock { $0.append(Self.word(event)) } }
+        { event in
+            self.state.withLock { state in
+                switch event {
+                case .trackAdded(let track, let format):
+                    state.tracks.append("added \(track.value) \(format.codec.rawValue)")
+                case .trackCodecChanged(let track, let old, let new):
+                    state.tracks.append("changed \(track.value) \(old.rawValue) to \(new.rawValue)")
+                default: state.events.append(Self.word(event))
+                }
+            }
+        }
     }
 
-    var events: [String] { state.withLock { $0 } }
+    var events: [String] { state.withLock { $0.events } }
+    /// What became of the tracks, apart from the rest.
+    var tracks: [String] { state.withLock { $0.tracks } }
 
     private static func word(_ event: RoomEvent) -> String {
         switch event {
@@ -59,6 +71,12 @@ final class EventLog: Sendable {
             "layers \(layers.filter(\.isActive).map { String($0.encoding) }.joined(separator: "+"))"
         case .viewerLayersChanged(let peer, let layers): "viewer \(peer.value) gets \(layers.current?.encoding ?? -1)"
         case .emptied: "emptied"
+        case .standbyJoined(let peer, let formats):
+            "waits \(peer.value) \(formats.map(\.codec.rawValue).joined(separator: "+"))"
+        case .standbyLeft(let peer, let reason): "waited \(peer.value) \(reason.rawValue)"
+        case .publisherSwitched(let old, let new, let reason):
+            "switched \(old.map { "\($0.value)" } ?? "nobody") to \(new.value) \(reason.rawValue)"
+        case .trackAdded, .trackCodecChanged: ""
         }
     }
 }

@@ -22,14 +22,16 @@ final class RoomHarness {
     @discardableResult
     func publish(
         _ publisher: FakePublisher, _ formats: [TrackFormat] = [vp8], layers: Int = 1,
-        extensions: HeaderExtensionMap = HeaderExtensionMap()
+        extensions: HeaderExtensionMap = HeaderExtensionMap(), isBackup: Bool = false
     ) throws(RoomError) -> Publication {
         let lanes = formats.map {
             PublicationLane(
                 format: $0, extensions: extensions, layerCount: $0.kind == .video ? layers : 1)
         }
         let made = try loop.run { () throws(RoomError) in
-            try room.onLoop { room throws(RoomError) in try room.publish(publisher, lanes: lanes) }
+            try room.onLoop { room throws(RoomError) in
+                try room.publish(publisher, lanes: lanes, isBackup: isBackup)
+            }
         }
         publication = made
         return made
@@ -68,20 +70,21 @@ final class RoomHarness {
 
     func leave(_ viewer: FakeViewer) { loop.run { room.onLoop { $0.leave(viewer.peerID) } } }
 
-    /// Gives packets to the video track in one turn.
+    /// Gives packets to a track in one turn, by way of the room.
     @discardableResult
     func deliver(
         _ packets: [[UInt8]], _ kind: MediaKind = .video, layer: Int = 0, of publication: Publication? = nil
     ) -> [Bool] {
         guard let publication = publication ?? self.publication else { return [] }
-        let (track, now) = (room.track(kind), loop.now)
+        let (room, now) = (room, loop.now)
         return loop.run {
             packets.map { packet in
                 packet.withBytes { bytes in
                     guard let header = try? RTPHeader(parsing: bytes) else { return false }
-                    return track.onLoop {
+                    return room.onLoop {
                         $0.receive(
-                            bytes, header: header, layer: layer, generation: publication.generation, at: now)
+                            bytes, header: header, kind: kind, layer: layer, generation: publication.generation,
+                            at: now)
                     }
                 }
             }

@@ -89,7 +89,7 @@ import Wire
 
     @Test func pictureThatCannotBeDecodedIsRefusedButSoundIsLeftOut() throws {
         let error = #expect(throws: NegotiationError.self) { try OfferText.viewer.viewed([.h264, .opus]) }
-        #expect(error == .unacceptable("no video codec in common: the room has H264, the offer has VP8"))
+        #expect(error == .unmatched("no video codec in common: the room has H264, the offer has VP8"))
         let session = try OfferText.viewer.viewed([.vp8, AvailableTrack(codec: .g722)])
         #expect(session.answer.media.map(\.port) == [0, 8189])
         #expect(session.answer.groups.first?.mids == ["1"])

@@ -1,0 +1,43 @@
+import HTTP
+import Streams
+import Wire
+
+/// Something that happened in a room and is no state of it.
+struct RoomOccurrence: Sendable {
+    var event: String
+    var room: String
+    var json: [UInt8]
+
+    init(event: String, room: String, json: [UInt8]) {
+        self.event = event
+        self.room = room
+        self.json = json
+    }
+
+    init(replaced old: PeerID, by new: PeerID, room: String) {
+        self.init(
+            event: "publisher.replaced", room: room,
+            json: Self.json {
+                $0.member("room", room)
+                $0.member("from", old.value)
+                $0.member("to", new.value)
+            })
+    }
+
+    init(switchedFrom old: PeerID?, to new: PeerID, _ reason: SwitchReason, room: String) {
+        self.init(
+            event: "publisher.switched", room: room,
+            json: Self.json {
+                $0.member("room", room)
+                $0.member("from") { if let old { $0.value(old.value) } else { $0.value(nil as String?) } }
+                $0.member("to", new.value)
+                $0.member("reason", reason.rawValue)
+            })
+    }
+
+    private static func json(_ body: (inout JSONWriter) -> Void) -> [UInt8] {
+        var json = JSONWriter()
+        json.object(body)
+        return json.bytes
+    }
+}

@@ -1,0 +1,51 @@
+import RTP
+import Wire
+
+/// A publisher in its room, active or waiting.
+struct RoomSource {
+    let publisher: any PublisherHandle
+    let publication: Publication
+    /// Whether it asked to wait, rather than being the room's primary publisher.
+    let isBackup: Bool
+    /// Whether media of ``leadingKind`` comes.
+    var activity = SourceActivity()
+
+    var peerID: PeerID { publisher.peerID }
+
+    /// The kind whose absence is silence: video where there is any.
+    var leadingKind: MediaKind { publication.lanes.contains { $0.format.kind == .video } ? .video : .audio }
+
+    func lane(_ kind: MediaKind) -> PublicationLane? { publication.lanes.first { $0.format.kind == kind } }
+
+    /// How long nothing may come before the source counts as silent.
+    func silenceLimit(_ policy: StandbyPolicy) -> UInt64 {
+        leadingKind == .video
+            ? policy.silenceNanoseconds : max(policy.silenceNanoseconds, StandbyPolicy.audioSilenceNanoseconds)
+    }
+
+    func isFlowing(_ policy: StandbyPolicy, at now: Instant) -> Bool {
+        activity.isFlowing(pause: silenceLimit(policy), at: now)
+    }
+}
+
+/// Since when a source's media comes without a pause.
+struct SourceActivity: Hashable {
+    private(set) var last: Instant?
+    private(set) var since: Instant?
+
+    mutating func heard(at now: Instant, pause: UInt64) {
+        if !isFlowing(pause: pause, at: now) { since = now }
+        last = now
+    }
+
+    func isFlowing(pause: UInt64, at now: Instant) -> Bool {
+        guard let last else { return false }
+        return now.nanoseconds(since: last) < Int64(clamping: pause)
+    }
+
+    /// nil when it does not flow.
+    func flowingNanoseconds(pause: UInt64, at now: Instant) -> Int64? {
+        guard isFlowing(pause: pause, at: now), let since else { return nil }
+        return now.nanoseconds(since: since)
+    }
+}

@@ -1,0 +1,178 @@
+import Codecs
+import RTP
+import Streams
+import TestKit
+import Testing
+import Wire
+
+/// What the server itself tells viewers in header extensions: playout delay (RTP-80) and capture times (RTP-79).
+@Suite struct InsertedExtensionTests {
+    private static let ids = HeaderExtensionMap([(.playoutDelay, 1), (.absCaptureTime, 2)])
+
+    /// A viewer that negotiated both.
+    private static func join(
+        _ harness: RoomHarness, delay: PlayoutDelay? = nil, repair: DownTrackFormat.Repair? = nil
+    ) throws -> FakeSink {
+        let viewer = FakeViewer(9)
+        let sink = try harness.join(viewer, [])
+        var format = DownTrackFormat(
+            track: RoomHarness.vp8, payloadType: 100, ssrc: 42, extensions: ids, mid: [], firstSequenceNumber: 1,
+            firstTimestamp: 0, canonicalName: "viewer")
+        format.playoutDelay = delay
+        format.repair = repair
+        let (track, made) = (harness.room.track(.video), format)
+        let added = harness.loop.run {
+            track.onLoop { $0.add(DownTrack(viewer: viewer.peerID, format: made, sink: sink)) }
+        }
+        #expect(added)
+        return sink
+    }
+
+    /// The extensions of every packet sent, by id.
+    private static func extensions(_ sink: FakeSink) throws -> [[UInt8: [UInt8]]] {
+        try sink.packets.map { packet in
+            try packet.withBytes { bytes in
+                var elements = HeaderExtensionIterator(try RTPHeader(parsing: bytes))
+                var found: [UInt8: [UInt8]] = [:]
+                while let element = elements.next(in: bytes) {
+                    found[element.id] = bytes.extracting(element.value).array
+                }
+                return found
+            }
+        }
+    }
+
+    @Test func theDelayStandsInTheFirstPacketsAndInEveryKeyframe() throws {
+        let harness = RoomHarness()
+        try harness.publish(FakePublisher(1))
+        let delay = try #require(PlayoutDelay(leastMilliseconds: 0, mostMilliseconds: 200))
+        let sink = try Self.join(harness, delay: delay)
+        var source = VideoSource(ssrc: 7)
+        for frame in 0..<120 {
+            harness.deliver(source.frame(key: frame % 100 == 0))
+            harness.advance(33)
+        }
+        let sent = try Self.extensions(sink)
+        #expect(sent.count == 240)
+        #expect(sent.prefix(100).allSatisfy { $0[1] == [0x00, 0x00, 0x14] })
+        #expect(sent[100..<200].allSatisfy { $0[1] == nil })
+        #expect(sent[200][1] == [0x00, 0x00, 0x14] && sent[201][1] == nil)
+    }
+
+    @Test func withoutASettingThereIsNone() throws {
+        let harness = RoomHarness()
+        try harness.publish(FakePublisher(1))
+        let sink = try Self.join(harness)
+        var source = VideoSource(ssrc: 7)
+        harness.deliver(source.frame(key: true))
+        #expect(try Self.extensions(sink).allSatisfy { $0[1] == nil })
+    }
+
+    /// A packet sent again under its own number is the same to the last byte, or its encryption would be unsafe.
+    @Test func whatIsRepeatedAsItWasSaysNothingOfTheMoment() throws {
+        let harness = RoomHarness()
+        try harness.publish(FakePublisher(1))
+        let delay = try #require(PlayoutDelay(leastMilliseconds: 10, mostMilliseconds: 20))
+        let sink = try Self.join(harness, delay: delay, repair: .sameStream)
+        var source = VideoSource(ssrc: 7)
+        for frame in 0..<100 {
+            harness.deliver(source.frame(key: frame == 0))
+            harness.advance(33)
+        }
+        #expect(try Self.extensions(sink).allSatisfy { $0 == [1: [0x00, 0x10, 0x02]] })
+        let first = sink.packets
+        sink.forget()
+        let lost = UInt16(180)
+        var request: [UInt8] = []
+        RTCPWriter.appendNegativeAcknowledgement(sender: 1, media: 42, sequenceNumbers: [lost], to: &request)
+        let (track, now) = (harness.room.track(.video), harness.loop.now)
+        harness.loop.run {
+            request.withBytes { bytes in
+                var packets = RTCPIterator()
+                while let packet = try? packets.next(in: bytes) {
+                    guard case .negativeAcknowledgement(_, _, let list) = packet else { continue }
+                    track.onLoop {
+                        $0.sendAgain(list, in: bytes, to: PeerID(9), roundTripNanoseconds: 0, at: now)
+                    }
+                }
+            }
+        }
+        #expect(sink.packets.count == 1)
+        #expect(sink.packets == first.filter { SentPacket($0)?.header.sequenceNumber == lost })
+    }
+
+    private static func milliseconds(_ ntp: [UInt8], since start: UInt64) -> Double {
+        let value = ntp.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        return Double(Int64(bitPattern: value &- start)) / 4_294_967.296
+    }
+
+    @Test func captureTimesAreToldTwiceASecondAndWithEveryKeyframeInTheServersTime() throws {
+        let harness = RoomHarness()
+        try harness.publish(FakePublisher(1))
+        let sink = try Self.join(harness)
+        let began = harness.loop.now
+        var source = VideoSource(ssrc: 7)
+        var captured: [Double] = []
+        for frame in 0..<60 {
+            let isKeyframe = frame % 20 == 0
+            harness.deliver(source.frame(key: isKeyframe, packets: 1, elapsedMilliseconds: 40))
+            captured.append(Double(harness.loop.now.milliseconds(since: began)))
+            harness.advance(40)
+        }
+        let sent = try Self.extensions(sink)
+        let told = sent.indices.filter { sent[$0][2] != nil }
+        #expect(told.contains(0) && told.contains(20) && told.contains(40))
+        #expect((4...9).contains(told.count))
+        for index in told {
+            let value = try #require(sent[index][2])
+            #expect(value.count == 16 && value.suffix(8).allSatisfy { $0 == 0 })
+            let wall = harness.loop.wallClock.ntp(at: began)
+            #expect(abs(Self.milliseconds(value, since: wall) - captured[index]) < 2)
+        }
+    }
+
+    /// A publisher whose timestamps are those of its encoder's output says in the extension when it captured.
+    @Test(arguments: [false, true])
+    func whatThePublisherSaysOfItsCaptureIsTranslated(_ hasOwnOffset: Bool) throws {
+        let harness = RoomHarness()
+        let map = HeaderExtensionMap([(.absCaptureTime, 3)])
+        let lane = PublicationLane(format: RoomHarness.vp8, extensions: map)
+        let publication = try harness.loop.run { () throws(RoomError) in
+            try harness.room.onLoop { room throws(RoomError) in try room.publish(FakePublisher(1), lanes: [lane]) }
+        }
+        let sink = try Self.join(harness)
+        var source = VideoSource(ssrc: 7)
+        let began = harness.loop.now
+        // The publisher's NTP clock is years away from the server's; its capture clock another hour.
+        let publisherNTP: UInt64 = 1_000 << 32
+        let hour: UInt64 = 3_600 << 32
+        for frame in 0..<100 {
+            let elapsed = UInt64(frame) * 40
+            let ntp = publisherNTP + (elapsed << 32) / 1_000
+            var packet = source.frame(key: frame == 0 || frame == 90, packets: 1, elapsedMilliseconds: 40)[0]
+            if frame % 25 == 0 {
+                // Captured 150 ms before it was stamped.
+                let capture = ntp &- (150 << 32) / 1_000
+                var value: [UInt8] = []
+                value.append(bigEndian: hasOwnOffset ? capture &- hour : capture)
+                if hasOwnOffset { value.append(bigEndian: hour) }
+                packet[0] |= 0x10
+                let block = [0xBE, 0xDE, 0, UInt8((value.count + 4) / 4), 3 << 4 | UInt8(value.count - 1)] + value
+                packet.insert(contentsOf: block + [0, 0, 0], at: 12)
+            }
+            harness.deliver([packet], of: publication)
+            if frame % 20 == 10 {
+                let report = SenderReport(
+                    ssrc: 7, ntp: ntp, timestamp: source.timestamp, packetCount: 1, octetCount: 1)
+                let now = harness.loop.now
+                harness.loop.run { publication.onLoop { $0.receive(report, kind: .video, layer: 0, at: now) } }
+            }
+            harness.advance(40)
+        }
+        let sent = try Self.extensions(sink)
+        let value = try #require(sent[90][2])
+        let wall = harness.loop.wallClock.ntp(at: began)
+        let captured = Self.milliseconds(value, since: wall)
+        #expect(abs(captured - (90 * 40 - 150)) < 3, "\(captured)")
+    }
+}
