@@ -14,6 +14,8 @@ struct RetransmissionGate {
     static let minimumPauseMilliseconds: UInt32 = 80
     /// Repairs take at most one byte for this many of the stream.
     static let streamBytesPerRepairByte = 2
+    /// What has been missing for longer and is over the budget is not repaired in time; a keyframe costs less.
+    static let overdueMilliseconds: UInt32 = 300
     /// What a stream that has been whole for a while may spend at once.
     static let maximumBudget = 256 << 10
     /// What it may spend at the start, when a whole keyframe can be lost.
@@ -77,6 +79,7 @@ struct RetransmissionGate {
         }
         guard budget > 0 else {
             statistics.overBudget &+= 1
+            if packet.millisecondsSinceSent(at: now) > Self.overdueMilliseconds { cannotRepair(number) }
             return nil
         }
         return Answer(packet: packet, number: number)

@@ -59,8 +59,9 @@ final class RTSPPublishing {
             return
         }
         guard let (kind, header) = ingest.received(packet, track: track, at: now) else { return }
-        _ = room.track(kind).onLoop {
-            $0.receive(packet, header: header, layer: 0, generation: publication.generation, at: now)
+        let generation = publication.generation
+        _ = room.onLoop {
+            $0.receive(packet, header: header, kind: kind, layer: 0, generation: generation, at: now)
         }
     }
 
