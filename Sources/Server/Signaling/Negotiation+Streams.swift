@@ -105,6 +105,8 @@ extension RoomPolicy {
             case .after(let time): .afterNanoseconds(UInt64(clamping: time.wholeNanoseconds))
             }
         // Viewers outlast a source's silence: it is tried again for as long as they stay.
-        if settings.source != .publisher { publisherAbsenceNanoseconds = 120_000_000_000 }
+        if settings.source != .publisher {
+            publisherAbsenceNanoseconds = max(publisherAbsenceNanoseconds, 120_000_000_000)
+        }
     }
 }
