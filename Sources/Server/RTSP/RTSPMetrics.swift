@@ -1,6 +1,5 @@
 import RTSP
 import Streams
-import Streams
 import Synchronization
 
 /// What RTSP counts, gathered when somebody asks.
