@@ -64,15 +64,7 @@ public struct BandwidthEstimator: Sendable {
     // MARK: what comes back
 
     public mutating func received(_ feedback: TransportFeedback, in datagram: RawSpan, at now: Instant) {
-        var summary = FeedbackSummary()
-        // Taken apart, because the log is read while the others change.
-        var (delay, acknowledged, probes) = (delay, acknowledged, probes)
-        summary = log.acknowledge(feedback, in: datagram, at: now) { packet in
-            delay.received(packet)
-            acknowledged.received(byteCount: packet.byteCount, arrival: packet.arrival)
-            if packet.probe != 0 { probes.received(packet) }
-        }
-        (self.delay, self.acknowledged, self.probes) = (delay, acknowledged, probes)
+        let summary = read(feedback, in: datagram, at: now)
         guard summary.received + summary.lost > 0 else { return }
         hasTransportFeedback = true
         measureStart(at: now)
@@ -98,6 +90,26 @@ public struct BandwidthEstimator: Sendable {
                 at: now)
             loss.proved(finding.bitsPerSecond)
         }
+    }
+
+    /// Tells everything that measures what has arrived.
+    private mutating func read(
+        _ feedback: TransportFeedback, in datagram: RawSpan, at now: Instant
+    ) -> FeedbackSummary {
+        // Taken out, because the log is read while the others change; a copy would allocate their tables anew.
+        var (delay, acknowledged, probes) = (DelayEstimator(), AcknowledgedRate(), ProbeController())
+        swap(&delay, &self.delay)
+        swap(&acknowledged, &self.acknowledged)
+        swap(&probes, &self.probes)
+        let summary = log.acknowledge(feedback, in: datagram, at: now) { packet in
+            delay.received(packet)
+            acknowledged.received(byteCount: packet.byteCount, arrival: packet.arrival)
+            if packet.probe != 0 { probes.received(packet) }
+        }
+        swap(&delay, &self.delay)
+        swap(&acknowledged, &self.acknowledged)
+        swap(&probes, &self.probes)
+        return summary
     }
 
     /// A keyframe that is sent at once to a link that turns out small fills its queue: then what arrives is what the link
