@@ -6,7 +6,7 @@ The normal run takes a few seconds of each; MARTLET_LONG_TESTS=1 takes a minute.
 import contextlib
 import time
 
-from cases.simulcast import PUBLISH, layers_flow
+from harness.layers import THREE_SIZES, layers_flow, publish_layers
 from harness.obs import OBSPublisher
 from harness.raw_peer import RawViewer
 from harness.relay import Conditions, Relay
@@ -208,7 +208,7 @@ def gone(env):
 def narrowing(env):
     with env.server() as server, Relay(server.media_address, env.address) as relay:
         with env.browser.page(f"{server.origin}/rooms", cameras=True) as publisher:
-            publisher.page.evaluate(PUBLISH, {"url": server.whip("netem"), "codec": "VP8"})
+            publish_layers(publisher, server.whip("netem"), "VP8", THREE_SIZES)
             publisher.until(lambda: layers_flow(publisher), 20, "three layers are encoded")
             relay.for_new.both(delay=0.02)
             relay.for_new.down.rate = 3_000_000

@@ -25,10 +25,8 @@ def require(program):
 
 
 @contextlib.contextmanager
-def ffmpeg_publisher(server, room, transport, codecs=(*H264, *OPUS)):
-    require("ffmpeg")
-    command = ["ffmpeg", "-hide_banner", "-loglevel", "error", "-re", *VIDEO, *AUDIO, *codecs,
-               "-f", "rtsp", "-rtsp_transport", transport, server.rtsp(room)]
+def publishing(server, room, command):
+    """Runs a publisher that has to last as long as it is looked at."""
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
         server.wait_for_room(room)
@@ -40,6 +38,15 @@ def ffmpeg_publisher(server, room, transport, codecs=(*H264, *OPUS)):
 
 
 @contextlib.contextmanager
+def ffmpeg_publisher(server, room, transport, codecs=(*H264, *OPUS)):
+    require("ffmpeg")
+    command = ["ffmpeg", "-hide_banner", "-loglevel", "error", "-re", *VIDEO, *AUDIO, *codecs,
+               "-f", "rtsp", "-rtsp_transport", transport, server.rtsp(room)]
+    with publishing(server, room, command):
+        yield
+
+
+@contextlib.contextmanager
 def gstreamer_publisher(server, room, transport):
     require("gst-launch-1.0")
     command = (
@@ -47,15 +54,8 @@ def gstreamer_publisher(server, room, transport):
         "! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=25 ! h264parse config-interval=-1 ! sink. "
         "audiotestsrc is-live=true ! audioconvert ! audioresample ! opusenc ! sink. "
         f"rtspclientsink name=sink protocols={transport} location={server.rtsp(room)}")
-    process = subprocess.Popen(command.split(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.PIPE)
-    try:
-        server.wait_for_room(room)
+    with publishing(server, room, command.split()):
         yield
-        check(process.poll() is None, "the publisher ended by itself")
-    finally:
-        process.terminate()
-        process.communicate()
 
 
 @contextlib.contextmanager
