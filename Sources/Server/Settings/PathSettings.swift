@@ -15,6 +15,7 @@ public struct PathSettings: Sendable {
     public var backupReturn = BackupReturn.after(.seconds(5))
     public var maxReaders = 0
     public var playoutDelay = PlayoutDelaySetting.publisher
+    public var lossPlayoutDelay = Duration.milliseconds(500)
     public var publishToken: AccessToken?
     public var readToken: AccessToken?
     public var whepIdlePolicy = WHEPIdlePolicy.conflict409
@@ -131,6 +132,10 @@ extension PathSettings {
         Setting(
             "playoutDelay", \.playoutDelay, .playoutDelay, in: .path, reloadable: true,
             "How long viewers that know the extension are asked to hold video back, at least and at most."),
+        Setting(
+            "lossPlayoutDelay", \.lossPlayoutDelay, .duration(.zero...(.seconds(5))), in: .path, reloadable: true,
+            "The most that a viewer whose link loses packets is asked to hold video back, so that they come again in time; 0s for never."
+        ),
         Setting(
             "publishToken", \.publishToken, .token, in: .path, reloadable: true,
             "Bearer token needed to publish to the room; empty for whipToken, and without that anyone may."),

@@ -48,6 +48,7 @@ extension DownTrackFormat {
             firstSequenceNumber: UInt16(truncatingIfNeeded: SecureRandom.uint32()),
             firstTimestamp: SecureRandom.uint32(), canonicalName: draft.canonicalName)
         if case .between(let delay) = room.playoutDelay { playoutDelay = delay }
+        repairDelayMilliseconds = Int(clamping: room.lossPlayoutDelay.wholeNanoseconds / 1_000_000)
         guard section.feedback.contains(.nack) else { return }
         if let repair = codec.retransmissionPayloadType, let ssrc = section.localRetransmissionSSRC {
             self.repair = .ownStream(

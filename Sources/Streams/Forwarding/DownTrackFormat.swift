@@ -18,6 +18,8 @@ public struct DownTrackFormat: Sendable {
     public var repair: Repair?
     /// How long the viewer is asked to hold video back; nil leaves that to the publisher.
     public var playoutDelay: PlayoutDelay?
+    /// The longest that the viewer is asked to hold video back so that what is sent again comes in time; 0 for never.
+    public var repairDelayMilliseconds = 0
 
     /// How lost packets are sent again.
     public enum Repair: Hashable, Sendable {

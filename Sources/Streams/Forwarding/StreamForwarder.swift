@@ -11,7 +11,7 @@ struct StreamForwarder {
     private let packetClass: PacketClass
     private let payloadType: UInt8
     private let ssrc: UInt32
-    private let extensions: HeaderExtensionForwarding
+    private var extensions: HeaderExtensionForwarding
 
     private(set) var rewriter: StreamRewriter
     private var pictures: PictureRewriter
@@ -46,9 +46,7 @@ struct StreamForwarder {
     private var gate: RetransmissionGate?
     /// The next sequence number of the stream for retransmissions.
     private var nextRepair: UInt16 = 0
-    private let playoutDelay: UInt32?
-    /// The playout delay stands in the first packets of a stream and of every keyframe: a viewer keeps the last it saw.
-    private static let playoutDelayPackets: UInt64 = 100
+    private var playoutDelay: PlayoutDelayTeller
 
     init(format: DownTrackFormat, sink: any PacketSink) {
         self.sink = sink
@@ -60,7 +58,7 @@ struct StreamForwarder {
             firstSequenceNumber: format.firstSequenceNumber, firstTimestamp: format.firstTimestamp,
             clockRate: format.track.clockRate, framesEndWithMarker: isVideo)
         pictures = PictureRewriter(codec: format.track.codec, firstPictureID: format.firstSequenceNumber)
-        playoutDelay = format.playoutDelay?.bits
+        playoutDelay = PlayoutDelayTeller(format)
         extensions = HeaderExtensionForwarding(
             viewer: format.extensions, mid: format.mid, replacesPlayoutDelay: format.playoutDelay != nil)
         repair = format.repair
@@ -296,12 +294,12 @@ struct StreamForwarder {
         return count
     }
 
-    private func insertions(_ entry: RunEntry) -> HeaderExtensionInsertions {
+    private mutating func insertions(_ entry: RunEntry) -> HeaderExtensionInsertions {
         // A packet sent again under its own number has to be the same, byte for byte, so it says nothing of the moment.
-        if repair == .sameStream { return HeaderExtensionInsertions(playoutDelay: playoutDelay) }
-        let isTold = entry.summary.isKeyframeStart || sent.packets < Self.playoutDelayPackets
+        if repair == .sameStream { return HeaderExtensionInsertions(playoutDelay: playoutDelay.bits) }
         return HeaderExtensionInsertions(
-            playoutDelay: isTold ? playoutDelay : nil, captureTime: entry.captureTime)
+            playoutDelay: playoutDelay.take(isKeyframeStart: entry.summary.isKeyframeStart, at: entry.arrival),
+            captureTime: entry.captureTime)
     }
 
     // MARK: repair
@@ -329,7 +327,7 @@ struct StreamForwarder {
             return
         }
         let index = HeaderExtensionIndex(header, in: packet, map: map)
-        let insertions = HeaderExtensionInsertions(playoutDelay: playoutDelay)
+        let insertions = HeaderExtensionInsertions(playoutDelay: playoutDelay.bits)
         let extensionSize = extensions.maximumSize(index, insertions)
         let payload = packet.extracting(header.payload)
         let patch = pictures.patch(payload, with: answer.packet.picture)
@@ -364,5 +362,7 @@ struct StreamForwarder {
         }
         if repair == .sameStream { sent.sent(payloadSize: payload.byteCount) } else { nextRepair &+= 1 }
         gate?.sentAgain(answer.number, byteCount: maximumSize, at: now)
+        playoutDelay.sentAgain(lateness: answer.packet.lateness(at: now), at: now)
+        if playoutDelay.bits != nil { self.extensions.replacePlayoutDelay() }
     }
 }

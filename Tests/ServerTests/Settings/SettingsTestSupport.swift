@@ -106,6 +106,7 @@ struct OtherValue: Sendable, CustomTestStringConvertible {
         OtherValue("backupReturn", "never"),
         OtherValue("maxReaders", "3"),
         OtherValue("playoutDelay", "100ms-400ms"),
+        OtherValue("lossPlayoutDelay", "1s"),
         OtherValue("publishToken", "p1", text: "'[redacted]'"),
         OtherValue("readToken", "r1", text: "'[redacted]'"),
         OtherValue("whepIdlePolicy", "notFound404"),
