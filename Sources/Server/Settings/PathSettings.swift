@@ -134,7 +134,7 @@ extension PathSettings {
             "How long viewers that know the extension are asked to hold video back, at least and at most."),
         Setting(
             "lossPlayoutDelay", \.lossPlayoutDelay, .duration(.zero...(.seconds(5))), in: .path, reloadable: true,
-            "The most that a viewer whose link loses packets is asked to hold video back, so that they come again in time; 0s for never."
+            "The longest that viewers on lossy links are asked to hold video back, so that lost packets come again in time."
         ),
         Setting(
             "publishToken", \.publishToken, .token, in: .path, reloadable: true,

@@ -318,7 +318,7 @@ struct StreamForwarder {
         gate?.requested(sequenceNumber, roundTripNanoseconds: roundTripNanoseconds, at: now)
     }
 
-    /// Builds a packet again as it was sent (RTP-46).
+    /// Sends a packet again; twice, when sending it again once was not enough.
     mutating func sendAgain(
         _ answer: RetransmissionGate.Answer, _ packet: RawSpan, publisher map: HeaderExtensionMap, at now: Instant
     ) {
@@ -326,6 +326,26 @@ struct StreamForwarder {
             gate?.couldNotSend()
             return
         }
+        var byteCount = 0
+        for _ in 0..<(repair != .sameStream && answer.packet.tries > 0 ? 2 : 1) {
+            byteCount += rebuild(answer, header, packet, publisher: map, repair)
+        }
+        guard byteCount > 0 else {
+            gate?.couldNotSend()
+            return
+        }
+        gate?.sentAgain(answer.number, byteCount: byteCount, at: now)
+        playoutDelay.sentAgain(lateness: answer.packet.lateness(at: now), at: now)
+        if playoutDelay.bits != nil { extensions.replacePlayoutDelay() }
+    }
+
+    /// Builds a packet again as it was sent (RTP-46).
+    ///
+    /// - Returns: bytes sent at most; 0 when the transport took none.
+    private mutating func rebuild(
+        _ answer: RetransmissionGate.Answer, _ header: RTPHeader, _ packet: RawSpan,
+        publisher map: HeaderExtensionMap, _ repair: DownTrackFormat.Repair
+    ) -> Int {
         let index = HeaderExtensionIndex(header, in: packet, map: map)
         let insertions = HeaderExtensionInsertions(playoutDelay: playoutDelay.bits)
         let extensionSize = extensions.maximumSize(index, insertions)
@@ -356,13 +376,8 @@ struct StreamForwarder {
             patch.append(payload, to: &output)
             return slots
         }
-        guard wasSent else {
-            gate?.couldNotSend()
-            return
-        }
+        guard wasSent else { return 0 }
         if repair == .sameStream { sent.sent(payloadSize: payload.byteCount) } else { nextRepair &+= 1 }
-        gate?.sentAgain(answer.number, byteCount: maximumSize, at: now)
-        playoutDelay.sentAgain(lateness: answer.packet.lateness(at: now), at: now)
-        if playoutDelay.bits != nil { self.extensions.replacePlayoutDelay() }
+        return maximumSize
     }
 }

@@ -95,6 +95,7 @@ public actor Room: LoopActor {
     func activate(_ source: RoomSource, isSwitch: Bool = false) {
         cancelAbsence()
         active = source
+        active?.picture = nil
         activeGeneration = source.publication.generation
         for track in [video, audio] {
             guard let lane = source.lane(track.kind) else {
@@ -113,6 +114,7 @@ public actor Room: LoopActor {
             }
             for viewer in ended { (viewers[viewer] ?? bridges[viewer])?.end(.codecChanged) }
         }
+        if let picture = source.picture { video.onLoop { $0.begin(with: picture) } }
     }
 
     /// Ends `peer`'s publication; without effect when another one has taken over since.

@@ -129,7 +129,10 @@ import Wire
         Self.play(harness, &source, frames: 151, loses: true, first: 49)
         // 200 ms and the time for decoding; at most what browsers take by themselves.
         let told = try Self.extensions(sink).map { $0[1] }
-        #expect(told.dropFirst(2).prefix(100).allSatisfy { $0 == [0x01, 0x73, 0xE8] })
+        #expect(told.dropFirst(20).prefix(80).allSatisfy { $0 == [0x01, 0x73, 0xE8] })
+        // Players follow at once, so it is told bit by bit.
+        let steps = told.prefix(20).compactMap { $0.map { Int($0[0]) << 4 | Int($0[1]) >> 4 } }
+        #expect(zip(steps, steps.dropFirst()).allSatisfy { (0...5).contains($1 - $0) } && steps.first == 5)
         sink.forget()
         Self.play(harness, &source, frames: 1_000, loses: false, first: 200)
         let later = try Self.extensions(sink).compactMap { $0[1] }
