@@ -96,7 +96,8 @@ public actor Room: LoopActor {
         cancelAbsence()
         active = source
         active?.picture = nil
-        activeGeneration = source.publication.generation
+        let (publication, publisher) = (source.publication, source.publisher)
+        activeGeneration = publication.generation
         for track in [video, audio] {
             guard let lane = source.lane(track.kind) else {
                 track.onLoop { $0.detach() }
@@ -104,7 +105,7 @@ public actor Room: LoopActor {
             }
             let known = track.onLoop { $0.format?.codec }
             let ended = track.onLoop {
-                $0.attach(source.publication, lane: lane, publisher: source.publisher, isSwitch: isSwitch)
+                $0.attach(publication, lane: lane, publisher: publisher, isSwitch: isSwitch)
             }
             let codec = lane.format.codec
             if let known, known != codec {
@@ -114,7 +115,10 @@ public actor Room: LoopActor {
             }
             for viewer in ended { (viewers[viewer] ?? bridges[viewer])?.end(.codecChanged) }
         }
-        if let picture = source.picture { video.onLoop { $0.begin(with: picture) } }
+        if let picture = source.picture, picture.hasKeyframe {
+            picture.lendEach { entry, packet in video.onLoop { $0.recall(packet, entry) } }
+            video.onLoop { $0.everybodyStartsFromCache() }
+        }
     }
 
     /// Ends `peer`'s publication; without effect when another one has taken over since.

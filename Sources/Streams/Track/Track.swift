@@ -181,24 +181,20 @@ public actor Track: LoopActor {
         return summary.isKeyframeStart
     }
 
-    /// Takes what the publication sent while it waited to feed the track, and lets all viewers begin with that.
-    func begin(with picture: StandbyPicture) {
-        guard kind == .video, let codec = format?.codec, cachesKeyframes, picture.hasKeyframe else { return }
-        picture.lendEach { entry, packet in
-            guard layers.encodings.indices.contains(entry.layer) else { return }
-            var entry = entry
-            if !entry.header.isPaddingOnly { layers.received(packet, &entry, codec: codec) }
-            if entry.summary.isKeyframeStart || entry.summary.hasParameterSets {
-                var inserted = entry
-                if let sets = parameterSets[entry.layer].packet(
-                    before: &inserted, packet.extracting(entry.header.payload))
-                {
-                    sets.withBytes { store?.append($0, &inserted, answersRequests: false, at: entry.arrival) }
-                }
+    /// Takes one packet that the publication sent while it waited to feed the track: for the history alone, in which
+    /// viewers may begin.
+    func recall(_ packet: RawSpan, _ entry: RunEntry) {
+        guard let codec = format?.codec, layers.encodings.indices.contains(entry.layer) else { return }
+        var entry = entry
+        if !entry.header.isPaddingOnly { layers.received(packet, &entry, codec: codec) }
+        if entry.summary.isKeyframeStart || entry.summary.hasParameterSets {
+            var inserted = entry
+            let payload = packet.extracting(entry.header.payload)
+            parameterSets[entry.layer].packet(before: &inserted, payload)?.withBytes {
+                store?.append($0, &inserted, answersRequests: false, at: entry.arrival)
             }
-            store?.append(packet, &entry, answersRequests: false, at: entry.arrival)
         }
-        everybodyStartsFromCache()
+        store?.append(packet, &entry, answersRequests: false, at: entry.arrival)
     }
 
     /// Puts parameter sets before a keyframe that comes without (RTP-65), for viewers that begin at it.
