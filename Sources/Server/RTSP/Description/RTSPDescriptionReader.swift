@@ -11,6 +11,8 @@ struct RTSPAnnouncedMedia: Sendable, Hashable {
     var clockRate: UInt32
     /// As the section names itself; empty when it does not.
     var control: String
+    /// Whether the section says that its author only sends; in a server's description that is what it would hear.
+    var isSendOnly = false
 }
 
 /// Reads descriptions as encoders and cameras write them.
@@ -23,7 +25,8 @@ enum RTSPDescriptionReader {
             let map = media.rtpMap(for: payloadType)
             return RTSPAnnouncedMedia(
                 format: map.flatMap { format(media, payloadType, $0) }, payloadType: payloadType,
-                clockRate: map?.clockRate ?? 90_000, control: control)
+                clockRate: map?.clockRate ?? 90_000, control: control,
+                isSendOnly: (media.direction ?? session.direction) == .sendonly)
         }
     }
 

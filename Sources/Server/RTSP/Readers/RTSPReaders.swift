@@ -14,7 +14,7 @@ actor RTSPReaders: LoopActor, ViewerHandle {
 
     private let numericID: UInt32
     private var outputs: [MediaKind: RTSPTrackOutput] = [:]
-    private var readers: [PeerID: RTSPConnection] = [:]
+    private var readers: [PeerID: any ViewerHandle] = [:]
     private let canonicalName = "martlet-" + String(SecureRandom.uint32(), radix: 16)
 
     private init(_ entry: RoomEntry, peerID: PeerID) {
@@ -38,7 +38,7 @@ actor RTSPReaders: LoopActor, ViewerHandle {
     }
 
     /// Begins to send a track to a reader; `false` when the room no longer has it in this format.
-    func add(_ reader: RTSPConnection, _ format: TrackFormat, _ output: RTSPReaderOutput) -> Bool {
+    func add(_ reader: any ViewerHandle, _ format: TrackFormat, _ output: RTSPReaderOutput) -> Bool {
         guard let track = self.output(format) else { return false }
         readers[reader.peerID] = reader
         track.onLoop { $0.add(output) }

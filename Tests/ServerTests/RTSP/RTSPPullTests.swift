@@ -1,0 +1,189 @@
+import Loop
+import RTSP
+import Streams
+import Testing
+import Wire
+
+@testable import Server
+
+/// What decides how and when other servers are connected to.
+@Suite struct RTSPPullDecisionTests {
+    /// RTSP-40: UDP, then TCP at once; what worked is kept.
+    @Test func transportsAreTriedInOrderAndWhatWorkedIsKept() {
+        var choice = RTSPTransportChoice(.automatic, isSecure: false)
+        #expect(choice.current == .udp && choice.isTrying)
+        // A server that is not there says nothing about UDP.
+        #expect(!choice.ended(with: .noAnswer(.options), hasPlayed: false))
+        #expect(!choice.ended(with: nil, hasPlayed: false))
+        #expect(choice.current == .udp)
+        #expect(choice.ended(with: .noFirstMedia, hasPlayed: false))
+        #expect(choice.current == .tcp && !choice.isTrying)
+        #expect(!choice.ended(with: .noMedia, hasPlayed: true))
+        #expect(!choice.ended(with: nil, hasPlayed: false))
+        #expect(choice.current == .tcp)
+        // The server changed: the next attempt is UDP's again, after a pause.
+        #expect(!choice.ended(with: .transportRefused, hasPlayed: false))
+        #expect(choice.current == .udp)
+        for failure in [.transportRefused, .refused(.setup, .badRequest)] as [RTSPClientMachine.Failure] {
+            var choice = RTSPTransportChoice(.automatic, isSecure: false)
+            #expect(choice.ended(with: failure, hasPlayed: false))
+        }
+    }
+
+    @Test(arguments: [RTSPPullTransport.udp, .multicast, .tcp])
+    func aTransportThatIsSetStays(_ setting: RTSPPullTransport) {
+        var choice = RTSPTransportChoice(setting, isSecure: false)
+        #expect(choice.current.rawValue == setting.rawValue)
+        #expect(!choice.ended(with: .transportRefused, hasPlayed: false))
+        #expect(choice.current.rawValue == setting.rawValue && !choice.isTrying)
+        #expect(RTSPTransportChoice(setting, isSecure: true).current == .tcp)
+    }
+
+    /// RTSP-44
+    @Test func pausesGrowFromOneSecondToThirtyAndAreNeverTheSame() {
+        var pause = ReconnectPause()
+        let least = (0..<8).map { _ in pause.next(random: 0) }
+        #expect(least == [1, 2, 4, 8, 16, 30, 30, 30].map { Duration.seconds($0) })
+        pause.succeeded()
+        #expect(pause.next(random: 249) == .milliseconds(1_249))
+        #expect(pause.next(random: 250) == .milliseconds(2_250))
+    }
+
+    private func media(_ kind: MediaKind, _ name: String, isSendOnly: Bool = false) -> RTSPAnnouncedMedia {
+        let format = TrackFormat(
+            codec: kind == .video ? .otherVideo : .otherAudio, channels: 1, parameters: [], encodingName: name,
+            clockRate: 8_000)
+        return RTSPAnnouncedMedia(
+            format: format, payloadType: 96, clockRate: 8_000, control: name, isSendOnly: isSendOnly)
+    }
+
+    /// RTSP-50, RTSP-Q7: metadata, back channels and second tracks are left out and named.
+    @Test func tracksThatAreNotUnderstoodAreLeftOut() {
+        let metadata = RTSPAnnouncedMedia(format: nil, payloadType: 107, clockRate: 90_000, control: "m")
+        let choice = RTSPTrackChoice([
+            metadata, media(.video, "V1"), media(.audio, "back", isSendOnly: true), media(.audio, "A1"),
+            media(.audio, "A1"), media(.video, "V2"),
+        ])
+        #expect(choice.tracks.map(\.control) == ["V1", "A1"])
+        #expect(choice.remarks.count == 4)
+        // Some cameras call everything send-only.
+        let all = RTSPTrackChoice([media(.video, "V", isSendOnly: true), media(.audio, "A", isSendOnly: true)])
+        #expect(all.tracks.count == 2)
+    }
+
+    @Test func targetsNameTheirPath() throws {
+        let url = try #require(RTSPURL("rtsp://u:p@h/live/$MTX_PATH?a=b"))
+        #expect(ForwardTarget(url: url).url(forPath: "a/b").resource == "/live/a/b?a=b")
+        #expect(ForwardTarget(url: url).url(forPath: "a").user == "u")
+    }
+}
+
+/// One server pulls from and pushes to another, over the loopback.
+@Suite struct RTSPPullTests {
+    /// Sends keyframes as long as `body` runs.
+    private func feeding(_ publisher: RTSPServerTests.Client, _ body: () async throws -> Void) async throws {
+        let feed = Task {
+            var number: UInt16 = 0
+            while !Task.isCancelled {
+                await publisher.raw.send(RTSPServerTests.frame(RTSPServerTests.packet(number, isKeyframe: true)))
+                number &+= 1
+                try? await Task.sleep(for: .milliseconds(5))
+            }
+        }
+        defer { feed.cancel() }
+        try await body()
+    }
+
+    private func path(_ settings: inout ServerSettings, _ name: String, _ change: (inout PathSettings) -> Void) {
+        var path = PathSettings()
+        change(&path)
+        settings.paths.insert(PathEntry(name: name, match: .name(name), settings: path), at: 0)
+    }
+
+    /// RTSP-40, RTSP-46, RTSP-48: by every way, and one connection upstream for all readers.
+    @Test(arguments: [RTSPPullTransport.automatic, .udp, .tcp])
+    func whatAnotherServerPlaysIsPulledOnDemand(_ transport: RTSPPullTransport) async throws {
+        try await RTSPServerTests.withServer { origin, originAddress, loop in
+            var publisher = try await RTSPServerTests.Client(originAddress, loop)
+            _ = await publisher.publish("rtsp://\(originAddress)/cam")
+            try await feeding(publisher) {
+                try await RTSPServerTests.withServer { settings in
+                    path(&settings, "pulled") {
+                        $0.source = RTSPURL("rtsp://\(originAddress)/cam").map { .rtsp($0) } ?? .publisher
+                        $0.sourceOnDemand = true
+                        $0.rtspTransport = transport
+                    }
+                } _: { server, address, loop in
+                    for _ in 0..<2 {
+                        var reader = try await RTSPServerTests.Client(address, loop)
+                        #expect(
+                            await reader.play("rtsp://\(address)/pulled")
+                                == Array(repeating: RTSPServerTests.success, count: 3))
+                        #expect(await reader.packet().count == 54)
+                    }
+                    let counters = try #require(await server.running?.rtsp?.service.clientCounters)
+                    #expect(counters.pullAttempts.load(ordering: .relaxed) == 1)
+                    #expect(counters.playing.load(ordering: .relaxed) == 1)
+                    let directory = try #require(await origin.running?.directory)
+                    let room = try #require(await directory.room(named: "cam")).room
+                    #expect(await room.snapshot.viewers.count == 1)
+                }
+            }
+        }
+    }
+
+    /// RTSP-40: a server without UDP is pulled from over TCP at once.
+    @Test func aServerWithoutDatagramsIsPulledFromOverTCP() async throws {
+        try await RTSPServerTests.withServer { settings in
+            settings.rtspTransports = [.tcp]
+        } _: { _, originAddress, loop in
+            var publisher = try await RTSPServerTests.Client(originAddress, loop)
+            _ = await publisher.publish("rtsp://\(originAddress)/cam")
+            try await feeding(publisher) {
+                try await RTSPServerTests.withServer { settings in
+                    path(&settings, "pulled") {
+                        $0.source = RTSPURL("rtsp://\(originAddress)/cam").map { .rtsp($0) } ?? .publisher
+                    }
+                } _: { server, address, loop in
+                    var reader = try await RTSPServerTests.Client(address, loop)
+                    #expect(await reader.play("rtsp://\(address)/pulled").last == RTSPServerTests.success)
+                    #expect(await reader.packet().count == 54)
+                    let counters = try #require(await server.running?.rtsp?.service.clientCounters)
+                    #expect(counters.fallbacks.load(ordering: .relaxed) == 1)
+                }
+            }
+        }
+    }
+
+    /// What is published is pushed on, and the push ends with the publication.
+    @Test(arguments: [ForwardTarget.Transport.tcp, .udp])
+    func aRoomIsPushedWhileSomebodyPublishes(_ transport: ForwardTarget.Transport) async throws {
+        try await RTSPServerTests.withServer { target, targetAddress, targetLoop in
+            try await RTSPServerTests.withServer { settings in
+                path(&settings, "cam") {
+                    guard let url = RTSPURL("rtsp://\(targetAddress)/copy/$MTX_PATH") else { return }
+                    $0.forward = [ForwardTarget(url: url)]
+                    $0.forward[0].transport = transport
+                }
+            } _: { server, address, loop in
+                var publisher = try await RTSPServerTests.Client(address, loop)
+                _ = await publisher.publish("rtsp://\(address)/cam")
+                let directory = try #require(await target.running?.directory)
+                try await feeding(publisher) {
+                    while await directory.room(named: "copy/cam")?.room.formats.isEmpty != false { await Task.yield() }
+                    var reader = try await RTSPServerTests.Client(targetAddress, targetLoop)
+                    #expect(await reader.play("rtsp://\(targetAddress)/copy/cam").last == RTSPServerTests.success)
+                    #expect(await reader.packet().count == 54)
+                }
+                // A forward is no viewer.
+                let source = try #require(await server.running?.directory.room(named: "cam"))
+                #expect(await source.room.snapshot.viewers.isEmpty)
+                #expect(await publisher.ask("TEARDOWN rtsp://\(address)/cam").hasPrefix(RTSPServerTests.success))
+                while await directory.room(named: "copy/cam")?.room.formats.isEmpty == false { await Task.yield() }
+                let counters = try #require(await server.running?.rtsp?.service.clientCounters)
+                #expect(counters.pushAttempts.load(ordering: .relaxed) == 1)
+                #expect(counters.pushing.load(ordering: .relaxed) == 0)
+            }
+        }
+    }
+}
