@@ -35,7 +35,7 @@ import Wire
     }
 
     private func pin(_ bytes: [UInt8]) throws -> TLSClientContext {
-        try TLSClientContext(fingerprint: try #require(CertificateFingerprint(algorithm: .sha256, bytes: bytes)))
+        try TLSClientContext(fingerprint: CertificateFingerprint(algorithm: .sha256, bytes: bytes))
     }
 
     /// RTSP-53: the certificate with the fingerprint is trusted, whoever signed it.

@@ -1,6 +1,8 @@
+import Codecs
 import Loop
 import RTSP
 import Streams
+import Synchronization
 import Testing
 import Wire
 
@@ -10,32 +12,31 @@ import Wire
 @Suite struct RTSPPullDecisionTests {
     /// RTSP-40: UDP, then TCP at once; what worked is kept.
     @Test func transportsAreTriedInOrderAndWhatWorkedIsKept() {
+        typealias Step = (RTSPClientMachine.Failure?, hasPlayed: Bool, triesAnother: Bool, then: RTSPDelivery)
+        let steps: [Step] = [
+            // A server that is not there says nothing about UDP.
+            (.noAnswer(.options), false, false, .udp), (nil, false, false, .udp), (.noFirstMedia, false, true, .tcp),
+            (.noMedia, true, false, .tcp), (nil, false, false, .tcp),
+            // The server changed: the next attempt is UDP's again, after a pause.
+            (.transportRefused, false, false, .udp), (.transportRefused, false, true, .tcp),
+        ]
         var choice = RTSPTransportChoice(.automatic, isSecure: false)
         #expect(choice.current == .udp && choice.isTrying)
-        // A server that is not there says nothing about UDP.
-        #expect(!choice.ended(with: .noAnswer(.options), hasPlayed: false))
-        #expect(!choice.ended(with: nil, hasPlayed: false))
-        #expect(choice.current == .udp)
-        #expect(choice.ended(with: .noFirstMedia, hasPlayed: false))
-        #expect(choice.current == .tcp && !choice.isTrying)
-        #expect(!choice.ended(with: .noMedia, hasPlayed: true))
-        #expect(!choice.ended(with: nil, hasPlayed: false))
-        #expect(choice.current == .tcp)
-        // The server changed: the next attempt is UDP's again, after a pause.
-        #expect(!choice.ended(with: .transportRefused, hasPlayed: false))
-        #expect(choice.current == .udp)
-        for failure in [.transportRefused, .refused(.setup, .badRequest)] as [RTSPClientMachine.Failure] {
-            var choice = RTSPTransportChoice(.automatic, isSecure: false)
-            #expect(choice.ended(with: failure, hasPlayed: false))
+        for (failure, hasPlayed, triesAnother, then) in steps {
+            let another = choice.ended(with: failure, hasPlayed: hasPlayed)
+            #expect(another == triesAnother)
+            #expect(choice.current == then && choice.isTrying == (then == .udp))
         }
+        var refused = RTSPTransportChoice(.automatic, isSecure: false)
+        let another = refused.ended(with: .refused(.setup, .badRequest), hasPlayed: false)
+        #expect(another)
     }
 
     @Test(arguments: [RTSPPullTransport.udp, .multicast, .tcp])
     func aTransportThatIsSetStays(_ setting: RTSPPullTransport) {
         var choice = RTSPTransportChoice(setting, isSecure: false)
-        #expect(choice.current.rawValue == setting.rawValue)
-        #expect(!choice.ended(with: .transportRefused, hasPlayed: false))
-        #expect(choice.current.rawValue == setting.rawValue && !choice.isTrying)
+        let another = choice.ended(with: .transportRefused, hasPlayed: false)
+        #expect(!another && choice.current.rawValue == setting.rawValue && !choice.isTrying)
         #expect(RTSPTransportChoice(setting, isSecure: true).current == .tcp)
     }
 
@@ -45,8 +46,8 @@ import Wire
         let least = (0..<8).map { _ in pause.next(random: 0) }
         #expect(least == [1, 2, 4, 8, 16, 30, 30, 30].map { Duration.seconds($0) })
         pause.succeeded()
-        #expect(pause.next(random: 249) == .milliseconds(1_249))
-        #expect(pause.next(random: 250) == .milliseconds(2_250))
+        let jittered = [249, 250].map { pause.next(random: $0) }
+        #expect(jittered == [.milliseconds(1_249), .milliseconds(2_250)])
     }
 
     private func media(_ kind: MediaKind, _ name: String, isSendOnly: Bool = false) -> RTSPAnnouncedMedia {
@@ -127,8 +128,29 @@ import Wire
                     let directory = try #require(await origin.running?.directory)
                     let room = try #require(await directory.room(named: "cam")).room
                     #expect(await room.snapshot.viewers.count == 1)
+                    // RTSP-41: one datagram at least to each of the server's ports.
+                    let datagrams = try #require(await origin.running?.rtsp?.service.datagrams)
+                    let received = await datagrams.receiver.statistics.datagrams
+                    #expect(transport == .tcp ? received == 0 : received >= 2)
                 }
             }
+        }
+    }
+
+    /// RTSP-Q7: a camera that starts its clock and its numbers anew in the middle of a session.
+    @Test func clocksThatStartAnewGoOn() async throws {
+        try await RTSPServerTests.withServer { _, address, loop in
+            var publisher = try await RTSPServerTests.Client(address, loop)
+            var reader = try await RTSPServerTests.Client(address, loop)
+            _ = await publisher.publish("rtsp://\(address)/cam")
+            _ = await reader.play("rtsp://\(address)/cam")
+            var timestamps: [UInt32] = []
+            for number in [60_000, 60_001, 3, 4, 5, 6, 30_000, 30_001, 30_002, 30_003] as [UInt16] {
+                await publisher.raw.send(RTSPServerTests.frame(RTSPServerTests.packet(number, isKeyframe: true)))
+                timestamps.append(await reader.packet().withBytes { $0.integer(at: 4) ?? 0 })
+            }
+            let steps = zip(timestamps.dropFirst(), timestamps).map { Int32(bitPattern: $0 &- $1) }
+            #expect(steps.allSatisfy { $0 > 0 && $0 < 90_000 })
         }
     }
 
