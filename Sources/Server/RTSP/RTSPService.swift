@@ -27,6 +27,7 @@ final class RTSPService: Sendable {
     let counters = RTSPCounters()
     /// Of connections to other servers.
     let clientCounters = RTSPClientCounters()
+    let tunnels = RTSPTunnels()
 
     /// Whether a room whose media the server pulls has it now, or has got it by waiting.
     func bring(_ room: RoomSettings) async -> Bool { await webrtc.bring(room) }
