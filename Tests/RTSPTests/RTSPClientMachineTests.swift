@@ -42,7 +42,7 @@ import Wire
 
     /// RTSP-42
     @Test func signsOfLifeAreSentBeforeTheSessionRunsOut() throws {
-        let driver = try ClientDriver { $0.mediaTimeoutSeconds = 1_000 }
+        let driver = try ClientDriver { $0.firstMediaTimeoutSeconds = 1_000 }
         driver.play(timeout: ";timeout=10")
         let before = driver.requests.count
         driver.pass(to: .milliseconds(17_999))

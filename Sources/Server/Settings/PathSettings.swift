@@ -101,7 +101,7 @@ extension PathSettings {
     static let declarations: [Setting<PathSettings>] = [
         Setting(
             "source", \.source, .source, in: .path,
-            "Where the media comes from: 'publisher' is whoever publishes to the path, rtsp://user:password@host/path and rtsps:// are pulled."
+            "Where media comes from: 'publisher' is whoever publishes to the path; rtsp://user:password@host/path is pulled."
         ),
         Setting(
             "sourceOnDemand", \.sourceOnDemand, .boolean, in: .path, reloadable: true,
@@ -114,20 +114,20 @@ extension PathSettings {
             reloadable: true, "How long a source on demand goes on after the last viewer."),
         Setting(
             "sourceFingerprint", \.sourceFingerprint, .fingerprint, in: .path, reloadable: true,
-            "SHA-256 of the certificate that an rtsps:// source must show; without it the system's authorities decide."),
+            "SHA-256 of the certificate an rtsps:// source must show; without it the system's authorities decide."),
         Setting(
             "rtspTransport", \.rtspTransport, .choice(), in: .path, reloadable: true, aliases: ["sourceProtocol"],
             "How an rtsp:// source sends: automatic tries UDP, then TCP; rtsps:// always uses TCP."),
         Setting(
             "rtspAnyPort", \.rtspAnyPort, .boolean, in: .path, reloadable: true, aliases: ["sourceAnyPortEnable"],
-            "Takes the source's datagrams from any port of its address, for servers that send from others than they say."
+            "Takes the source's datagrams from any port of its address, for servers that name wrong ones."
         ),
         Setting(
             "rtspUDPSourcePortRange", \.rtspUDPSourcePortRange, .portRange, in: .path, reloadable: true,
             "The ports of this machine that sources send datagrams to."),
         Setting(
             "forward", \.forward, .list(of: .forwardTarget), in: .path, reloadable: true,
-            "Servers that the path's media is pushed to while somebody publishes; $MTX_PATH stands for the path."),
+            "Servers that the media is pushed to while somebody publishes; $MTX_PATH stands for the path."),
         Setting(
             "overridePublisher", \.overridePublisher, .boolean, in: .path, reloadable: true,
             aliases: [SettingAlias("disablePublisherOverride", isInverted: true)],

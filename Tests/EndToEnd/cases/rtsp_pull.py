@@ -14,6 +14,7 @@ import time
 
 from cases.rtsp import ffmpeg_publisher, ffmpeg_reader, ffprobe, require
 from cases.rtsp import run as run_program
+from cases.rtsp_transports import network_server
 from harness import processes
 from harness.runner import LONG, Skip, check, test, until
 from harness.server import free_port
@@ -148,11 +149,14 @@ def refused(server, room):
 
 @test("rtsp source sent by multicast")
 def multicast_source(env):
+    """RTSP-49"""
     env.require_namespace("a multicast group")
-    with gstreamer_server(address=env.address, transport="multicast") as (_, url):
-        with env.server(paths={"cam": {"source": url, "rtspTransport": "multicast"}}) as server:
+    with network_server(env) as origin, ffmpeg_publisher(origin, "cam", "tcp"):
+        settings = {"source": origin.rtsp("cam"), "rtspTransport": "multicast"}
+        with env.server(paths={"cam": settings}) as server:
             ffmpeg_reader(server, "cam", "tcp")
             check(metric(server, "sources_playing") == 1, "the source does not play")
+            check(metric(origin, "multicast_groups") > 0, "the origin sends to no group")
 
 
 @test("rtsp source: one connection for all readers")

@@ -23,7 +23,6 @@ TRANSPORTS = {
     "all": GstRtsp.RTSPLowerTrans.UDP | GstRtsp.RTSPLowerTrans.TCP,
     "udp": GstRtsp.RTSPLowerTrans.UDP,
     "tcp": GstRtsp.RTSPLowerTrans.TCP,
-    "multicast": GstRtsp.RTSPLowerTrans.UDP_MCAST,
 }
 
 
@@ -48,10 +47,6 @@ def main():
     factory.set_launch(LAUNCH)
     factory.set_shared(True)
     factory.set_protocols(TRANSPORTS[arguments.transport])
-    if arguments.transport == "multicast":
-        pool = GstRtspServer.RTSPAddressPool()
-        pool.add_range("239.255.7.1", "239.255.7.9", 17000, 17009, 1)
-        factory.set_address_pool(pool)
     if arguments.user:
         auth = GstRtspServer.RTSPAuth()
         token = GstRtspServer.RTSPToken()

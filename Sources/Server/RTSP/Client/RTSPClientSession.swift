@@ -83,6 +83,7 @@ final class RTSPClientSession {
         isStopping = true
         machine.tearDown(at: loop.now)
         drive()
+        guard !isOver else { return }
         if machine.isOver { return finish(End(reason: "stopped")) }
         timer?.schedule(at: loop.now.advanced(byMilliseconds: Self.goodbyeMilliseconds))
     }

@@ -31,7 +31,7 @@ struct RTSPDescriptionRepair {
         let raw = raw.starts(with: [0xEF, 0xBB, 0xBF]) ? raw.dropFirst(3) : raw
         guard raw.count <= Self.maximumLineBytes else { return }
         let line = String(decoding: raw.map { $0 < 0x20 || $0 == 0x7F ? 0x20 : $0 }, as: UTF8.self).trimmed
-        guard let type = line.first, let equals = line.firstIndex(of: "="),
+        guard let type = line.first, type != "=", let equals = line.firstIndex(of: "="),
             line[line.index(after: line.startIndex)..<equals].trimmed.isEmpty
         else { return }
         let value = line[line.index(after: equals)...].trimmed

@@ -48,6 +48,7 @@ actor RTSPPuller: LoopActor, PublisherHandle {
     private var reportTimer: (any LoopTimer)?
     private var media: [RTSPAnnouncedMedia] = []
     private var publishing: RTSPPublishing?
+    private var clocks = RTSPClockWatch(clockRates: [])
     private var scratch: [UInt8] = []
     private var outcome: Outcome?
     private var waiter: CheckedContinuation<Outcome, Never>?
@@ -156,7 +157,21 @@ actor RTSPPuller: LoopActor, PublisherHandle {
             guard !isControl, !isStopping, outcome == nil else { return }
             publish()
         }
+        if !isControl, let timestamp: UInt32 = packet.integer(at: 4),
+            clocks.isJump(to: timestamp, track: track, at: now)
+        {
+            beginAgain()
+        }
         publishing?.received(packet, track: track, isControl: isControl, at: now)
+    }
+
+    /// What follows has nothing to do with the time before: viewers go on with it as with another publisher's.
+    private func beginAgain() {
+        service.logger.info(
+            "the source's clock jumped; its media begins anew", [LogField(.room, room.name)])
+        clocks = RTSPClockWatch(clockRates: media.map(\.clockRate))
+        withdraw(.connectionLost, .silent)
+        publish()
     }
 
     private func publish() {
@@ -169,6 +184,7 @@ actor RTSPPuller: LoopActor, PublisherHandle {
             return session.give(up: "the room takes no publisher")
         }
         self.publishing = publishing
+        if !hasPlayed { clocks = RTSPClockWatch(clockRates: media.map(\.clockRate)) }
         hasPlayed = true
         service.clientCounters.playing.wrappingAdd(1, ordering: .relaxed)
         service.hub.publish(.publisherStarted(room: room.name, description))
@@ -206,13 +222,7 @@ actor RTSPPuller: LoopActor, PublisherHandle {
             sockets.close()
         }
         sockets = nil
-        if publishing != nil {
-            publishing = nil
-            service.clientCounters.playing.wrappingSubtract(1, ordering: .relaxed)
-            let reason = isStopping ? PublicationEnd.stoppedByPublisher : .connectionLost
-            room.onLoop { $0.unpublish(peerID, reason: reason) }
-            service.hub.publish(.publisherStopped(room: room.name, description, isStopping ? .left : .silent))
-        }
+        if isStopping { withdraw(.stoppedByPublisher, .left) } else { withdraw(.connectionLost, .silent) }
         if !hasPlayed, !isStopping, end.redirection == nil {
             service.clientCounters.pullFailures.wrappingAdd(1, ordering: .relaxed)
         }
@@ -221,6 +231,14 @@ actor RTSPPuller: LoopActor, PublisherHandle {
         self.outcome = outcome
         waiter?.resume(returning: outcome)
         waiter = nil
+    }
+
+    private func withdraw(_ end: PublicationEnd, _ reason: EndReason) {
+        guard publishing != nil else { return }
+        publishing = nil
+        service.clientCounters.playing.wrappingSubtract(1, ordering: .relaxed)
+        room.onLoop { $0.unpublish(peerID, reason: end) }
+        service.hub.publish(.publisherStopped(room: room.name, description, reason))
     }
 
     private nonisolated var description: PeerDescription {

@@ -10,6 +10,8 @@ actor RTSPSource {
     /// How often a source on demand looks whether somebody still watches.
     private static let lookMilliseconds: UInt64 = 500
     private static let maximumRedirections = 5
+    /// A viewer for whom the source was brought needs this long to take its place.
+    private static let leastIdleTime = Duration.seconds(1)
 
     nonisolated let settings: RoomSettings
     nonisolated let url: RTSPURL
@@ -155,13 +157,14 @@ actor RTSPSource {
     }
 
     private func stopWhenNobodyWatches() async {
+        let patience = max(settings.sourceOnDemandCloseAfter, Self.leastIdleTime)
         var idleSince = ContinuousClock.now
         while !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(Int(Self.lookMilliseconds)))
             let isWanted = await hasViewers
             let now = ContinuousClock.now
             if isWanted || !waiters.isEmpty || !isPlaying { idleSince = now }
-            if now - idleSince >= settings.sourceOnDemandCloseAfter, !Task.isCancelled { return await stop() }
+            if now - idleSince >= patience, !Task.isCancelled { return await stop() }
         }
     }
 }

@@ -94,11 +94,13 @@ actor RTSPReaders: LoopActor, ViewerHandle {
     private func output(_ format: TrackFormat) -> RTSPTrackOutput? {
         if let output = outputs[format.kind] { return output.format.isInterchangeable(with: format) ? output : nil }
         let output = RTSPTrackOutput(format: format, loop: eventLoop)
-        let description = DownTrackFormat(
+        var description = DownTrackFormat(
             track: format, payloadType: RTSPDescriptionWriter.payloadType(of: format),
             ssrc: Self.ssrc(format.kind, numericID: numericID), extensions: HeaderExtensionMap(), mid: [],
             firstSequenceNumber: UInt16(truncatingIfNeeded: SecureRandom.uint32()),
             firstTimestamp: SecureRandom.uint32(), canonicalName: canonicalName)
+        // FFmpeg leaves at a BYE, and would miss the publisher that comes back; those who stay away end connections.
+        description.saysGoodbye = false
         let downTrack = DownTrack(viewer: peerID, format: description, sink: output)
         guard room.track(format.kind).onLoop({ $0.add(downTrack) }) else { return nil }
         outputs[format.kind] = output
