@@ -29,6 +29,7 @@ private func run(_ input: [UInt8], pieceSize: Int) -> [UInt8] {
                 case .setUp: machine.found(ssrcs: [1, 2])
                 case .play: machine.played(from: [0: (1, 2)])
                 case .record, .pause, .tearDown: machine.done()
+                case .resume: machine.refuse(.sessionNotFound)
                 case .getParameters: machine.read(["jitter": "1"])
                 }
             case .close: break

@@ -51,9 +51,11 @@ import Wire
 
     @Test func requiredOptionsThatAreUnknownAreNamed() {
         let driver = MachineDriver()
-        #expect(driver.ask("OPTIONS *", "Require: www.onvif.org/ver20/backchannel") == 551)
-        #expect(driver.field("Unsupported") == "www.onvif.org/ver20/backchannel")
+        #expect(driver.ask("OPTIONS *", "Require: www.onvif.org/ver20/backchannel") == 200)
+        #expect(driver.ask("OPTIONS *", "Require: www.onvif.org/ver20/backchannel, a.b, c") == 551)
+        #expect(driver.field("Unsupported") == "a.b, c")
         #expect(driver.ask("OPTIONS *", "Proxy-Require: x") == 551)
+        #expect(driver.field("Unsupported") == "x")
     }
 
     @Test func bytesThatAreNoRequestGetAStatusAndEndTheConnection() {
@@ -90,6 +92,43 @@ import Wire
         #expect(driver.field("Session") == session)
         #expect(driver.ask("SETUP rtsp://h/cam1/trackID=1", "Transport: RTP/AVP/TCP;interleaved=4-5") == 455)
         #expect(driver.session?.media.map(\.track) == [0, 1])
+    }
+
+    /// RTSP-10: what belongs to the session's owner is handed over whole: the request, and what came behind it.
+    @Test func aRequestForASessionOfAnotherConnectionIsHandedOver() {
+        let driver = MachineDriver()
+        driver.grants = false
+        let request = "GET_PARAMETER rtsp://h/cam1 RTSP/1.0\r\nCSeq: 7\r\nSession: ABC\r\nContent-Length: 2\r\n\r\nhi"
+        driver.receive(Array((request + "PLAY rtsp").utf8))
+        #expect(driver.operations == [.resume(session: "ABC")])
+        let bytes = driver.machine.surrender()
+        #expect(String(decoding: bytes, as: UTF8.self).hasSuffix("\r\n\r\nhiPLAY rtsp"))
+        let owner = MachineDriver()
+        _ = setUp(owner, "RTP/AVP;unicast;client_port=1000-1001")
+        owner.receive(Array("TEARDOWN rtsp://h".utf8))
+        owner.machine.reconnected(at: owner.now)
+        // What the old connection had begun to say is forgotten.
+        owner.receive(Array("PLAY rtsp://h/cam1 RTSP/1.0\r\nCSeq: 8\r\n\r\n".utf8))
+        #expect(owner.status == 200)
+        #expect(owner.session?.isActive == true)
+    }
+
+    /// R4, R13: the server's own requests name the session, and the clients' answers to them change nothing.
+    @Test func theServerTellsClientsWhatChanged() {
+        let driver = MachineDriver()
+        driver.enter(.playing)
+        let id = driver.session?.id ?? ""
+        driver.machine.tell(.redirect, [("Location", "rtsp://other/cam1")])
+        driver.machine.tell(.announce, [("Content-Type", "application/sdp")], body: Array("v=0".utf8))
+        driver.run()
+        #expect(
+            driver.sent.suffix(2) == [
+                "REDIRECT rtsp://h/cam1 RTSP/1.0\r\nCSeq: 1\r\nSession: \(id)\r\nLocation: rtsp://other/cam1\r\n\r\n",
+                "ANNOUNCE rtsp://h/cam1 RTSP/1.0\r\nCSeq: 2\r\nSession: \(id)\r\nContent-Type: application/sdp\r\n"
+                    + "Content-Length: 3\r\n\r\nv=0",
+            ])
+        driver.receive(Array("RTSP/1.0 501 Not Implemented\r\nCSeq: 1\r\n\r\n".utf8))
+        #expect(driver.ask("PAUSE rtsp://h/cam1") == 200)
     }
 
     @Test func afterTeardownAConnectionCanBeginAgain() {

@@ -3,21 +3,30 @@ extension RTSPServerMachine {
     static let publicMethods =
         "OPTIONS, DESCRIBE, ANNOUNCE, SETUP, PLAY, PAUSE, RECORD, TEARDOWN, GET_PARAMETER, SET_PARAMETER"
 
+    /// Options that a client may insist on: with the first, a description has the source's back channel if there is one.
+    static let knownOptions: Set<String> = ["www.onvif.org/ver20/backchannel"]
+
+    private static func requiredOptions(of request: RTSPRequest) -> [String] {
+        (request.headers.all("Require") + request.headers.all("Proxy-Require"))
+            .flatMap { $0.split(separator: ",") }.map { String($0.trimmingBlanks) }.filter { !$0.isEmpty }
+    }
+
     mutating func handle(_ request: RTSPRequest) {
         guard let number = request.headers["CSeq"], number.decimal(upTo: 4_294_967_295) != nil else {
             answer(.badRequest, "the request has no CSeq", to: request)
             return close()
         }
-        let required = request.headers.all("Require") + request.headers.all("Proxy-Require")
-        if !required.isEmpty {
+        let unknown = Self.requiredOptions(of: request).filter { !Self.knownOptions.contains($0) }
+        if !unknown.isEmpty {
             var response = RTSPResponse(.optionNotSupported)
-            response.headers["Unsupported"] = required.joined(separator: ", ")
+            response.headers["Unsupported"] = unknown.joined(separator: ", ")
             return answer(response, to: request)
         }
         if let text = request.headers["Session"] {
-            guard let header = RTSPSessionHeader(text), header.id == session?.id else {
+            guard let header = RTSPSessionHeader(text), session == nil || header.id == session?.id else {
                 return answer(.sessionNotFound, "this connection has no such session", to: request)
             }
+            if session == nil { return ask(.resume(session: header.id), for: request) }
         }
         switch request.method {
         case .options:

@@ -83,4 +83,7 @@ public enum RTSPOperation: Hashable, Sendable {
     case tearDown
     /// Answer with ``RTSPServerMachine/read(_:)``.
     case getParameters([String])
+    /// The request is about a session of another connection: hand this one over to it, with what
+    /// ``RTSPServerMachine/surrender()`` returns, or refuse (RTSP-10).
+    case resume(session: String)
 }

@@ -29,7 +29,7 @@ enum MediaMTXKeys {
         useAbsoluteTimestamp alwaysAvailable alwaysAvailableTracks alwaysAvailableFile fallback
         srtPublishPassphrase rtspDemuxMpegts rtspRangeType rtspRangeStart rtspScale
         rtpSDP moqTransport whepBearerToken
-        whepSTUNGatherTimeout whepHandshakeTimeout whepTrackGatherTimeout sourceRedirect
+        whepSTUNGatherTimeout whepHandshakeTimeout whepTrackGatherTimeout
         publishUser publishPass publishIPs readUser readPass readIPs
         rpiCameraCamID rpiCameraSecondary rpiCameraWidth rpiCameraHeight rpiCameraHFlip rpiCameraVFlip
         rpiCameraBrightness rpiCameraContrast rpiCameraSaturation rpiCameraSharpness rpiCameraExposure rpiCameraAWB

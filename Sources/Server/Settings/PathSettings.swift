@@ -5,6 +5,7 @@ public import Secure
 /// The settings of a path, as `pathDefaults` and `paths` write them.
 public struct PathSettings: Sendable {
     public var source = PathSource.publisher
+    public var sourceRedirect: RTSPURL?
     public var sourceOnDemand = false
     public var sourceOnDemandStartTimeout = Duration.seconds(10)
     public var sourceOnDemandCloseAfter = Duration.seconds(10)
@@ -58,6 +59,8 @@ public enum PathSource: Sendable, Hashable {
     case publisher
     /// The server pulls it from another RTSP server.
     case rtsp(RTSPURL)
+    /// Readers over RTSP are sent to `sourceRedirect`; there is no room.
+    case redirect
     /// A source of MediaMTX that this version cannot open; rooms of the path do not exist.
     case unavailable(String)
 }
@@ -104,6 +107,9 @@ extension PathSettings {
             "source", \.source, .source, in: .path,
             "Where media comes from: 'publisher' is whoever publishes to the path; rtsp://user:password@host/path is pulled."
         ),
+        Setting(
+            "sourceRedirect", \.sourceRedirect, .rtspURL, in: .path, reloadable: true,
+            "Where RTSP readers are sent when the source is 'redirect'."),
         Setting(
             "sourceOnDemand", \.sourceOnDemand, .boolean, in: .path, reloadable: true,
             "Pulls the source only while somebody watches."),
@@ -241,7 +247,8 @@ extension SettingType<PathSource> {
                 return .rtsp(url)
             }
             let scheme = text.split(separator: ":", maxSplits: 1).first.map(String.init) ?? ""
-            guard text == "redirect" || text == "rpiCamera" || text.contains("://") && availableLater.contains(scheme)
+            if text == "redirect" { return .redirect }
+            guard text == "rpiCamera" || text.contains("://") && availableLater.contains(scheme)
             else { throw SettingFault("\(node.summary) is not a source") }
             return .unavailable(scheme)
         },
@@ -250,7 +257,20 @@ extension SettingType<PathSource> {
             case .publisher: "publisher"
             // Without user and password.
             case .rtsp(let url): "'\(url.text)'"
+            case .redirect: "redirect"
             case .unavailable(let scheme): scheme
             }
         })
+}
+
+extension SettingType<RTSPURL?> {
+    static let rtspURL = SettingType(
+        name: "URL", accepted: "an rtsp:// or rtsps:// URL, or nothing",
+        read: { (node) throws(SettingFault) in
+            let text = try node.scalar()
+            guard !text.isEmpty else { return nil }
+            guard let url = RTSPURL(text) else { throw SettingFault("\(node.summary) is no RTSP URL") }
+            return url
+        },
+        write: { $0.map { "'\($0.text)'" } ?? "''" })
 }

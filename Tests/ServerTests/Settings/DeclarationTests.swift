@@ -133,7 +133,7 @@ import Testing
             bad: ["'a b'", "sha256:abc", "'sha256:!!'", "\"a\\nb\"", "[a]"]),
         Bound(key: "logDestinations", good: ["[stdout]", "file"], bad: ["[stderr]", "syslog"]),
         Bound(
-            key: "source", good: ["publisher", "rtsp://a/b", "redirect"], bad: ["ftp://x", "publishers"], isPath: true),
+            key: "source", good: ["publisher", "rtsp://a/b"], bad: ["ftp://x", "publishers"], isPath: true),
     ]
 
     @Test(arguments: bounds)

@@ -99,6 +99,7 @@ struct OtherValue: Sendable, CustomTestStringConvertible {
 
     static let path: [OtherValue] = [
         OtherValue("source", "publisher"),
+        OtherValue("sourceRedirect", "rtsp://a/b", text: "'rtsp://a/b'"),
         OtherValue("sourceOnDemand", "yes"),
         OtherValue("sourceOnDemandStartTimeout", "5s"),
         OtherValue("sourceOnDemandCloseAfter", "0s"),

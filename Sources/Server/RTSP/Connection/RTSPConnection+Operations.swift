@@ -17,7 +17,8 @@ extension RTSPConnection {
         case .tearDown:
             machine.done()
             leaveRoom()
-        case .getParameters: machine.read(publishing?.parameters ?? [:])
+        case .getParameters: machine.read(publishing?.parameters ?? reading?.parameters ?? [:])
+        case .resume(let session): await resume(session)
         }
         drive()
     }
@@ -64,6 +65,15 @@ extension RTSPConnection {
     /// What there is to read; nil when the request has been refused.
     private func offer(_ target: RTSPTarget) async -> RTSPReaderOffer? {
         guard await isAllowed(.read, target) else { return nil }
+        if let elsewhere = service.settings().redirection(of: target.path) {
+            // What was asked for in secret is not told to be asked for in the clear (RTSP-33).
+            if isSecure, !elsewhere.isSecure {
+                machine.refuse(.notFound, "the path leads to a server without TLS (sourceRedirect)")
+            } else {
+                machine.redirect(to: elsewhere.text)
+            }
+            return nil
+        }
         guard let room = service.settings().room(named: target.path) else {
             machine.refuse(.notFound, "the configuration has no room of this name (paths)")
             return nil
@@ -93,14 +103,18 @@ extension RTSPConnection {
                 return
             }
             guard await registerDatagrams(), await join(reading) else { return }
+            keepSession()
         }
         let started = machine.session?.activeTracks ?? []
-        machine.played(from: [:])
+        let readers = RTSPReaders.of(offer.entry) { service.webrtc.newPeerID() }
+        let beginning = (machine.session?.media ?? []).filter {
+            tracks.contains($0.track) && !started.contains($0.track)
+        }
+        machine.played(from: positions(of: beginning, offer, readers))
         // The answer goes before the first packet (RTSP-9).
         drive()
-        guard !isGone, let session = machine.session else { return }
-        let readers = RTSPReaders.of(offer.entry) { service.webrtc.newPeerID() }
-        for media in session.media where tracks.contains(media.track) && !started.contains(media.track) {
+        guard !isGone else { return readers.onLoop { $0.remove(peerID) } }
+        for media in beginning {
             guard offer.formats.indices.contains(media.track), let way = way(of: media, reading) else { continue }
             let isShared = media.transport.delivery == .multicast
             let output = RTSPReaderOutput(peerID: isShared ? service.webrtc.newPeerID() : peerID, way: way)
@@ -108,6 +122,20 @@ extension RTSPConnection {
                 return close(PeerEnd(.codecChanged))
             }
         }
+    }
+
+    private func positions(
+        of media: [RTSPServerSession.Media], _ offer: RTSPReaderOffer, _ readers: RTSPReaders
+    ) -> [Int: (sequenceNumber: UInt16?, timestamp: UInt32?)] {
+        var openings: [Int: RTSPOpening] = [:]
+        for item in media where offer.formats.indices.contains(item.track) {
+            openings[item.track] = readers.onLoop {
+                $0.opening(
+                    offer.formats[item.track].kind, overDatagrams: item.transport.delivery != .tcp,
+                    isShared: item.transport.delivery == .multicast)
+            }
+        }
+        return RTSPOpening.positions(openings, at: eventLoop.now)
     }
 
     private func way(of media: RTSPServerSession.Media, _ reading: RTSPReading) -> RTSPReaderOutput.Way? {
@@ -124,7 +152,15 @@ extension RTSPConnection {
     private func registerDatagrams() async -> Bool {
         let wanted = (machine.session?.media ?? []).compactMap { tuples(of: $0) }.flatMap { [$0.rtp, $0.rtcp] }
         guard !wanted.isEmpty, registered.isEmpty else { return true }
-        guard let datagrams = service.datagrams, await datagrams.receiver.register(self, wanted) else {
+        guard let datagrams = service.datagrams else {
+            machine.refuse(.internalError)
+            return false
+        }
+        // A client that lost its connection and began anew has its ports back.
+        if let holder = await datagrams.receiver.holder(of: wanted, besides: self), await holder.makesWay() {
+            await datagrams.receiver.unregister(holder.peerID, wanted)
+        }
+        guard await datagrams.receiver.register(self, wanted) else {
             machine.refuse(.badRequest, "another session has these client ports")
             return false
         }
@@ -230,6 +266,7 @@ extension RTSPConnection {
                 publishing.began(in: entry.room, publication, ticket)
                 service.hub.publish(.publisherStarted(room: announced.room.room, description))
                 startReports()
+                keepSession()
                 return machine.done()
             } catch {
                 await service.registry.leave(ticket)

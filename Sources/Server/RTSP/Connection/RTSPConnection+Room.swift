@@ -1,4 +1,5 @@
 import Loop
+import RTP
 import RTSP
 import Secure
 import Streams
@@ -17,7 +18,12 @@ extension RTSPConnection: PublisherHandle, ViewerHandle {
     }
 
     nonisolated func end(_ reason: ViewerEnd) {
-        eventLoop.execute { self.onLoop { $0.close(PeerEnd(reason)) } }
+        eventLoop.execute {
+            self.onLoop { connection in
+                if reason == .codecChanged { connection.tellNewDescription() }
+                connection.close(PeerEnd(reason))
+            }
+        }
     }
 }
 
@@ -99,8 +105,41 @@ struct RTSPReaderOffer: Sendable {
 final class RTSPReading {
     var offer: RTSPReaderOffer
     private var ticket: SessionLimits.Ticket?
+    /// What the client said last about what it gets.
+    private var report: ReportBlock?
+    private var roundTripNanoseconds: UInt64?
 
     init(_ offer: RTSPReaderOffer) { self.offer = offer }
+
+    /// Reads the client's reports (R20).
+    func receivedControl(_ compound: RawSpan, wallClock: WallClock, at now: Instant) {
+        let own = Set(offer.formats.map { RTSPReaders.ssrc($0.kind, numericID: offer.entry.numericID) })
+        var packets = RTCPIterator()
+        while let packet = try? packets.next(in: compound) {
+            let blocks: ReportBlockList
+            switch packet {
+            case .senderReport(_, let list), .receiverReport(_, let list): blocks = list
+            default: continue
+            }
+            for index in 0..<blocks.count {
+                guard let block = blocks.block(at: index, in: compound), own.contains(block.ssrc) else { continue }
+                report = block
+                roundTripNanoseconds = block.roundTripNanoseconds(arrivalNTP: wallClock.ntp(at: now))
+            }
+        }
+    }
+
+    /// What GET_PARAMETER tells: the link as the client reported it last.
+    var parameters: [String: String] {
+        var parameters = [
+            "packets_lost": String(report?.cumulativeLost ?? 0), "fraction_lost": String(report?.fractionLost ?? 0),
+            "jitter": String(report?.jitter ?? 0),
+        ]
+        if let roundTripNanoseconds {
+            parameters["round_trip_time"] = String(Double(roundTripNanoseconds / 1_000) / 1_000_000)
+        }
+        return parameters
+    }
 
     var hasJoined: Bool { ticket != nil }
 

@@ -27,14 +27,19 @@ actor RTSPConnection: LoopActor {
     /// The challenge's nonce, one for each connection.
     let nonce: String
     private var accepted: AcceptedSocket?
-    private let handover: TLSHandover?
+    private var handover: TLSHandover?
     /// nil for plain connections.
     private var tls: TLSEndpoint?
+    /// nil before the start, at the end, and while a session over UDP has no connection.
     private var socket: TCPConnection?
     private var timer: (any LoopTimer)?
     private var reportTimer: (any LoopTimer)?
-    private var isOver = false
+    private(set) var isOver = false
     private var end: PeerEnd?
+    /// Where the client sees the server.
+    private(set) var localAddress: SocketAddress?
+    /// Under which the service knows the session, so that another connection can take it up.
+    var keptSession: String?
     var kind: RTSPConnectionKind
     private let queueLimit: Int
     private var scratch: [UInt8] = []
@@ -73,16 +78,21 @@ actor RTSPConnection: LoopActor {
         settings.acknowledgementMilliseconds = Self.acknowledgementMilliseconds
         let socket = TCPConnection(accepted, on: eventLoop, settings: settings)
         self.socket = socket
+        localAddress = socket.localAddress
         tls = handover?.take()
-        timer = eventLoop.makeTimer(name: "rtsp deadline") { [weak self] in self?.onLoop { $0.deadlineReached() } }
+        if timer == nil {
+            timer = eventLoop.makeTimer(name: "rtsp deadline") { [weak self] in self?.onLoop { $0.deadlineReached() } }
+        }
         service.keep(self)
         kind.outputTunnel?.setOutput(self)
         socket.start(
             onData: { [self] in received($0) },
-            onEndOfInput: { [self] in close(PeerEnd(.left, "the client closed the connection")) },
-            onClosed: { [self] reason in closed(reason) })
+            onEndOfInput: { [self] in inputEnded() },
+            onClosed: { [self] reason in closed(reason, of: socket) })
         drive()
     }
+
+    var isSecure: Bool { tls != nil }
 
     private func received(_ bytes: RawSpan) {
         guard let tls else {
@@ -125,7 +135,8 @@ actor RTSPConnection: LoopActor {
             tls.close()
             sendCiphertext(of: tls)
         }
-        socket?.close(afterFlush: true)
+        guard let socket else { return over() }
+        socket.close(afterFlush: true)
     }
 
     private func deadlineReached() {
@@ -176,8 +187,12 @@ actor RTSPConnection: LoopActor {
     // MARK: media
 
     private func receivedFrame(_ channel: UInt8, _ range: Range<Int>, at now: Instant) {
-        guard let (track, isControl) = machine.session?.track(onChannel: channel), let publishing else { return }
-        machine.withFrame(range) { publishing.received($0, track: track, isControl: isControl, at: now) }
+        guard let (track, isControl) = machine.session?.track(onChannel: channel) else { return }
+        let (publishing, reading) = (publishing, reading)
+        machine.withFrame(range) { bytes in
+            publishing?.received(bytes, track: track, isControl: isControl, at: now)
+            if isControl { reading?.receivedControl(bytes, wallClock: eventLoop.wallClock, at: now) }
+        }
     }
 
     /// A datagram of one of the tracks, which is a sign of life too.
@@ -192,10 +207,8 @@ actor RTSPConnection: LoopActor {
         else { return }
         machine.heard(at: now)
         publishing?.received(bytes, track: track, isControl: isControl, at: now)
+        if isControl { reading?.receivedControl(bytes, wallClock: eventLoop.wallClock, at: now) }
     }
-
-    /// Where the client sees the server.
-    var localAddress: SocketAddress? { socket?.localAddress }
 
     /// Where a track's packets travel beside the connection; nil when they do not.
     func tuples(of media: RTSPServerSession.Media) -> RTSPTuples? {
@@ -283,12 +296,69 @@ actor RTSPConnection: LoopActor {
         leaveRoom()
     }
 
-    private func closed(_ reason: TCPCloseReason) {
+    /// Whether what runs goes on without the connection: what travels beside it does, until nothing is heard any more
+    /// (RTSP-13) or the client comes back (RTSP-10).
+    private var outlivesConnection: Bool { end == nil && keptSession != nil }
+
+    private func inputEnded() {
+        guard !outlivesConnection else { return disconnect() }
+        close(PeerEnd(.left, "the client closed the connection"))
+    }
+
+    private func closed(_ reason: TCPCloseReason, of socket: TCPConnection) {
+        guard !isOver, socket === self.socket else { return }
+        if case .loopStopped = reason { end = end ?? PeerEnd(reason) }
+        guard !outlivesConnection else { return disconnect() }
+        if end == nil { end = PeerEnd(reason) }
+        over()
+    }
+
+    /// Lets go of the connection and keeps the session.
+    private func disconnect() {
+        let former = socket
+        socket = nil
+        tls = nil
+        former?.close(afterFlush: true)
+        machine.reconnected(at: eventLoop.now)
+        drive()
+    }
+
+    /// Whether the session waits for its client to connect again.
+    var isDisconnected: Bool { !isOver && socket == nil && keptSession != nil }
+
+    /// Goes on over another connection of the client's, beginning with what that one has read already.
+    ///
+    /// - Returns: `false`, having changed nothing, when the session cannot be taken up.
+    func goOn(over parcel: SocketParcel, _ handover: TLSHandover?, _ bytes: [UInt8]) -> Bool {
+        guard !isOver, end == nil, keptSession != nil, !machine.isWorking, let socket = parcel.take() else {
+            return false
+        }
+        disconnect()
+        accepted = consume socket
+        self.handover = handover
+        machine.reconnected(at: eventLoop.now)
+        bytes.withBytes { machine.received($0, at: eventLoop.now) }
+        start()
+        return true
+    }
+
+    /// Gives the connection to the owner of the session that it asks for; `false` when that did not take it.
+    func hand(to owner: RTSPConnection) async -> Bool {
+        guard !isOver, let detached = socket?.detach() else { return false }
+        isOver = true
+        timer?.cancel()
+        socket = nil
+        let handover = tls.map { TLSHandover($0) }
+        tls = nil
+        service.forget(self)
+        return await owner.goOn(over: SocketParcel(detached), handover, machine.surrender())
+    }
+
+    private func over() {
         guard !isOver else { return }
         isOver = true
         timer?.cancel()
         reportTimer?.cancel()
-        if end == nil { end = PeerEnd(reason) }
         leaveRoom()
         socket = nil
         if let tunnel = kind.outputTunnel { service.tunnels.close(tunnel) }
@@ -305,6 +375,7 @@ actor RTSPConnection: LoopActor {
             Task { await datagrams.receiver.unregister(peerID, registered) }
             self.registered = []
         }
+        forgetSession()
         publishing?.leave(self, end)
         publishing = nil
         reading?.leave(self, end)

@@ -88,6 +88,11 @@ actor RTSPReaders: LoopActor, ViewerHandle {
         return gone
     }
 
+    /// Where a reader that plays tracks of these kinds now begins, as far as it is known.
+    func opening(_ kind: MediaKind, overDatagrams: Bool, isShared: Bool) -> RTSPOpening? {
+        outputs[kind]?.onLoop { $0.opening(overDatagrams: overDatagrams, isShared: isShared) }
+    }
+
     /// Multicast groups that are sent to now.
     var groupCount: Int { groups.count }
 

@@ -41,6 +41,8 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
     private var cache = RTSPStartCache()
     /// The latest report, for readers that come between two.
     private var report: [UInt8] = []
+    private var reportedAt = Instant(nanoseconds: 0)
+    private var lastSequenceNumber: UInt16?
     private(set) var statistics = Statistics()
 
     /// What goes through the connections of all readers that have the same channel.
@@ -109,6 +111,31 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         waitingCount = readers.count { $0.isWaiting }
     }
 
+    /// Where a reader that is added now begins, as far as that is known.
+    ///
+    /// - Parameter isShared: whether it joins others, who are not sent anything again.
+    func opening(overDatagrams: Bool, isShared: Bool) -> RTSPOpening {
+        flush()
+        var opening = RTSPOpening(clockRate: format.clockRate)
+        if report.count >= 20, report[1] == 200 {
+            report.withBytes { bytes in
+                opening.report = bytes.integer(at: 8).flatMap { ntp in
+                    bytes.integer(at: 16).map { RTSPOpening.Report(ntp: ntp, timestamp: $0, at: reportedAt) }
+                }
+            }
+        }
+        let isCached =
+            !isShared && cache.packetCount > 0
+            && (!overDatagrams || cache.packetCount <= Self.maximumStartDatagrams)
+        if isCached, let first = cache.first {
+            opening.sequenceNumber = first.sequenceNumber
+            opening.timestamp = first.timestamp
+        } else if format.kind == .audio {
+            opening.sequenceNumber = lastSequenceNumber.map { $0 &+ 1 }
+        }
+        return opening
+    }
+
     // MARK: packets in
 
     nonisolated func enqueue(
@@ -140,6 +167,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
             output.flush()
             output.report.removeAll(keepingCapacity: true)
             output.report.append(contentsOf: packet)
+            output.reportedAt = output.eventLoop.now
             for reader in output.readers { reader.output.sendControl(output.report) }
             return true
         }
@@ -153,6 +181,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         framed.removeAll(keepingCapacity: true)
         for index in readers.indices { deliver(to: index, keyframe: keyframe) }
         if waitingCount > 0 { waitingCount = readers.count { $0.isWaiting } }
+        run.withPacket(at: run.count - 1) { lastSequenceNumber = $0.integer(at: 2) }
         run.removeAll()
     }
 
