@@ -60,7 +60,8 @@ enum NALUnitSplitter: Hashable, Sendable {
         switch self {
         case .h264:
             return FragmentedUnit(
-                first: payload[0] & 0xE0 | flags & 0x1F, second: 0, isFirst: flags & 0x80 != 0, isLast: flags & 0x40 != 0)
+                first: payload[0] & 0xE0 | flags & 0x1F, second: 0, isFirst: flags & 0x80 != 0,
+                isLast: flags & 0x40 != 0)
         case .h265:
             return FragmentedUnit(
                 first: payload[0] & 0x81 | (flags & 0x3F) << 1, second: payload[1], isFirst: flags & 0x80 != 0,

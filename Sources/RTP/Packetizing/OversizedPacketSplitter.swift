@@ -88,7 +88,8 @@ public struct OversizedPacketSplitter: Sendable {
         newest = header.sequenceNumber
         if let units, units.kind(of: payload) == .fragment {
             let unit = units.fragmentedUnit(payload)
-            let continues = held.isActive && follows && unit.continues(held.unit) && held.header?.timestamp == header.timestamp
+            let continues =
+                held.isActive && follows && unit.continues(held.unit) && held.header?.timestamp == header.timestamp
             if !continues { sendHeld(body) }
             if continues || packet.byteCount > maximumSize {
                 return sendFragment(units, unit, packet, header, continues: continues, body)

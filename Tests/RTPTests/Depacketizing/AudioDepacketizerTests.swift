@@ -91,7 +91,8 @@ private func feed(
         for bad in [["sizelength": "99"], ["sizelength": "x"], [:], high.merging(["ctsdeltalength": "8"]) { $1 }] {
             #expect(layout(bad) == nil)
         }
-        var low = AACDepacketizer(try #require(layout(["sizelength": "6", "indexlength": "2", "indexdeltalength": "2"])))
+        var low = AACDepacketizer(
+            try #require(layout(["sizelength": "6", "indexlength": "2", "indexdeltalength": "2"])))
         #expect(feed(&low, [([0, 16, 2 << 2, 1 << 2, 7, 8, 9], 0, true)]).units.map(\.bytes) == [[7, 8], [9]])
         var constant = AACDepacketizer(try #require(layout(["constantsize": "2"])))
         #expect(feed(&constant, [([1, 2, 3, 4], 0, true)]).units.map(\.bytes) == [[1, 2], [3, 4]])

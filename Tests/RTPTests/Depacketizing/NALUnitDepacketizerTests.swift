@@ -140,9 +140,15 @@ private func feed(
             "PAY-3 another type in the middle", [([0x62, 1, 0x93, 0xAF], false), ([0x62, 1, 0x41, 5], true)], [],
             [.malformed]
         ),
-        ("PAY-5 no markers", [(idr, false), ([], false), (slice, false), ([], false), (slice, false)], [[idr], [slice]], []),
+        (
+            "PAY-5 no markers", [(idr, false), ([], false), (slice, false), ([], false), (slice, false)],
+            [[idr], [slice]], []
+        ),
         ("PAY-5 a marker on everything", [(vps, true), (sps, true), (idr, true)], [[vps, sps, idr]], []),
-        ("PAY-7 start codes inside a unit", [(vps + [0, 0, 0, 1] + sps + [0, 0, 1] + idr, true)], [[vps, sps, idr]], []),
+        (
+            "PAY-7 start codes inside a unit", [(vps + [0, 0, 0, 1] + sps + [0, 0, 1] + idr, true)], [[vps, sps, idr]],
+            []
+        ),
         ("PAY-20 PACI", [([0x64, 1, 0, 0, 1], true)], [], [.unsupported]),
     ]
 
