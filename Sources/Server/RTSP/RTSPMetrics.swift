@@ -47,6 +47,14 @@ struct RTSPMetrics: Sendable {
                 "wrong_credentials_total", "RTSP requests with wrong credentials.",
                 counters.failedAuthorizations.load(ordering: .relaxed)),
             MetricFamily(
+                name: prefix + "rtsp_oversized_packets_total",
+                help: "Packets of publishers that were too large for a datagram, by what became of them.",
+                kind: .counter,
+                samples: [
+                    sample("cut", counters.oversizedCut.load(ordering: .relaxed)),
+                    sample("uncut", counters.oversizedUncut.load(ordering: .relaxed)),
+                ]),
+            MetricFamily(
                 name: prefix + "rtsp_reader_packets",
                 help: "Packets that the readers of this moment were sent or lost, by what became of them.",
                 kind: .gauge,

@@ -98,6 +98,9 @@ final class RTSPCounters: Sendable {
     let refused = Atomic<UInt64>(0)
     let requests = Atomic<UInt64>(0)
     let failedAuthorizations = Atomic<UInt64>(0)
+    /// Packets of publishers that were too large for a datagram, by what became of them.
+    let oversizedCut = Atomic<UInt64>(0)
+    let oversizedUncut = Atomic<UInt64>(0)
 }
 
 extension RTSPDelivery {

@@ -59,6 +59,7 @@ public struct ServerSettings: Sendable {
     public var multicastRTCPPort = 8003
     public var rtspAuthMethods = [RTSPAuthMethod.basic, .digest]
     public var writeQueueSize = 512
+    public var udpMaxPayloadSize = 1_452
 
     // Metrics
     public var metrics = true

@@ -85,6 +85,7 @@ struct OtherValue: Sendable, CustomTestStringConvertible {
         OtherValue("multicastRTCPPort", "9003"),
         OtherValue("rtspAuthMethods", "[digest]", environment: "digest", text: "[digest]"),
         OtherValue("writeQueueSize", "1024"),
+        OtherValue("udpMaxPayloadSize", "1200"),
         OtherValue("metrics", "no"),
         OtherValue("metricsAddress", "127.0.0.1:1"),
         OtherValue("metricsToken", "m1", text: "'[redacted]'"),

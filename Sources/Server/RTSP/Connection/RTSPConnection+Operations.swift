@@ -263,7 +263,7 @@ extension RTSPConnection {
                 let publication = try entry.room.onLoop { room throws(RoomError) in
                     try room.publish(self, lanes: lanes)
                 }
-                publishing.began(in: entry.room, publication, ticket)
+                publishing.began(in: entry.room, publication, ticket, service: service)
                 service.hub.publish(.publisherStarted(room: announced.room.room, description))
                 startReports()
                 keepSession()

@@ -3,6 +3,7 @@ import RTP
 import RTSP
 import Secure
 import Streams
+import Synchronization
 import Wire
 
 // What the room asks of its peers.
@@ -36,12 +37,15 @@ struct RTSPAnnouncement: Sendable {
 /// A publisher over RTSP. Confined to its connection's loop.
 final class RTSPPublishing {
     static let reportIntervalSeconds: UInt64 = 5
+    private static let oversizedAdvice = "have the publisher send smaller ones (FFmpeg: -pkt_size 1400)"
 
     let announced: RTSPAnnouncement
     private var room: Room?
     private var publication: Publication?
     private var ticket: SessionLimits.Ticket?
     private var ingest: RTSPIngest
+    private var service: RTSPService?
+    private var counted = OversizedPacketSplitter.Statistics()
     var report: [UInt8] = []
 
     init(_ announced: RTSPAnnouncement) {
@@ -50,10 +54,14 @@ final class RTSPPublishing {
     }
 
     /// The room took the publisher in; a source of the server's own has no ticket.
-    func began(in room: Room, _ publication: Publication, _ ticket: SessionLimits.Ticket?) {
+    func began(
+        in room: Room, _ publication: Publication, _ ticket: SessionLimits.Ticket?, service: RTSPService
+    ) {
         self.room = room
         self.publication = publication
         self.ticket = ticket
+        self.service = service
+        ingest.begin(announced.media, maximumPacketSize: service.settings().maximumRTPPacketSize)
     }
 
     func received(_ packet: RawSpan, track: Int, isControl: Bool, at now: Instant) {
@@ -64,16 +72,41 @@ final class RTSPPublishing {
             }
             return
         }
-        guard let (kind, header) = ingest.received(packet, track: track, at: now) else { return }
         let generation = publication.generation
-        _ = room.onLoop {
-            $0.receive(packet, header: header, kind: kind, layer: 0, generation: generation, at: now)
+        ingest.received(packet, track: track, at: now) { packet, header, kind in
+            _ = room.onLoop {
+                $0.receive(packet, header: header, kind: kind, layer: 0, generation: generation, at: now)
+            }
         }
     }
 
-    func writeReport(of track: Int, at now: Instant) -> Bool { ingest.writeReport(of: track, into: &report, at: now) }
+    /// Counts what was too large since the last call, and tells the operator once of what cannot be cut.
+    private func countOversized() {
+        guard let service, let room else { return }
+        let oversized = ingest.oversized
+        service.counters.oversizedCut.wrappingAdd(
+            oversized.oversized - oversized.uncut - (counted.oversized - counted.uncut), ordering: .relaxed)
+        service.counters.oversizedUncut.wrappingAdd(oversized.uncut - counted.uncut, ordering: .relaxed)
+        if counted.oversized == 0, oversized.oversized > 0 {
+            service.logger.info(
+                "packets that are too large for a datagram are cut",
+                [LogField(.room, room.name), LogField(.advice, Self.oversizedAdvice)])
+        }
+        if counted.uncut == 0, oversized.uncut > 0 {
+            service.logger.warn(
+                "packets that are too large for a datagram cannot be cut: viewers and readers over UDP may miss them",
+                [LogField(.room, room.name), LogField(.advice, Self.oversizedAdvice)])
+        }
+        counted = oversized
+    }
+
+    func writeReport(of track: Int, at now: Instant) -> Bool {
+        if track == 0 { countOversized() }
+        return ingest.writeReport(of: track, into: &report, at: now)
+    }
 
     func leave(_ connection: RTSPConnection, _ end: PeerEnd) {
+        countOversized()
         guard let room, let ticket else { return }
         room.onLoop { $0.unpublish(connection.peerID, reason: PublicationEnd(end.reason)) }
         let service = connection.service

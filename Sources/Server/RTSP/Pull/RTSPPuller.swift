@@ -179,7 +179,7 @@ actor RTSPPuller: LoopActor, PublisherHandle {
         let lanes = RTSPIngest.lanes(of: media)
         do throws(RoomError) {
             let publication = try room.onLoop { room throws(RoomError) in try room.publish(self, lanes: lanes) }
-            publishing.began(in: room, publication, nil)
+            publishing.began(in: room, publication, nil, service: service)
         } catch {
             return session.give(up: "the room takes no publisher")
         }
