@@ -238,7 +238,7 @@ extension SettingType<PathSource> {
     ]
 
     static let source = SettingType(
-        name: "source", accepted: "publisher or an rtsp:// or rtsps:// URL",
+        name: "source", accepted: "publisher, redirect, or an rtsp:// or rtsps:// URL",
         read: { (node) throws(SettingFault) in
             let text = try node.scalar()
             if text.isEmpty || text == "publisher" { return .publisher }
