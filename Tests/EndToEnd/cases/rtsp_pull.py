@@ -18,6 +18,7 @@ from cases.rtsp_transports import network_server
 from harness import processes
 from harness.runner import LONG, Skip, check, test, until
 from harness.server import free_port
+from harness.viewer import viewer
 
 ROUNDS = 20 if LONG else 4
 
@@ -80,8 +81,20 @@ class FFmpegReader(Reader):
         return self
 
     def __exit__(self, *_):
-        self.process.terminate()
+        # It would wait for a packet before it heeds anything milder.
+        self.process.kill()
         self.process.wait()
+
+
+class ChromiumReader(Reader):
+    """Chromium watching over WHEP. aiortc would leave at the BYE that tells of a publisher's end."""
+
+    def __init__(self, viewer):
+        self.viewer = viewer
+
+    @property
+    def frames(self):
+        return self.viewer.stats().get("video", {}).get("framesDecoded", 0)
 
 
 class WHEPReader(Reader):
@@ -188,7 +201,7 @@ def killed(env):
             server.wait_for_room("cam")
             readers = [stack.enter_context(FFmpegReader(server.rtsp("cam"), "tcp")),
                        stack.enter_context(FFmpegReader(server.rtsp("cam"), "udp")),
-                       stack.enter_context(WHEPReader(server.whep("cam")))]
+                       ChromiumReader(stack.enter_context(viewer(env, server, "cam")))]
             for reader in readers:
                 reader.wait_for(25, 30)
             origin.process.kill()
