@@ -120,7 +120,7 @@ def restarts(env):
 def crowd(env):
     # A handshake that waits for its turn on two cores is not given up.
     with env.server(settings={"webrtcHandshakeTimeout": "30s"}) as server:
-        publisher = OBSPublisher(server.whip("crowd"), gop_seconds=10).start()
+        publisher = OBSPublisher(server.whip("crowd"), gop_seconds=10, size=(320, 180)).start()
         try:
             time.sleep(2)
             with Crowd(server.whep("crowd"), CROWD) as viewers:
