@@ -8,7 +8,8 @@ from harness.clock import ClockPublisher, viewer_script
 from harness.crowd import Crowd
 from harness.obs import NTP_OFFSET, OBSPublisher
 from harness.raw_peer import RawViewer, rtcp_packets
-from harness.runner import LONG, check, test, until
+from harness.runner import LONG, check, test
+from harness.viewer import viewer as viewer_in_chromium
 
 GOP_SECONDS = 10
 # One after the other, so that no more than three decode at a time; 20 of them fall on every half second of the group.
@@ -116,6 +117,29 @@ def restarts(env):
             viewer.leave()
         finally:
             publisher.leave()
+
+
+@test("a backup that ignores PLI stands in within a second, long before its next keyframe")
+def backup(env):
+    with env.server() as server:
+        publishers = [OBSPublisher(server.whip("main"), gop_seconds=2).start()]
+        try:
+            publishers.append(OBSPublisher(server.whip("main") + "?backup", gop_seconds=20).start())
+            with viewer_in_chromium(env, server, "main") as one:
+                one.until_playing()
+                one.page.page.wait_for_timeout(2000)
+                one.forget()
+                publishers.pop(0).leave()
+                one.page.page.wait_for_timeout(4000)
+                figures = one.figures()
+                print(
+                    f"      the longest gap was {1000 * figures['longestGap']:.0f} ms, {figures['framesDecoded']} frames "
+                    f"in {figures['seconds']:.1f} s, buffer {1000 * figures['bufferDelay']:.0f} ms", flush=True)
+                check(figures["longestGap"] < 1 and figures["state"] == "connected", f"{figures}")
+                check(publishers[0].keyframe_requests, "the backup was asked")
+        finally:
+            for publisher in publishers:
+                publisher.leave()
 
 
 @test("a crowd joins at once and the publisher is asked a few times")
