@@ -20,6 +20,8 @@ public struct DownTrackFormat: Sendable {
     public var playoutDelay: PlayoutDelay?
     /// The longest that the viewer is asked to hold video back so that what is sent again comes in time; 0 for never.
     public var repairDelayMilliseconds = 0
+    /// Whether the viewer is told by a BYE that the source is gone for now. Some readers take it for the end.
+    public var saysGoodbye = true
 
     /// How lost packets are sent again.
     public enum Repair: Hashable, Sendable {
