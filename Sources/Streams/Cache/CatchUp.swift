@@ -23,6 +23,9 @@ struct CatchUp: Sendable {
     private let durationTicks: Int64
     /// The keyframe's timestamp in step with real time, known when it is sent.
     private var origin: Int64?
+    /// Whether a timestamp was in step with real time as it came. Before that, one sent as it came could lie behind those
+    /// that were moved ahead.
+    private var isInStep = false
 
     /// - Parameters:
     ///   - lead: by how many ticks the first timestamp is moved ahead, so that it follows what the viewer got before.
@@ -49,14 +52,17 @@ struct CatchUp: Sendable {
     }
 
     /// Whether timestamps are in step with real time again.
-    func isOver(at now: Instant) -> Bool { now.nanoseconds(since: startedAt) >= duration }
+    func isOver(at now: Instant) -> Bool { isInStep && now.nanoseconds(since: startedAt) >= duration }
 
     /// The timestamp to send for one in step with real time.
     mutating func compressed(_ timestamp: Int64) -> Int64 {
         let origin = origin ?? timestamp
         self.origin = origin
         let offset = max(0, timestamp - origin)
-        guard offset < ageTicks + durationTicks else { return timestamp }
+        guard offset < ageTicks + durationTicks else {
+            isInStep = true
+            return timestamp
+        }
         return origin + ageTicks + offset * durationTicks / (ageTicks + durationTicks)
     }
 }

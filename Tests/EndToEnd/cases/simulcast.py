@@ -63,6 +63,7 @@ def by_hand(env):
                 viewer.until(lambda: viewer.stats()["framesDecoded"] > before + 20, 5, "it moves")
                 check(viewer.stats()["width"] == widths[layer], "the layer stays")
                 check(viewer.evaluate(CHOSEN) == layer, "the choice shows it")
+            viewer.page.hover("#layer")
             viewer.screenshot("layer by hand")
             viewer.page.select_option("#layer", "")
             viewer.until(lambda: viewer.stats()["width"] == 960, 15, "the highest layer, chosen by the server")
