@@ -381,6 +381,7 @@ def forwarded(env):
                 with env.case("not to a certificate that was not asked for"):
                     check(target.room("stranger") is None, "the stranger was pushed to")
                     check(metric(server, "forwards_sending") == 3, "not three targets are sent to")
+                    check(server.metrics()[0]["forward_dests"] == 4, "the metrics do not show all targets")
                 with env.case("a forward is no viewer"):
                     check(server.room("cam")["viewer_count"] == 0, "a forward counts as a viewer")
             with env.case("ends with the publication"):
