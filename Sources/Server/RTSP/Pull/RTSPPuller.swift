@@ -37,7 +37,7 @@ actor RTSPPuller: LoopActor, PublisherHandle {
     nonisolated var loop: any LoopExecutor { eventLoop }
 
     /// How long UDP may bring nothing before TCP is tried (RTSP-40).
-    private static let trialSeconds: UInt64 = 4
+    static let trialSeconds: UInt64 = 4
 
     private let room: Room
     private let settings: RoomSettings
