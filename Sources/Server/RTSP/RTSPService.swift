@@ -96,6 +96,7 @@ final class RTSPCounters: Sendable {
     let refused = Atomic<UInt64>(0)
     let requests = Atomic<UInt64>(0)
     let failedAuthorizations = Atomic<UInt64>(0)
+    let rejectedProtected = Atomic<UInt64>(0)
 }
 
 extension RTSPDelivery {

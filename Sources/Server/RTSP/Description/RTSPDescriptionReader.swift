@@ -1,4 +1,5 @@
 import Codecs
+import RTSP
 import SDP
 import Streams
 import Wire
@@ -11,6 +12,8 @@ struct RTSPAnnouncedMedia: Sendable, Hashable {
     var clockRate: UInt32
     /// As the section names itself; empty when it does not.
     var control: String
+    /// What its packets are encrypted with, when the description says so.
+    var keys: RTSPMediaKeys?
 }
 
 /// Reads descriptions as encoders and cameras write them.
@@ -23,8 +26,14 @@ enum RTSPDescriptionReader {
             let map = media.rtpMap(for: payloadType)
             return RTSPAnnouncedMedia(
                 format: map.flatMap { format(media, payloadType, $0) }, payloadType: payloadType,
-                clockRate: map?.clockRate ?? 90_000, control: control)
+                clockRate: map?.clockRate ?? 90_000, control: control,
+                keys: keys(media.otherAttributes) ?? keys(session.otherAttributes))
         }
+    }
+
+    private static func keys(_ attributes: [Attribute]) -> RTSPMediaKeys? {
+        attributes.lazy.filter { $0.name == "key-mgmt" }
+            .compactMap { $0.value.flatMap { RTSPKeyManagement.keys(inAttribute: $0) } }.first
     }
 
     private static func format(_ media: MediaDescription, _ payloadType: UInt8, _ map: RTPMap) -> TrackFormat? {
