@@ -26,6 +26,8 @@ final class RTSPService: Sendable {
     private let connections = Mutex<[PeerID: RTSPConnection]>([:])
     private let sessions = Mutex<[String: RTSPConnection]>([:])
     let counters = RTSPCounters()
+    /// Of connections to other servers.
+    let clientCounters = RTSPClientCounters()
     let tunnels = RTSPTunnels()
 
     /// Whether a room whose media the server pulls has it now, or has got it by waiting.

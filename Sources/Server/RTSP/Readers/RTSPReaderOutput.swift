@@ -35,6 +35,7 @@ extension SendArena {
 struct RTSPReaderOutput {
     enum Way {
         case connection(RTSPConnection, RTSPTransport.Channels)
+        case pusher(RTSPPusher, RTSPTransport.Channels)
         case datagrams(SendArena, RTSPTuples)
         /// Encrypted for this reader, inside its connection or beside it.
         case protected(RTSPConnection, track: Int)
@@ -47,6 +48,7 @@ struct RTSPReaderOutput {
     var hasRoom: Bool {
         switch way {
         case .connection(let connection, _), .protected(let connection, _): connection.onLoop { $0.hasRoom }
+        case .pusher(let pusher, _): pusher.onLoop { $0.hasRoom }
         case .datagrams: true
         }
     }
@@ -58,6 +60,11 @@ struct RTSPReaderOutput {
             guard let channel = channels.rtcp else { return }
             connection.onLoop { connection in
                 compound.withBytes { _ = connection.send($0, channel: channel) }
+            }
+        case .pusher(let pusher, let channels):
+            guard let channel = channels.rtcp else { return }
+            pusher.onLoop { pusher in
+                compound.withBytes { _ = pusher.send($0, channel: channel) }
             }
         case .datagrams(let arena, let tuples):
             arena.onLoop { $0.send(compound, along: tuples.rtcp) }
