@@ -42,10 +42,12 @@ extension RTSPServerMachine {
 
     /// ANNOUNCE.
     ///
-    /// - Parameter controls: of each track, in the description's order.
-    public mutating func announced(controls: [String]) {
+    /// - Parameters:
+    ///   - controls: of each track, in the description's order.
+    ///   - keys: that the description has for each track.
+    public mutating func announced(controls: [String], keys: [RTSPMediaKeys?] = []) {
         guard let (request, operation) = finish(), case .announce(let target, _) = operation else { return }
-        announced = Announced(target: target, controls: controls)
+        announced = Announced(target: target, controls: controls, keys: keys)
         answer(.ok, to: request)
     }
 

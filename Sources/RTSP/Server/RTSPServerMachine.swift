@@ -17,6 +17,9 @@ public struct RTSPServerMachine: ~Copyable, Sendable {
         /// life exactly when it runs out (RTSP-11).
         public var sessionTimeoutSeconds = 60
         public var graceSeconds: UInt64 = 5
+        /// Writes the message that tells a client the server's keys for streams (MIKEY), on connections that are secret
+        /// themselves. With it nothing travels beside the connection in the clear; without it there is no SRTP (RTSP-24).
+        public var keyMessage: (@Sendable ([UInt32]) -> [UInt8])?
         /// How long a publisher may send nothing.
         public var mediaTimeoutSeconds: UInt64 = 10
         /// How long a request may take to arrive.
@@ -37,6 +40,8 @@ public struct RTSPServerMachine: ~Copyable, Sendable {
     struct Announced {
         var target: RTSPTarget
         var controls: [String]
+        /// What the client encrypts each track with; empty when it tells that track by track.
+        var keys: [RTSPMediaKeys?]
     }
 
     public private(set) var configuration: Configuration

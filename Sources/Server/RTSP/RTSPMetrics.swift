@@ -46,6 +46,9 @@ struct RTSPMetrics: Sendable {
             counter(
                 "wrong_credentials_total", "RTSP requests with wrong credentials.",
                 counters.failedAuthorizations.load(ordering: .relaxed)),
+            counter(
+                "srtp_rejected_total", "Packets from RTSP clients that were not encrypted as agreed.",
+                counters.rejectedProtected.load(ordering: .relaxed)),
             MetricFamily(
                 name: prefix + "rtsp_oversized_packets_total",
                 help: "Packets of publishers that were too large for a datagram, by what became of them.",

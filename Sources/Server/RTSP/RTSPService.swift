@@ -101,6 +101,7 @@ final class RTSPCounters: Sendable {
     /// Packets of publishers that were too large for a datagram, by what became of them.
     let oversizedCut = Atomic<UInt64>(0)
     let oversizedUncut = Atomic<UInt64>(0)
+    let rejectedProtected = Atomic<UInt64>(0)
 }
 
 extension RTSPDelivery {

@@ -27,11 +27,18 @@ extension RTSPConnection {
 
     private func describe(_ target: RTSPTarget) async {
         guard let offer = await offer(target) else { return }
+        let wantsMulticast =
+            target.hasQueryItem("vlcmulticast") && machine.configuration.deliveries.contains(.multicast)
         machine.described(
             by: RTSPDescriptionWriter.write(
                 room: offer.room.room, formats: offer.formats, version: offer.entry.numericID,
-                group: target.hasQueryItem("vlcmulticast") && machine.configuration.deliveries.contains(.multicast)
-                    ? service.datagrams?.groups.placeholder : nil))
+                group: wantsMulticast ? service.datagrams?.groups.placeholder : nil, keyMessage: keyMessages(offer)))
+    }
+
+    /// The server's keys of each track, for clients that are to encrypt.
+    func keyMessages(_ offer: RTSPReaderOffer) -> ((MediaKind) -> [UInt8])? {
+        guard describesSecurely, let message = machine.configuration.keyMessage else { return nil }
+        return { message([RTSPReaders.ssrc($0, numericID: offer.entry.numericID)]) }
     }
 
     private func setUp(_ target: RTSPTarget) async {
@@ -131,7 +138,8 @@ extension RTSPConnection {
         for item in media where offer.formats.indices.contains(item.track) {
             openings[item.track] = readers.onLoop {
                 $0.opening(
-                    offer.formats[item.track].kind, overDatagrams: item.transport.delivery != .tcp,
+                    offer.formats[item.track].kind,
+                    overDatagrams: item.transport.delivery != .tcp || item.transport.isSecure,
                     isShared: item.transport.delivery == .multicast)
             }
         }
@@ -139,6 +147,7 @@ extension RTSPConnection {
     }
 
     private func way(of media: RTSPServerSession.Media, _ reading: RTSPReading) -> RTSPReaderOutput.Way? {
+        if media.transport.isSecure { return .protected(self, track: media.track) }
         if let channels = media.transport.channels { return .connection(self, channels) }
         guard let datagrams = service.datagrams else { return nil }
         let arena = datagrams.arena(of: eventLoop)
@@ -227,7 +236,7 @@ extension RTSPConnection {
             return machine.refuse(.unsupportedMediaType, "the description has neither audio nor video")
         }
         publishing = RTSPPublishing(RTSPAnnouncement(room: room, media: media))
-        machine.announced(controls: media.map(\.control))
+        machine.announced(controls: media.map(\.control), keys: media.map(\.keys))
     }
 
     private func record(_ operation: RTSPOperation) async {

@@ -43,7 +43,8 @@ extension RTSPConnection {
         machine.tell(
             .announce, [("Content-Type", "application/sdp")],
             body: RTSPDescriptionWriter.write(
-                room: offer.room.room, formats: formats, version: offer.entry.numericID))
+                room: offer.room.room, formats: formats, version: offer.entry.numericID, keyMessage: keyMessages(offer))
+        )
         drive()
     }
 

@@ -41,6 +41,9 @@ actor RTSPConnection: LoopActor {
     /// Under which the service knows the session, so that another connection can take it up.
     var keptSession: String?
     var kind: RTSPConnectionKind
+    /// What the server encrypts this client's media with.
+    let mediaKeys: RTSPMediaKeys?
+    var security: RTSPSecurity?
     private let queueLimit: Int
     private var scratch: [UInt8] = []
 
@@ -54,7 +57,7 @@ actor RTSPConnection: LoopActor {
     init(
         service: RTSPService, peerID: PeerID, on loop: EventLoop, machine: consuming RTSPServerMachine,
         socket: consuming AcceptedSocket, tls: TLSHandover? = nil, nonce: String? = nil,
-        kind: RTSPConnectionKind = .undecided(RTSPConnectionFront())
+        kind: RTSPConnectionKind = .undecided(RTSPConnectionFront()), mediaKeys: RTSPMediaKeys? = nil
     ) {
         self.service = service
         self.peerID = peerID
@@ -65,6 +68,7 @@ actor RTSPConnection: LoopActor {
         handover = tls
         self.nonce = nonce ?? WebRTCSession.newID()
         self.kind = kind
+        self.mediaKeys = mediaKeys
         queueLimit = service.settings().writeQueueSize * Self.packetBytes
     }
 
@@ -188,11 +192,7 @@ actor RTSPConnection: LoopActor {
 
     private func receivedFrame(_ channel: UInt8, _ range: Range<Int>, at now: Instant) {
         guard let (track, isControl) = machine.session?.track(onChannel: channel) else { return }
-        let (publishing, reading) = (publishing, reading)
-        machine.withFrame(range) { bytes in
-            publishing?.received(bytes, track: track, isControl: isControl, at: now)
-            if isControl { reading?.receivedControl(bytes, wallClock: eventLoop.wallClock, at: now) }
-        }
+        machine.withFrame(range) { receivedMedia($0, track: track, isControl: isControl, at: now) }
     }
 
     /// A datagram of one of the tracks, which is a sign of life too.
@@ -206,8 +206,7 @@ actor RTSPConnection: LoopActor {
             let (track, isControl) = session.track(from: tuple.remote.port, to: tuple.local.port)
         else { return }
         machine.heard(at: now)
-        publishing?.received(bytes, track: track, isControl: isControl, at: now)
-        if isControl { reading?.receivedControl(bytes, wallClock: eventLoop.wallClock, at: now) }
+        receivedMedia(bytes, track: track, isControl: isControl, at: now)
     }
 
     /// Where a track's packets travel beside the connection; nil when they do not.
@@ -217,6 +216,9 @@ actor RTSPConnection: LoopActor {
 
     /// Whether a reader's queue is short enough to begin again after it was too long.
     var hasRoom: Bool { (socket?.queuedBytes ?? .max) <= queueLimit / 4 }
+
+    /// Whether one more run may be queued for the client.
+    var hasQueueRoom: Bool { (socket?.queuedBytes ?? .max) <= queueLimit }
 
     /// Sends media that other readers get too; `false` when the reader is too slow for it.
     func send(shared bytes: [UInt8]) -> Bool {
@@ -245,7 +247,9 @@ actor RTSPConnection: LoopActor {
         guard let publishing, let session = machine.session else { return }
         for media in session.media {
             guard publishing.writeReport(of: media.track, at: eventLoop.now) else { continue }
-            if let channel = media.transport.channels?.rtcp {
+            if media.transport.isSecure {
+                sendProtectedControl(publishing.report, track: media.track)
+            } else if let channel = media.transport.channels?.rtcp {
                 publishing.report.withBytes { _ = send($0, channel: channel) }
             } else if let tuples = tuples(of: media) {
                 let report = publishing.report
@@ -272,7 +276,7 @@ actor RTSPConnection: LoopActor {
         swap(&machine, &self.machine)
         let successor = RTSPConnection(
             service: service, peerID: peerID, on: loop, machine: machine, socket: detached,
-            tls: tls.map { TLSHandover($0) }, nonce: nonce, kind: kind)
+            tls: tls.map { TLSHandover($0) }, nonce: nonce, kind: kind, mediaKeys: mediaKeys)
         await successor.goOn(publishing?.announced, reading?.offer, operation)
         return true
     }
@@ -376,6 +380,7 @@ actor RTSPConnection: LoopActor {
             self.registered = []
         }
         forgetSession()
+        security?.forgetTracks()
         publishing?.leave(self, end)
         publishing = nil
         reading?.leave(self, end)

@@ -37,6 +37,8 @@ struct RTSPReaderOutput {
         case connection(RTSPConnection, RTSPTransport.Channels)
         case pusher(RTSPPusher, RTSPTransport.Channels)
         case datagrams(SendArena, RTSPTuples)
+        /// Encrypted for this reader, inside its connection or beside it.
+        case protected(RTSPConnection, track: Int)
     }
 
     let peerID: PeerID
@@ -45,7 +47,7 @@ struct RTSPReaderOutput {
     /// Whether a reader that fell behind has caught up.
     var hasRoom: Bool {
         switch way {
-        case .connection(let connection, _): connection.onLoop { $0.hasRoom }
+        case .connection(let connection, _), .protected(let connection, _): connection.onLoop { $0.hasRoom }
         case .pusher(let pusher, _): pusher.onLoop { $0.hasRoom }
         case .datagrams: true
         }
@@ -66,6 +68,8 @@ struct RTSPReaderOutput {
             }
         case .datagrams(let arena, let tuples):
             arena.onLoop { $0.send(compound, along: tuples.rtcp) }
+        case .protected(let connection, let track):
+            connection.onLoop { $0.sendProtectedControl(compound, track: track) }
         }
     }
 }

@@ -94,6 +94,9 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
                     _ = $0.append(along: tuples.rtp, maximumSize: packet.byteCount) { $0.append(contentsOf: packet) }
                 }
             }
+        case .protected(let connection, let track):
+            guard cache.packetCount <= Self.maximumStartDatagrams else { return false }
+            cache.lendEach { packet in connection.onLoop { _ = $0.sendProtected(packet, track: track) } }
         }
         statistics.packets &+= UInt64(cache.packetCount)
         return true
@@ -225,6 +228,14 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
                 }
             }
             return true
+        case .protected(let connection, let track):
+            var isSent = true
+            for index in first..<run.count where isSent {
+                run.withPacket(at: index) { packet in
+                    isSent = connection.onLoop { $0.sendProtected(packet, track: track) }
+                }
+            }
+            return isSent
         }
     }
 
