@@ -19,6 +19,9 @@ public struct DownTrackFormat: Sendable {
     /// How long the viewer is asked to hold video back; nil leaves that to the publisher.
     public var playoutDelay: PlayoutDelay?
 
+    /// Whether the viewer gets no delimiters and no filler (PAY-10).
+    public var removesFiller = false
+
     /// How lost packets are sent again.
     public enum Repair: Hashable, Sendable {
         /// Byte for byte, with the sequence number they had.
