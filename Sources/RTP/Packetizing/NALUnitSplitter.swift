@@ -38,6 +38,36 @@ enum NALUnitSplitter: Hashable, Sendable {
         }
     }
 
+    /// Whether a payload that fits has to be made anew all the same: byte stream format inside a unit (PAY-7), a fragment
+    /// that is a whole unit (PAY-3). Looked for where cameras do it: in what begins with parameter sets or a delimiter.
+    func needsRepair(_ payload: RawSpan) -> Bool {
+        switch kind(of: payload) {
+        case .aggregate: return false
+        case .fragment:
+            let unit = fragmentedUnit(payload)
+            guard unit.isFirst else { return false }
+            return unit.isLast || precedesSlices(unit.first) && hasStartCode(payload)
+        case .unit: return precedesSlices(payload[0]) && hasStartCode(payload)
+        case nil: return beginsWithStartCode(payload)
+        }
+    }
+
+    private func precedesSlices(_ header: UInt8) -> Bool {
+        self == .h264
+            ? H264NALUnitType(header: header).precedesSlices : H265NALUnitType(header: header).precedesSlices
+    }
+
+    private func beginsWithStartCode(_ payload: RawSpan) -> Bool {
+        payload.byteCount > 4 && payload[0] == 0 && payload[1] == 0
+            && (payload[2] == 1 || payload[2] == 0 && payload[3] == 1)
+    }
+
+    private func hasStartCode(_ payload: RawSpan) -> Bool {
+        var count = 0
+        StartCodes.split(payload, within: headerSize..<payload.byteCount) { _ in count += 1 }
+        return count > 1
+    }
+
     /// Writes what stands before a fragment's data.
     ///
     /// - Parameter unit: the header of the NAL unit, in the second byte only for H.265.
@@ -73,9 +103,13 @@ enum NALUnitSplitter: Hashable, Sendable {
         _ payload: RawSpan, _ limit: Int, _ scratch: inout [UInt8], _ body: (RawSpan, PayloadSplitter.Piece) -> Void
     ) -> Bool {
         switch kind(of: payload) {
-        case nil: return false
-        case .unit:
-            sendUnit(payload, limit, isLast: true, &scratch, body)
+        case nil where !beginsWithStartCode(payload): return false
+        case nil, .unit:
+            var units: [Range<Int>] = []
+            StartCodes.split(payload, within: 0..<payload.byteCount) { units.append($0) }
+            for (index, unit) in units.enumerated() {
+                sendUnit(payload.extracting(unit), limit, isLast: index == units.count - 1, &scratch, body)
+            }
         case .fragment:
             let unit = fragmentedUnit(payload)
             fragment(

@@ -3,7 +3,7 @@ import Wire
 
 /// Makes packets that fit a datagram of those of one stream that do not, as publishers over TCP send them (RTSP-30).
 ///
-/// What fits passes as it came, and costs a comparison. Sequence numbers go on without gaps: once a packet has become
+/// What fits passes as it came, and costs a look at its first bytes. Sequence numbers go on without gaps: once a packet has become
 /// several, those behind it are moved on. Fragments of H.264 and H.265 are put together anew, so that a sender whose
 /// packets are a little too large does not cost everybody twice as many.
 public struct OversizedPacketSplitter: Sendable {
@@ -26,6 +26,8 @@ public struct OversizedPacketSplitter: Sendable {
     private struct Held: Sendable {
         var bytes: [UInt8] = []
         var unit = FragmentedUnit(first: 0, second: 0, isFirst: false, isLast: false)
+        /// As the sender calls it.
+        var source = FragmentedUnit(first: 0, second: 0, isFirst: false, isLast: false)
         var isActive = false
         /// The header of the latest packet whose data it is, read and as it came.
         var header: RTPHeader?
@@ -68,7 +70,9 @@ public struct OversizedPacketSplitter: Sendable {
     /// - Parameter body: is lent what is to go on instead, with the header that it has now: where only the number is
     ///   another, the bytes are still those that came.
     public mutating func receive(_ packet: RawSpan, header: RTPHeader, _ body: (RawSpan, RTPHeader) -> Void) {
-        if packet.byteCount <= maximumSize, shifts.isEmpty, !held.isActive {
+        let payload = packet.extracting(header.payload)
+        let isToBeCut = packet.byteCount > maximumSize || units?.needsRepair(payload) ?? false
+        if !isToBeCut, shifts.isEmpty, !held.isActive {
             let isNewer = newest.map { Int16(bitPattern: header.sequenceNumber &- $0) > 0 } ?? true
             if isNewer || ssrc != header.ssrc { newest = header.sequenceNumber }
             ssrc = header.ssrc
@@ -83,22 +87,21 @@ public struct OversizedPacketSplitter: Sendable {
             ssrc = header.ssrc
         }
         if let newest, Int16(bitPattern: header.sequenceNumber &- newest) <= 0 { return passLate(packet, header, body) }
-        let payload = packet.extracting(header.payload)
         let follows = newest.map { $0 &+ 1 == header.sequenceNumber } ?? false
         newest = header.sequenceNumber
         if let units, units.kind(of: payload) == .fragment {
             let unit = units.fragmentedUnit(payload)
             let continues =
-                held.isActive && follows && unit.continues(held.unit) && held.header?.timestamp == header.timestamp
+                held.isActive && follows && unit.continues(held.source) && held.header?.timestamp == header.timestamp
             if !continues { sendHeld(body) }
-            if continues || packet.byteCount > maximumSize {
+            if continues || isToBeCut {
                 return sendFragment(units, unit, packet, header, continues: continues, body)
             }
         } else {
             sendHeld(body)
         }
-        guard packet.byteCount > maximumSize else { return pass(packet, header, body) }
-        statistics.oversized &+= 1
+        guard isToBeCut else { return pass(packet, header, body) }
+        statistics.oversized &+= packet.byteCount > maximumSize ? 1 : 0
         var count = 0
         let limit = maximumSize - header.headerSize
         var scratch: [UInt8] = []
@@ -176,6 +179,7 @@ public struct OversizedPacketSplitter: Sendable {
         if !continues {
             held.bytes.removeAll(keepingCapacity: true)
             held.unit = unit
+            held.source = unit
             held.isActive = true
         }
         held.header = header
@@ -186,6 +190,7 @@ public struct OversizedPacketSplitter: Sendable {
         let isOver = unit.isLast || header.marker
         let room = max(1, maximumSize - header.headerSize - units.fragmentHeaderSize)
         var (start, count) = (0, 0)
+        if !continues, unit.isFirst { count = sendUnitsBefore(units, header, body) }
         while held.bytes.count - start > room || isOver && start < held.bytes.count {
             let end = min(held.bytes.count, start + room)
             let isEnd = isOver && end == held.bytes.count
@@ -196,6 +201,36 @@ public struct OversizedPacketSplitter: Sendable {
         held.bytes.removeSubrange(0..<start)
         if isOver { held.isActive = false }
         move(by: count - 1, after: header.sequenceNumber)
+    }
+
+    /// Of a fragment in byte stream format gives out all units but the last (PAY-7), which goes on in the fragments to come.
+    ///
+    /// - Returns: how many.
+    private mutating func sendUnitsBefore(
+        _ units: NALUnitSplitter, _ header: RTPHeader, _ body: (RawSpan, RTPHeader) -> Void
+    ) -> Int {
+        var whole = [held.unit.first]
+        if units == .h265 { whole.append(held.unit.second) }
+        whole += held.bytes
+        var found: [Range<Int>] = []
+        whole.withBytes { bytes in StartCodes.split(bytes, within: 0..<whole.count) { found.append($0) } }
+        guard found.count > 1, let last = found.popLast(), last.count > units.headerSize else { return 0 }
+        // Zero bytes at the end may belong to what goes on.
+        held.bytes = Array(whole[(last.lowerBound + units.headerSize)...])
+        held.unit.first = whole[last.lowerBound]
+        if units == .h265 { held.unit.second = whole[last.lowerBound + 1] }
+        let headerBytes = held.headerBytes
+        var (scratch, count): ([UInt8], Int) = ([], 0)
+        let limit = maximumSize - header.headerSize
+        for range in found {
+            whole.withBytes { bytes in
+                units.sendUnit(bytes.extracting(range), limit, isLast: false, &scratch) { piece, _ in
+                    headerBytes.withBytes { send(piece, header, $0, count, marker: false, body) }
+                    count += 1
+                }
+            }
+        }
+        return count
     }
 
     /// Gives out what is held when nothing continues it.
@@ -212,7 +247,13 @@ public struct OversizedPacketSplitter: Sendable {
     ) {
         guard let units, let header = held.header else { return }
         scratch.removeAll(keepingCapacity: true)
-        units.appendFragmentHeader(held.unit, isFirst: held.unit.isFirst, isLast: isLast, to: &scratch)
+        if held.unit.isFirst, isLast {
+            // No fragment may be a whole unit.
+            scratch.append(held.unit.first)
+            if units == .h265 { scratch.append(held.unit.second) }
+        } else {
+            units.appendFragmentHeader(held.unit, isFirst: held.unit.isFirst, isLast: isLast, to: &scratch)
+        }
         held.unit.isFirst = false
         scratch += held.bytes[range]
         var (piece, headerBytes): ([UInt8], [UInt8]) = ([], [])

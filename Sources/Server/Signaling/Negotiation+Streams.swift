@@ -47,6 +47,7 @@ extension DownTrackFormat {
             extensions: HeaderExtensionMap(section.extensions), mid: Array(section.mid.utf8),
             firstSequenceNumber: UInt16(truncatingIfNeeded: SecureRandom.uint32()),
             firstTimestamp: SecureRandom.uint32(), canonicalName: draft.canonicalName)
+        removesFiller = true
         if case .between(let delay) = room.playoutDelay { playoutDelay = delay }
         repairDelayMilliseconds = Int(clamping: room.lossPlayoutDelay.wholeNanoseconds / 1_000_000)
         guard section.feedback.contains(.nack) else { return }

@@ -23,6 +23,9 @@ public struct DownTrackFormat: Sendable {
     /// Whether the viewer is told by a BYE that the source is gone for now. Some readers take it for the end.
     public var saysGoodbye = true
 
+    /// Whether the viewer gets no delimiters and no filler (PAY-10).
+    public var removesFiller = false
+
     /// How lost packets are sent again.
     public enum Repair: Hashable, Sendable {
         /// Byte for byte, with the sequence number they had.

@@ -12,6 +12,7 @@ struct StreamForwarder {
     private let payloadType: UInt8
     private let ssrc: UInt32
     private var extensions: HeaderExtensionForwarding
+    private let removesFiller: Bool
 
     private(set) var rewriter: StreamRewriter
     private var pictures: PictureRewriter
@@ -57,7 +58,10 @@ struct StreamForwarder {
         rewriter = StreamRewriter(
             firstSequenceNumber: format.firstSequenceNumber, firstTimestamp: format.firstTimestamp,
             clockRate: format.track.clockRate, framesEndWithMarker: isVideo)
-        pictures = PictureRewriter(codec: format.track.codec, firstPictureID: format.firstSequenceNumber)
+        pictures = PictureRewriter(
+            codec: format.track.codec, firstPictureID: format.firstSequenceNumber,
+            removesFiller: format.removesFiller)
+        removesFiller = format.removesFiller
         playoutDelay = PlayoutDelayTeller(format)
         extensions = HeaderExtensionForwarding(
             viewer: format.extensions, mid: format.mid, replacesPlayoutDelay: format.playoutDelay != nil)
@@ -138,7 +142,7 @@ struct StreamForwarder {
             return
         }
         let verdict: LayerFilter.Verdict =
-            entry.header.payload.isEmpty
+            entry.header.payload.isEmpty || removesFiller && entry.summary.isFiller && !entry.header.marker
             ? .drop : packetClass == .audio ? .pass(marker: entry.header.marker) : filter.judge(entry)
         guard case .pass(let marker) = verdict, packetClass == .audio || admits(entry) else {
             rewriter.drop(

@@ -118,7 +118,7 @@ private func feed(
         bits.write(0xFF, 8)
         bits.write(0, 2)
         bits.write(3, 8)
-        for byte in [0xAB, 0xCD, 0xEF] { bits.write(UInt64(byte), 8) }
+        for byte in [0xAB, 0xCD, 0xEF] { bits.write(byte, 8) }
         let first = bits.bytes
         var same = BitWriter()
         same.write(1, 1)

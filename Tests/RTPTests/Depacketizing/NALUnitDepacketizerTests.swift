@@ -7,6 +7,24 @@ import Wire
 /// Payload and marker.
 typealias TestPayload = ([UInt8], Bool)
 
+private struct Row: Sendable {
+    var name: String
+    var payloads: [TestPayload]
+    var units: [[[UInt8]]]
+    var errors: [DepacketizationError]
+
+    init(
+        _ name: String, _ payloads: [TestPayload], _ units: [[[UInt8]]], _ errors: [DepacketizationError]
+    ) {
+        self.name = name
+        self.payloads = payloads
+        self.units = units
+        self.errors = errors
+    }
+}
+
+private func p(_ payload: [UInt8], _ marker: Bool) -> TestPayload { (payload, marker) }
+
 private let sps: [UInt8] = [0x67, 0x42, 0xC0, 0x1F, 1]
 private let pps: [UInt8] = [0x68, 0xCE, 2]
 private let sei: [UInt8] = [0x06, 5, 1, 3]
@@ -37,52 +55,55 @@ private func feed(
 }
 
 @Suite struct H264DepacketizerTests {
-    static let table: [(name: String, payloads: [TestPayload], units: [[[UInt8]]], errors: [DepacketizationError])] = [
-        ("PAY-1 single units", [(sps, false), (pps, false), (idr, true)], [[sps, pps, idr]], []),
-        (
-            "PAY-1 STAP-A", [([0x78, 0, 5] + sps + [0, 3] + pps, false), (idr, true)], [[sps, pps, idr]], []
+    private static let table: [Row] = [
+        Row("PAY-1 single units", [p(sps, false), p(pps, false), p(idr, true)], [[sps, pps, idr]], []),
+        Row(
+            "PAY-1 STAP-A", [p([0x78, 0, 5] + sps + [0, 3] + pps, false), p(idr, true)], [[sps, pps, idr]], []
         ),
-        ("PAY-2 size zero and padding", [([0x78, 0, 0, 0, 6] + idr + [0], true)], [[idr]], []),
-        ("PAY-2 size past the end", [([0x78, 0, 200] + idr, true)], [], [.truncated]),
-        ("PAY-1 FU-A", [([0x7C, 0x85, 0x88, 4], false), ([0x7C, 0x45, 5, 6, 7], true)], [[idr]], []),
-        ("PAY-3 start and end together", [([0x7C, 0xC5] + idr.dropFirst(), true)], [[idr]], []),
-        ("PAY-3 no start", [([0x7C, 0x05, 1], false), ([0x7C, 0x45, 2], true)], [], []),
-        (
-            "PAY-3 no start, in a picture that was begun", [(slice, false), ([0x7C, 0x05, 1], true)], [],
+        Row("PAY-2 size zero and padding", [p([0x78, 0, 0, 0, 6] + idr + [0], true)], [[idr]], []),
+        Row("PAY-2 size past the end", [p([0x78, 0, 200] + idr, true)], [], [.truncated]),
+        Row("PAY-1 FU-A", [p([0x7C, 0x85, 0x88, 4], false), p([0x7C, 0x45, 5, 6, 7], true)], [[idr]], []),
+        Row("PAY-3 start and end together", [p([0x7C, 0xC5] + idr[1...], true)], [[idr]], []),
+        Row("PAY-3 no start", [p([0x7C, 0x05, 1], false), p([0x7C, 0x45, 2], true)], [], []),
+        Row(
+            "PAY-3 no start, in a picture that was begun", [p(slice, false), p([0x7C, 0x05, 1], true)], [],
             [.orphanedFragment]
         ),
-        (
-            "PAY-3 another type in the middle", [([0x7C, 0x85, 0x88], false), ([0x7C, 0x41, 2], true)], [], [.malformed]
+        Row(
+            "PAY-3 another type in the middle", [p([0x7C, 0x85, 0x88], false), p([0x7C, 0x41, 2], true)], [],
+            [.malformed]
         ),
-        (
+        Row(
             "PAY-3 another start before the end",
-            [([0x7C, 0x85, 0x80, 9], false), ([0x7C, 0x85, 0x88, 4], false), ([0x7C, 0x45, 5, 6, 7], true)], [[idr]],
+            [p([0x7C, 0x85, 0x80, 9], false), p([0x7C, 0x85, 0x88, 4], false), p([0x7C, 0x45, 5, 6, 7], true)], [[idr]],
             []
         ),
-        ("PAY-3 no end", [([0x7C, 0x85, 0x88], false), ([], false), (slice, true)], [[slice]], []),
-        (
-            "PAY-5 no markers", [(sps, false), (idr, false), ([], false), (slice, false), ([], false), (slice, false)],
+        Row("PAY-3 no end", [p([0x7C, 0x85, 0x88], false), p([], false), p(slice, true)], [[slice]], []),
+        Row(
+            "PAY-5 no markers",
+            [p(sps, false), p(idr, false), p([], false), p(slice, false), p([], false), p(slice, false)],
             [[sps, idr], [slice]], []
         ),
-        (
-            "PAY-5 a marker on everything", [(sps, true), (pps, true), (sei, true), (idr, true)],
+        Row(
+            "PAY-5 a marker on everything", [p(sps, true), p(pps, true), p(sei, true), p(idr, true)],
             [[sps, pps, sei, idr]], []
         ),
-        (
-            "PAY-5 parameter sets with a time of their own", [(sps, true), (pps, true), ([], false), (idr, true)],
+        Row(
+            "PAY-5 parameter sets with a time of their own", [p(sps, true), p(pps, true), p([], false), p(idr, true)],
             [[sps, pps, idr]], []
         ),
-        (
-            "PAY-7 start codes inside a unit", [(sps + [0, 0, 0, 1] + pps + [0, 0, 1] + idr, true)], [[sps, pps, idr]],
+        Row(
+            "PAY-7 start codes inside a unit", [p(sps + [0, 0, 0, 1] + pps + [0, 0, 1] + idr, true)],
+            [[sps, pps, idr]],
             []
         ),
-        ("PAY-7 a start code before the unit", [([0, 0, 0, 1] + idr, true)], [[idr]], []),
-        (
+        Row("PAY-7 a start code before the unit", [p([0, 0, 0, 1] + idr, true)], [[idr]], []),
+        Row(
             "PAY-7 start codes in fragments",
-            [([0x7C, 0x87] + sps.dropFirst() + [0, 0], false), ([0x7C, 0x47, 0, 1] + idr, true)], [[sps, idr]], []
+            [p([0x7C, 0x87] + sps[1...] + [0, 0], false), p([0x7C, 0x47, 0, 1] + idr, true)], [[sps, idr]], []
         ),
-        ("PAY-1 STAP-B", [([0x79, 0, 0, 0, 6] + idr, true)], [], [.unsupported]),
-        ("PAY-1 FU-B", [([0x7D, 0x85, 0, 0, 1], true)], [], [.unsupported]),
+        Row("PAY-1 STAP-B", [p([0x79, 0, 0, 0, 6] + idr, true)], [], [.unsupported]),
+        Row("PAY-1 FU-B", [p([0x7D, 0x85, 0, 0, 1], true)], [], [.unsupported]),
     ]
 
     @Test(arguments: table.indices)
@@ -90,7 +111,8 @@ private func feed(
         let row = Self.table[index]
         var depacketizer = H264Depacketizer()
         // A picture before, so that the first one of the row is not the first after a loss.
-        var result = feed(&depacketizer, [(slice, true), ([], false)] + row.payloads)
+        let before = [p(slice, true), p([], false)]
+        var result = feed(&depacketizer, before + row.payloads)
         #expect(result.units.first == [slice])
         result.units.removeFirst()
         #expect(result.units == row.units, "\(row.name)")
@@ -101,14 +123,17 @@ private func feed(
     @Test func endlessFragmentsAreGivenUp() {
         var depacketizer = H264Depacketizer(limits: DepacketizerLimits(bytes: 10_000, parts: 8))
         var payloads: [TestPayload] = [([0x7C, 0x85, 0x88], false)]
-        payloads += Array(repeating: ([0x7C, 0x05] + Array(repeating: 7, count: 1_000), false), count: 100)
-        payloads += [([], false), (idr, true)]
+        let middle: [UInt8] = [0x7C, 0x05] + [UInt8](repeating: 7, count: 1_000)
+        for _ in 0..<100 { payloads.append(p(middle, false)) }
+        payloads += [p([], false), p(idr, true)]
         let result = feed(&depacketizer, payloads)
         #expect(result.units == [[idr]])
         #expect(result.errors == [.tooLarge])
         #expect(depacketizer.droppedUnits == 1)
 
-        let many = feed(&depacketizer, Array(repeating: (slice, false), count: 9) + [([], false), (idr, true)])
+        var slices = [TestPayload](repeating: p(slice, false), count: 9)
+        slices += [p([], false), p(idr, true)]
+        let many = feed(&depacketizer, slices)
         #expect(many.units == [[idr]])
         #expect(many.errors == [.tooLarge])
     }
@@ -130,33 +155,35 @@ private func feed(
     static let idr: [UInt8] = [0x26, 1, 0xAF, 4, 5, 6]
     static let slice: [UInt8] = [0x02, 1, 0xD0, 7]
 
-    static let table: [(name: String, payloads: [TestPayload], units: [[[UInt8]]], errors: [DepacketizationError])] = [
-        ("PAY-20 single units", [(vps, false), (sps, false), (idr, true)], [[vps, sps, idr]], []),
-        ("PAY-20 AP", [([0x60, 1, 0, 3] + vps + [0, 4] + sps, false), (idr, true)], [[vps, sps, idr]], []),
-        ("PAY-20 AP past the end", [([0x60, 1, 0, 30] + vps, true)], [], [.truncated]),
-        ("PAY-20 FU", [([0x62, 1, 0x93, 0xAF, 4], false), ([0x62, 1, 0x53, 5, 6], true)], [[idr]], []),
-        ("PAY-3 start and end together", [([0x62, 1, 0xD3, 0xAF, 4, 5, 6], true)], [[idr]], []),
-        (
-            "PAY-3 another type in the middle", [([0x62, 1, 0x93, 0xAF], false), ([0x62, 1, 0x41, 5], true)], [],
+    private static let table: [Row] = [
+        Row("PAY-20 single units", [p(vps, false), p(sps, false), p(idr, true)], [[vps, sps, idr]], []),
+        Row("PAY-20 AP", [p([0x60, 1, 0, 3] + vps + [0, 4] + sps, false), p(idr, true)], [[vps, sps, idr]], []),
+        Row("PAY-20 AP past the end", [p([0x60, 1, 0, 30] + vps, true)], [], [.truncated]),
+        Row("PAY-20 FU", [p([0x62, 1, 0x93, 0xAF, 4], false), p([0x62, 1, 0x53, 5, 6], true)], [[idr]], []),
+        Row("PAY-3 start and end together", [p([0x62, 1, 0xD3, 0xAF, 4, 5, 6], true)], [[idr]], []),
+        Row(
+            "PAY-3 another type in the middle", [p([0x62, 1, 0x93, 0xAF], false), p([0x62, 1, 0x41, 5], true)], [],
             [.malformed]
         ),
-        (
-            "PAY-5 no markers", [(idr, false), ([], false), (slice, false), ([], false), (slice, false)],
+        Row(
+            "PAY-5 no markers", [p(idr, false), p([], false), p(slice, false), p([], false), p(slice, false)],
             [[idr], [slice]], []
         ),
-        ("PAY-5 a marker on everything", [(vps, true), (sps, true), (idr, true)], [[vps, sps, idr]], []),
-        (
-            "PAY-7 start codes inside a unit", [(vps + [0, 0, 0, 1] + sps + [0, 0, 1] + idr, true)], [[vps, sps, idr]],
+        Row("PAY-5 a marker on everything", [p(vps, true), p(sps, true), p(idr, true)], [[vps, sps, idr]], []),
+        Row(
+            "PAY-7 start codes inside a unit", [p(vps + [0, 0, 0, 1] + sps + [0, 0, 1] + idr, true)],
+            [[vps, sps, idr]],
             []
         ),
-        ("PAY-20 PACI", [([0x64, 1, 0, 0, 1], true)], [], [.unsupported]),
+        Row("PAY-20 PACI", [p([0x64, 1, 0, 0, 1], true)], [], [.unsupported]),
     ]
 
     @Test(arguments: table.indices)
     func payloadsBecomeUnits(_ index: Int) {
         let row = Self.table[index]
         var depacketizer = H265Depacketizer()
-        var result = feed(&depacketizer, [(Self.slice, true), ([], false)] + row.payloads)
+        let before = [p(Self.slice, true), p([], false)]
+        var result = feed(&depacketizer, before + row.payloads)
         #expect(result.units.first == [Self.slice])
         result.units.removeFirst()
         #expect(result.units == row.units, "\(row.name)")
@@ -168,8 +195,11 @@ private func feed(
         var depacketizer = H265Depacketizer(hasOrderNumbers: true)
         let single: [UInt8] = [0x26, 1, 0, 9, 0xAF, 4, 5, 6]
         let aggregate: [UInt8] = [0x60, 1, 0, 7, 0, 3] + Self.vps + [0, 0, 4] + Self.sps
-        let fragments: [TestPayload] = [([0x62, 1, 0x93, 0, 8, 0xAF, 4], false), ([0x62, 1, 0x53, 5, 6], true)]
-        let result = feed(&depacketizer, [(single, true), ([], false), (aggregate, false)] + fragments)
+        let payloads = [
+            p(single, true), p([], false), p(aggregate, false), p([0x62, 1, 0x93, 0, 8, 0xAF, 4], false),
+            p([0x62, 1, 0x53, 5, 6], true),
+        ]
+        let result = feed(&depacketizer, payloads)
         #expect(result.units == [[Self.idr], [Self.vps, Self.sps, Self.idr]])
         #expect(result.errors.isEmpty)
     }

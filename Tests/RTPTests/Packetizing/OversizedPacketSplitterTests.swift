@@ -92,7 +92,9 @@ import Wire
             nil
         }
         let packets = [(aggregate, false), (idr, true), ([0x41, 0x9A], true)].enumerated().map { index, payload in
-            packet(payload.0, number: UInt16(65_534 &+ index), timestamp: index == 2 ? 2 : 1, marker: payload.1)
+            packet(
+                payload.0, number: UInt16(truncatingIfNeeded: 65_534 + index), timestamp: index == 2 ? 2 : 1,
+                marker: payload.1)
         }
         let (made, statistics) = split(packets, description, maximumSize: 1_400)
         #expect(made.allSatisfy { $0.count <= 1_400 })
@@ -143,6 +145,36 @@ import Wire
         #expect(statistics.uncut == 0)
         let numbers = made.compactMap { $0.rtpHeader?.sequenceNumber }
         #expect(numbers == [0, 1, 2, 4, 3, 5, 6, 8, 7, 9, 10])
+    }
+
+    private static var h264: PayloadDescription {
+        PayloadDescription(codec: .h264, encodingName: "H264", clockRate: 90_000, channels: 1) { _ in nil }
+    }
+
+    /// PAY-7: byte stream format where one unit should be.
+    @Test func startCodesAreTakenOutOfPackets() {
+        let (sps, pps, idr): ([UInt8], [UInt8], [UInt8]) = ([0x67, 0x42, 1], [0x68, 0xCE], [0x65, 0x88, 4, 5, 6, 7])
+        let whole = sps + [0, 0, 0, 1] + pps + [0, 0, 1] + idr
+        let packets = [
+            packet(whole, number: 1, timestamp: 1, marker: true),
+            packet([0, 0, 0, 1] + idr, number: 2, timestamp: 2, marker: true),
+            // The same in fragments, which go on under the first unit's type.
+            packet([0x7C, 0x87] + whole[1..<14], number: 3, timestamp: 3, marker: false),
+            packet([0x7C, 0x07] + whole[14..<16], number: 4, timestamp: 3, marker: false),
+            packet([0x7C, 0x47] + whole[16...], number: 5, timestamp: 3, marker: true),
+            packet([0x41, 0x9A], number: 6, timestamp: 4, marker: true),
+        ]
+        let (made, _) = split(packets, Self.h264)
+        #expect(steps(made).allSatisfy { $0 == 1 })
+        #expect(made.map { Array($0[12...]) } == [sps, pps, idr, idr, sps, pps, idr, [0x41, 0x9A]])
+        #expect(made.map { $0.rtpHeader?.marker ?? false } == [false, false, true, true, false, false, true, true])
+    }
+
+    /// PAY-3: a fragment that begins and ends its unit is that unit.
+    @Test func fragmentsThatAreWholeUnitsBecomeUnits() {
+        let (made, _) = split([packet([0x7C, 0xC5, 0x88, 4], number: 1, timestamp: 1, marker: true)], Self.h264)
+        #expect(made.map { Array($0[12...]) } == [[0x65, 0x88, 4]])
+        #expect(made.first?.rtpHeader?.marker == true)
     }
 
     @Test func whatNobodyKnowsPasses() {

@@ -28,6 +28,7 @@ struct RTSPIngest {
         var clockRate: UInt32
         /// Makes packets that fit a datagram; nil before media is expected.
         var splitter: OversizedPacketSplitter?
+        var markers = MarkerRepair()
     }
 
     private var streams: [Stream]
@@ -78,7 +79,15 @@ struct RTSPIngest {
     ) {
         guard let (kind, header) = received(packet, track: track, at: now) else { return }
         if streams[track].splitter == nil { return body(packet, header, kind) }
-        streams[track].splitter?.receive(packet, header: header) { body($0, $1, kind) }
+        guard kind == .video else {
+            streams[track].splitter?.receive(packet, header: header) { body($0, $1, kind) }
+            return
+        }
+        var markers = streams[track].markers
+        streams[track].splitter?.receive(packet, header: header) { packet, header in
+            markers.receive(packet, header: header) { body($0, $1, kind) }
+        }
+        streams[track].markers = markers
     }
 
     /// What became of packets that are too large for a datagram.

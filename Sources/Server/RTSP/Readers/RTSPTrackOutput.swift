@@ -267,7 +267,9 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
             run.withPacket(at: index) { packet in
                 guard let header = try? RTPHeader(parsing: packet) else { return }
                 let payload = packet.extracting(header.payload)
-                let starts = PayloadInspector.inspect(payload, codec: format.codec).isKeyframeStart
+                let summary = PayloadInspector.inspect(payload, codec: format.codec)
+                // Where no keyframe is known, a decoder that begins at a recovery point is better than none (PAY-12).
+                let starts = summary.isKeyframeStart || summary.isRecoveryPoint && cache.packetCount == 0
                 cache.append(packet, startsKeyframe: starts)
                 if starts, first == nil { first = index }
             }

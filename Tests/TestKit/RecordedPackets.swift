@@ -1,26 +1,24 @@
 import Codecs
 import Foundation
-import RTP
+public import RTP
 import Wire
 
 /// A file of `Tests/Vectors/RTP`: what FFmpeg's packetizers sent, beside the frames that went into them.
-struct RecordedPackets: CustomTestStringConvertible, Sendable {
-    struct Unit: Sendable {
-        var time: Int64
-        var bytes: [UInt8]
+public struct RecordedPackets: Sendable {
+    public struct Unit: Sendable {
+        public var time: Int64
+        public var bytes: [UInt8]
     }
 
-    let name: String
-    var parameters: [String: String] = [:]
-    var packets: [[UInt8]] = []
-    var units: [Unit] = []
+    public let name: String
+    public var parameters: [String: String] = [:]
+    public var packets: [[UInt8]] = []
+    public var units: [Unit] = []
 
-    var testDescription: String { name }
-
-    init(_ name: String) throws {
+    public init(_ name: String) throws {
         self.name = name
-        let file = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().appending(path: "Vectors/RTP/\(name).txt")
+        let file = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().appending(
+            path: "Vectors/RTP/\(name).txt")
         for line in try String(contentsOf: file, encoding: .utf8).split(separator: "\n") {
             let words = line.split(separator: " ").map(String.init)
             switch words[0] {
@@ -38,7 +36,7 @@ struct RecordedPackets: CustomTestStringConvertible, Sendable {
         }
     }
 
-    var description: PayloadDescription {
+    public var description: PayloadDescription {
         let encoding = parameters["encoding"] ?? ""
         let clockRate = UInt32(parameters["clock"] ?? "") ?? 90_000
         let isVideo = ["JPEG", "MP4V-ES", "MPV"].contains(encoding)
@@ -49,7 +47,7 @@ struct RecordedPackets: CustomTestStringConvertible, Sendable {
     }
 
     /// The parts of each unit as a depacketizer gives them.
-    var expectedParts: [[[UInt8]]] {
+    public var expectedParts: [[[UInt8]]] {
         units.map { unit in
             switch name {
             case "h264", "h265": Self.lengthPrefixed(unit.bytes)
@@ -86,7 +84,7 @@ struct RecordedPackets: CustomTestStringConvertible, Sendable {
 }
 
 /// Gives packets to a depacketizer by way of an assembler.
-func assemble(
+public func assemble(
     _ packets: [[UInt8]], _ description: PayloadDescription, millisecondsBetween interval: UInt64 = 1
 ) -> (frames: [FrameAssembler.Frame], statistics: FrameAssembler.Statistics) {
     var assembler = FrameAssembler(description.makeDepacketizer())
