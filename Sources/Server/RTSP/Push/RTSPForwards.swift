@@ -1,4 +1,5 @@
 import Loop
+import RTSP
 import Streams
 import Synchronization
 
