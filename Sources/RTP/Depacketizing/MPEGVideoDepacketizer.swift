@@ -25,10 +25,12 @@ public struct MPEGVideoDepacketizer: Depacketizer {
         _ payload: RawSpan, timestamp: UInt32, marker: Bool, into units: inout [AccessUnit]
     ) throws(DepacketizationError) {
         let headerSize = kind == .mpeg4 ? 0 : (payload.integer(at: 0, as: UInt8.self) ?? 0) & 0x04 == 0 ? 4 : 8
-        guard payload.byteCount > headerSize else {
+        guard payload.byteCount >= headerSize, !payload.isEmpty else {
             picture.packetsLost()
             throw .truncated
         }
+        // FFmpeg sends headers with nothing behind them.
+        if payload.byteCount == headerSize, !marker { return }
         let body = payload.extracting(headerSize..<payload.byteCount)
         // A picture begins with the start code of one, of a group or of a sequence; slices have start codes of their own.
         let starts = body.integer(at: 0, as: UInt32.self).map { isPictureStart($0) } ?? false

@@ -26,6 +26,24 @@ enum StartCodes {
         if hasFound { give(bytes, start..<range.upperBound, body) } else if !range.isEmpty { body(range) }
     }
 
+    /// The first start code: where the unit before it ends, zero bytes left out, and where the one behind it begins.
+    static func first(in bytes: RawSpan) -> (end: Int, start: Int)? {
+        var index = 0
+        while index + 2 < bytes.byteCount {
+            let third = bytes[index + 2]
+            if third > 1 {
+                index += 3
+            } else if third == 1, bytes[index] == 0, bytes[index + 1] == 0 {
+                var end = index
+                while end > 0, bytes[end - 1] == 0 { end -= 1 }
+                return (end, index + 3)
+            } else {
+                index += 1
+            }
+        }
+        return nil
+    }
+
     private static func give(_ bytes: RawSpan, _ range: Range<Int>, _ body: (Range<Int>) -> Void) {
         var end = range.upperBound
         while end > range.lowerBound, bytes[end - 1] == 0 { end -= 1 }

@@ -29,6 +29,8 @@ public struct OversizedPacketSplitter: Sendable {
         /// As the sender calls it.
         var source = FragmentedUnit(first: 0, second: 0, isFirst: false, isLast: false)
         var isActive = false
+        /// Whether there are start codes in it.
+        var isByteStream = false
         /// The header of the latest packet whose data it is, read and as it came.
         var header: RTPHeader?
         var headerBytes: [UInt8] = []
@@ -53,6 +55,8 @@ public struct OversizedPacketSplitter: Sendable {
     /// The latest changes of ``offset``, for packets that come late.
     private var shifts: [Shift] = []
     private static let maximumShifts = 64
+    /// The longest start code and a byte of the unit before it, so that one is left to end with.
+    private static let startCodeReserve = 5
     public private(set) var statistics = Statistics()
 
     public init(_ description: PayloadDescription, maximumSize: Int = defaultMaximumSize) {
@@ -190,9 +194,12 @@ public struct OversizedPacketSplitter: Sendable {
         let isOver = unit.isLast || header.marker
         let room = max(1, maximumSize - header.headerSize - units.fragmentHeaderSize)
         var (start, count) = (0, 0)
-        if !continues, unit.isFirst { count = sendUnitsBefore(units, header, body) }
-        while held.bytes.count - start > room || isOver && start < held.bytes.count {
-            let end = min(held.bytes.count, start + room)
+        if !continues { held.isByteStream = held.bytes.withBytes { StartCodes.first(in: $0) } != nil }
+        if held.isByteStream { count = sendWholeUnits(units, header, body) }
+        // A start code may lie across packets.
+        let reserve = held.isByteStream && !isOver ? Self.startCodeReserve : 0
+        while held.bytes.count - reserve - start > room || isOver && start < held.bytes.count {
+            let end = min(held.bytes.count - reserve, start + room)
             let isEnd = isOver && end == held.bytes.count
             sendHeld(start..<end, isLast: isEnd && unit.isLast, marker: isEnd && header.marker, index: count, body)
             count += 1
@@ -203,32 +210,26 @@ public struct OversizedPacketSplitter: Sendable {
         move(by: count - 1, after: header.sequenceNumber)
     }
 
-    /// Of a fragment in byte stream format gives out all units but the last (PAY-7), which goes on in the fragments to come.
-    ///
-    /// - Returns: how many.
-    private mutating func sendUnitsBefore(
+    /// Gives out all units that end inside what is held, which is in byte stream format (PAY-7).
+    private mutating func sendWholeUnits(
         _ units: NALUnitSplitter, _ header: RTPHeader, _ body: (RawSpan, RTPHeader) -> Void
     ) -> Int {
-        var whole = [held.unit.first]
-        if units == .h265 { whole.append(held.unit.second) }
-        whole += held.bytes
-        var found: [Range<Int>] = []
-        whole.withBytes { bytes in StartCodes.split(bytes, within: 0..<whole.count) { found.append($0) } }
-        guard found.count > 1, let last = found.popLast(), last.count > units.headerSize else { return 0 }
-        // Zero bytes at the end may belong to what goes on.
-        held.bytes = Array(whole[(last.lowerBound + units.headerSize)...])
-        held.unit.first = whole[last.lowerBound]
-        if units == .h265 { held.unit.second = whole[last.lowerBound + 1] }
-        let headerBytes = held.headerBytes
-        var (scratch, count): ([UInt8], Int) = ([], 0)
-        let limit = maximumSize - header.headerSize
-        for range in found {
-            whole.withBytes { bytes in
-                units.sendUnit(bytes.extracting(range), limit, isLast: false, &scratch) { piece, _ in
-                    headerBytes.withBytes { send(piece, header, $0, count, marker: false, body) }
-                    count += 1
-                }
+        var count = 0
+        while let code = held.bytes.withBytes({ StartCodes.first(in: $0) }),
+            code.start + units.headerSize < held.bytes.count
+        {
+            let room = max(1, maximumSize - header.headerSize - units.fragmentHeaderSize)
+            var start = 0
+            while start < code.end {
+                let end = min(code.end, start + room)
+                sendHeld(start..<end, isLast: end == code.end, marker: false, index: count, body)
+                count += 1
+                start = end
             }
+            held.unit = FragmentedUnit(
+                first: held.bytes[code.start], second: units == .h265 ? held.bytes[code.start + 1] : 0, isFirst: true,
+                isLast: false)
+            held.bytes.removeSubrange(0..<code.start + units.headerSize)
         }
         return count
     }

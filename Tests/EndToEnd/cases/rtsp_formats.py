@@ -89,8 +89,8 @@ def formats(env):
                     tail = sent[len(recorded.packets):]
                     got = got[-len(tail):]
                     check(len(got) == len(tail), f"{len(got)} of {len(tail)} packets came")
-                    shape = [(packet[12:], packet[1] & 0x80) for packet in tail]
-                    check([(packet[12:], packet[1] & 0x80) for packet in got] == shape, "other payloads came than went")
+                    contents = [[content(recorded.encoding, packet) for packet in packets] for packets in (got, tail)]
+                    check(contents[0] == contents[1], "other payloads came than went")
                     for place in range(1, len(tail)):
                         step = [int.from_bytes(packets[place][4:8], "big") - int.from_bytes(packets[place - 1][4:8], "big")
                                 for packets in (got, tail)]
@@ -99,6 +99,14 @@ def formats(env):
                         check((numbers[1] - numbers[0]) & 0xFFFF == 1, f"numbers {numbers}")
                     reader.close()
                     publisher.close()
+
+
+def content(encoding, packet):
+    """Marker and payload; of VP8 without the number of the picture, which goes on over changes of publisher."""
+    payload = packet[12:]
+    if encoding == "VP8" and payload[0] & 0x80 and payload[1] & 0x80:
+        payload = payload[:2] + payload[4 if payload[2] & 0x80 else 3:]
+    return packet[1] & 0x80, payload
 
 
 class Camera:
@@ -130,7 +138,8 @@ class Camera:
                 units = [b"\0\0\0\1".join(units)]
             group = []
             for unit in units:
-                pieces = [unit] if shape == "oversized" or len(unit) < 1200 else fragments(unit, 1200)
+                size = 60_000 if shape == "oversized" else 1_200
+                pieces = [unit] if len(unit) < size else fragments(unit, size)
                 for place, piece in enumerate(pieces):
                     last = unit is units[-1] and place == len(pieces) - 1
                     marker = shape != "markerless" and (last or shape == "markers")
@@ -161,8 +170,8 @@ def camera_publishes(server, room, camera, shape):
 @test("rtsp packets that are too large reach udp readers and browsers")
 def oversized(env):
     """RTSP-30: FFmpeg and others send NAL units of any size in one packet over TCP."""
-    camera = Camera(env, "12M")
-    check(max(map(len, camera.frames)) > 50_000, f"the largest packet is {max(map(len, camera.frames))} bytes")
+    camera = Camera(env, "8M")
+    check(max(map(len, camera.frames)) > 30_000, f"the largest frame is {max(map(len, camera.frames))} bytes")
     with env.server() as server, camera_publishes(server, "large", camera, "oversized"):
         with env.case("no datagram is too large"):
             reader = Reader(server, "large", "udp")

@@ -64,7 +64,7 @@ private func feed(
         Row("PAY-2 size past the end", [p([0x78, 0, 200] + idr, true)], [], [.truncated]),
         Row("PAY-1 FU-A", [p([0x7C, 0x85, 0x88, 4], false), p([0x7C, 0x45, 5, 6, 7], true)], [[idr]], []),
         Row("PAY-3 start and end together", [p([0x7C, 0xC5] + idr[1...], true)], [[idr]], []),
-        Row("PAY-3 no start", [p([0x7C, 0x05, 1], false), p([0x7C, 0x45, 2], true)], [], []),
+        Row("PAY-3 no start", [p([0x7C, 0x05, 1], false), p([0x7C, 0x45, 2], true)], [], [.orphanedFragment]),
         Row(
             "PAY-3 no start, in a picture that was begun", [p(slice, false), p([0x7C, 0x05, 1], true)], [],
             [.orphanedFragment]

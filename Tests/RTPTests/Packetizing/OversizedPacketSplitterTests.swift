@@ -109,7 +109,7 @@ import Wire
 
     /// Packets that are a little too large do not become twice as many.
     @Test func fragmentsArePutTogetherAnew() throws {
-        let data = (0..<146_000).map { UInt8(truncatingIfNeeded: $0 / 7) }
+        let data = (0..<146_000).map { UInt8(truncatingIfNeeded: $0 / 7) | 2 }
         let fragments = 100
         let packets = (0..<fragments).map { index in
             let flags: UInt8 = index == 0 ? 0x80 : index == fragments - 1 ? 0x40 : 0
