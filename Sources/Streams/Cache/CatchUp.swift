@@ -23,9 +23,9 @@ struct CatchUp: Sendable {
     private let durationTicks: Int64
     /// The keyframe's timestamp in step with real time, known when it is sent.
     private var origin: Int64?
-    /// Whether a timestamp was in step with real time as it came. Before that, one sent as it came could lie behind those
-    /// that were moved ahead.
-    private var isInStep = false
+    /// Whether timestamps may be sent as they come. After a lead one of them has to have caught up with it first: it could
+    /// lie behind those that were moved ahead.
+    private var isInStep: Bool
 
     /// - Parameters:
     ///   - lead: by how many ticks the first timestamp is moved ahead, so that it follows what the viewer got before.
@@ -40,6 +40,7 @@ struct CatchUp: Sendable {
         self.duration = max(1_000_000, duration)
         ageTicks = self.age / 1_000 * Int64(clockRate) / 1_000_000 + lead
         durationTicks = max(1, self.duration / 1_000 * Int64(clockRate) / 1_000_000)
+        isInStep = lead == 0
     }
 
     /// Whether the packet that was captured at `instant` is due.
