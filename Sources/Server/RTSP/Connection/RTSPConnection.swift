@@ -183,6 +183,9 @@ actor RTSPConnection: LoopActor {
     /// Where the client sees the server.
     var localAddress: SocketAddress? { socket?.localAddress }
 
+    /// System calls that sent something on the connection since it came to this loop.
+    var sendCalls: UInt64 { socket?.statistics.sendCalls ?? 0 }
+
     /// Where a track's packets travel beside the connection; nil when they do not.
     func tuples(of media: RTSPServerSession.Media) -> RTSPTuples? {
         localAddress.flatMap { RTSPTuples(media.transport, local: $0, remote: remoteAddress) }

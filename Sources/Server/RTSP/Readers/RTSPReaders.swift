@@ -80,6 +80,11 @@ actor RTSPReaders: LoopActor, ViewerHandle {
         return sum
     }
 
+    /// What the readers were sent, and with how many system calls on their connections.
+    var totals: (RTSPTrackOutput.Statistics, sendCalls: UInt64) {
+        (statistics, readers.values.reduce(0) { $0 &+ $1.onLoop { $0.sendCalls } })
+    }
+
     /// A track changed its codec: who reads it has to describe the room again.
     nonisolated func end(_ reason: ViewerEnd) {
         onLoop { for reader in $0.readers.values { reader.end(reason) } }
