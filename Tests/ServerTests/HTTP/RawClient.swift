@@ -73,6 +73,8 @@ actor RawClient: LoopActor {
 
     func pauseReading() { connection?.pauseReading() }
 
+    func resumeReading() { connection?.resumeReading() }
+
     /// Waits for one response with Content-Length, or for the end, and takes it.
     func response() async -> String {
         await wait { $0.hasEnded || $0.responseLength != nil }

@@ -30,12 +30,14 @@ actor RTSPConnection: LoopActor {
     private let handover: TLSHandover?
     /// nil for plain connections.
     private var tls: TLSEndpoint?
-    private var socket: TCPConnection?
+    private(set) var socket: TCPConnection?
     private var timer: (any LoopTimer)?
     private var reportTimer: (any LoopTimer)?
     private var isOver = false
     private var end: PeerEnd?
-    private let queueLimit: Int
+    let queueLimit: Int
+    /// Whether the log knows that this reader is slow; once is enough.
+    var hasToldOfSlowness = false
     private var scratch: [UInt8] = []
 
     /// What comes over UDP for this connection.
@@ -71,7 +73,7 @@ actor RTSPConnection: LoopActor {
         let socket = TCPConnection(accepted, on: eventLoop, settings: settings)
         self.socket = socket
         tls = handover?.take()
-        timer = eventLoop.makeTimer(name: "rtsp deadline") { [weak self] in self?.onLoop { $0.deadlineReached() } }
+        timer = eventLoop.makeTimer(name: "rtsp deadline") { self.deadlineReached() }
         service.keep(self)
         socket.start(
             onData: { [self] in received($0) },
@@ -191,10 +193,7 @@ actor RTSPConnection: LoopActor {
         localAddress.flatMap { RTSPTuples(media.transport, local: $0, remote: remoteAddress) }
     }
 
-    /// Whether a reader's queue is short enough to begin again after it was too long.
-    var hasRoom: Bool { (socket?.queuedBytes ?? .max) <= queueLimit / 4 }
-
-    /// Sends media that other readers get too; `false` when the reader is too slow for it.
+    /// Sends frames that other readers get too; `false` when the reader is too slow for it.
     func send(shared bytes: [UInt8]) -> Bool {
         guard let socket, socket.queuedBytes <= queueLimit else { return false }
         // Every connection has keys of its own, so there is nothing to share.
@@ -212,7 +211,7 @@ actor RTSPConnection: LoopActor {
     /// Has receiver reports sent as long as something is published (RTSP-27).
     func startReports() {
         guard reportTimer == nil else { return }
-        let timer = eventLoop.makeTimer(name: "rtsp reports") { [weak self] in self?.onLoop { $0.reportsDue() } }
+        let timer = eventLoop.makeTimer(name: "rtsp reports") { self.reportsDue() }
         timer.schedule(at: eventLoop.now.advanced(bySeconds: RTSPPublishing.reportIntervalSeconds))
         reportTimer = timer
     }
@@ -239,7 +238,7 @@ actor RTSPConnection: LoopActor {
     func move(to loop: EventLoop, for operation: RTSPOperation) async -> Bool {
         guard !isOver, let detached = socket?.detach() else { return false }
         isOver = true
-        timer?.cancel()
+        cancelTimers()
         socket = nil
         defer { tls = nil }
         var machine = RTSPServerMachine(
@@ -272,15 +271,29 @@ actor RTSPConnection: LoopActor {
         leaveRoom()
     }
 
+    /// Ends the connection of a client that takes nothing any more, not even a farewell.
+    func cutOff(_ end: PeerEnd) {
+        if self.end == nil { self.end = end }
+        socket?.close()
+        leaveRoom()
+    }
+
     private func closed(_ reason: TCPCloseReason) {
         guard !isOver else { return }
         isOver = true
-        timer?.cancel()
-        reportTimer?.cancel()
+        cancelTimers()
         if end == nil { end = PeerEnd(reason) }
         leaveRoom()
         socket = nil
         service.forget(self)
+    }
+
+    /// Timers keep the connection alive.
+    private func cancelTimers() {
+        timer?.cancel()
+        timer = nil
+        reportTimer?.cancel()
+        reportTimer = nil
     }
 
     /// Gives back everything that was taken of the room.

@@ -33,10 +33,16 @@ struct RTSPReaderOutput {
     let peerID: PeerID
     let way: Way
 
-    /// Whether a reader that fell behind has caught up.
-    var hasRoom: Bool {
+    /// A run of packets does not go to this reader.
+    func fellBehind() {
+        guard case .connection(let connection, _) = way else { return }
+        connection.onLoop { $0.fellBehind() }
+    }
+
+    /// Whether a reader that fell behind has caught up; one that stands still is ended.
+    func catchesUp() -> Bool {
         switch way {
-        case .connection(let connection, _): connection.onLoop { $0.hasRoom }
+        case .connection(let connection, _): connection.onLoop { $0.catchesUp() }
         case .datagrams: true
         }
     }

@@ -42,6 +42,7 @@ actor RTSPReaders: LoopActor, ViewerHandle {
         guard let track = self.output(format) else { return false }
         readers[reader.peerID] = reader
         track.onLoop { $0.add(output) }
+        joinAudioToVideo()
         room.track(format.kind).onLoop { $0.requestKeyframe() }
         return true
     }
@@ -60,9 +61,15 @@ actor RTSPReaders: LoopActor, ViewerHandle {
         return output
     }
 
+    private func joinAudioToVideo() {
+        guard let video = outputs[.video], let audio = outputs[.audio] else { return }
+        video.onLoop { $0.accompany(audio) }
+    }
+
     /// Takes a reader's tracks away, or all of them.
     func remove(_ reader: PeerID, kinds: Set<MediaKind>? = nil) {
         for (kind, output) in outputs where kinds?.contains(kind) ?? true { output.onLoop { $0.remove(reader) } }
+        joinAudioToVideo()
         if kinds == nil { readers[reader] = nil }
         guard readers.isEmpty else { return }
         outputs.removeAll()
