@@ -17,6 +17,11 @@ static int set_option(int socket, int level, int option, int value) {
     return setsockopt(socket, level, option, &value, sizeof value) < 0 ? -errno : 0;
 }
 
+int clinux_udp_set_multicast_ttl(int socket, bool is_ipv6, int hops) {
+    return is_ipv6 ? set_option(socket, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, hops)
+                   : set_option(socket, IPPROTO_IP, IP_MULTICAST_TTL, hops);
+}
+
 int clinux_udp_report_local_address(int socket, bool is_ipv6) {
     return is_ipv6 ? set_option(socket, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
                    : set_option(socket, IPPROTO_IP, IP_PKTINFO, 1);

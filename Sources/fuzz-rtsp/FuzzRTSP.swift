@@ -40,6 +40,23 @@ private func run(_ input: [UInt8], pieceSize: Int) -> [UInt8] {
     return output
 }
 
+/// What a connection is taken for, and what a tunnel's base64 stands for.
+private func recognise(_ input: [UInt8], pieceSize: Int) -> (RTSPConnectionFront.Finding, [UInt8]?) {
+    var front = RTSPConnectionFront()
+    var finding = RTSPConnectionFront.Finding.undecided
+    var decoder = RTSPTunnelDecoder()
+    var plain: [UInt8]? = []
+    var rest = input[...]
+    while !rest.isEmpty {
+        Array(rest.prefix(pieceSize)).withBytes { piece in
+            if finding == .undecided { finding = front.received(piece) }
+            if var bytes = plain { plain = decoder.decode(piece, into: &bytes) ? bytes : nil }
+        }
+        rest = rest.dropFirst(pieceSize)
+    }
+    return (finding, plain)
+}
+
 /// Called with inputs libFuzzer keeps mutating towards unexplored branches.
 @_cdecl("LLVMFuzzerTestOneInput")
 func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
@@ -48,6 +65,12 @@ func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let input = Array(bytes.dropFirst())
     let whole = run(input, pieceSize: max(1, input.count))
     precondition(whole == run(input, pieceSize: max(1, Int(first))), "pieces change the answer")
+    let found = recognise(input, pieceSize: max(1, input.count))
+    let pieces = recognise(input, pieceSize: max(1, Int(first)))
+    precondition(found.1 == pieces.1, "pieces change what comes through a tunnel")
+    if case .tunnel(let half, _) = found.0, case .tunnel(let other, _) = pieces.0 {
+        precondition(half == other, "pieces change what a connection is")
+    }
     return 0
 }
 

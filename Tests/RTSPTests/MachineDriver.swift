@@ -9,6 +9,8 @@ final class MachineDriver {
     var frames: [(channel: UInt8, bytes: [UInt8])] = []
     var operations: [RTSPOperation] = []
     var isClosed = false
+    /// The multicast groups of the tracks.
+    var groups: [Int: RTSPMulticastGroup] = [:]
     /// While false, operations stay unanswered.
     var grants = true
 
@@ -47,7 +49,11 @@ final class MachineDriver {
             if target.path == "nothing" { machine.refuse(.notFound) } else { machine.described(by: Array("v=0".utf8)) }
         case .announce: machine.announced(controls: ["streamid=0", "streamid=1"])
         case .setUp(let target):
-            if target.path == "nothing" { machine.refuse(.notFound) } else { machine.found(ssrcs: [1, 2]) }
+            if target.path == "nothing" {
+                machine.refuse(.notFound)
+            } else {
+                machine.found(ssrcs: [1, 2]) { groups[$0] }
+            }
         case .play: machine.played(from: [0: (7, 9)])
         case .record, .pause, .tearDown: machine.done()
         case .getParameters: machine.read(["packets_received": "5", "jitter": "0"])

@@ -172,6 +172,27 @@ import Wire
         #expect(setUp(MachineDriver { $0.deliveries = [.tcp] }, "RTP/AVP;unicast;client_port=1000-1001") == 461)
     }
 
+    /// T8, RTSP-6: the server says which group it is, whatever the client proposes.
+    @Test func t8MulticastIsAnsweredWithTheServersGroup() {
+        let driver = MachineDriver { $0.deliveries = [.udp, .multicast, .tcp] }
+        driver.groups[0] = RTSPMulticastGroup(
+            address: "224.1.0.1", ports: RTSPPortPair(rtp: 8002, rtcp: 8003), timeToLive: 16)
+        #expect(setUp(driver, "RTP/AVP;multicast;destination=225.219.201.15;port=7000-7001;ttl=127") == 200)
+        #expect(
+            driver.field("Transport")
+                == "RTP/AVP;multicast;destination=224.1.0.1;port=8002-8003;ttl=16;ssrc=00000001")
+        #expect(driver.session?.delivery == .multicast)
+        // The other track has none left.
+        #expect(setUp(driver, "RTP/AVP;multicast", track: 1) == 461)
+        #expect(setUp(driver, "RTP/AVP;unicast;client_port=1000-1001", track: 1) == 461)
+    }
+
+    @Test func nobodyPublishesByMulticast() {
+        let driver = MachineDriver { $0.deliveries = [.udp, .multicast, .tcp] }
+        driver.enter(.announced)
+        #expect(driver.ask("SETUP rtsp://h/cam1/streamid=0", "Transport: RTP/AVP;multicast;mode=record") == 461)
+    }
+
     @Test func tracksOfOneSessionTravelAlike() {
         let driver = MachineDriver()
         #expect(setUp(driver, "RTP/AVP/TCP;interleaved=0-1") == 200)

@@ -8,6 +8,8 @@
 int clinux_udp_report_local_address(int socket, bool is_ipv6);
 /// Lets the kernel hand over runs of datagrams as one (UDP GRO); a negative errno where it cannot.
 int clinux_udp_enable_gro(int socket);
+/// How many routers datagrams to multicast groups may pass.
+int clinux_udp_set_multicast_ttl(int socket, bool is_ipv6, int hops);
 /// 0 when the kernel knows UDP GSO.
 int clinux_udp_probe_gso(int socket);
 

@@ -49,6 +49,14 @@ public final class UDPSocket: Sendable {
         self.descriptor = descriptor
     }
 
+    /// How many routers datagrams to multicast groups may pass; 1 until this is called, so the own network only. They
+    /// leave through the interface that has the local address they are sent from.
+    public func setMulticastTimeToLive(_ hops: UInt8) throws(LoopError) {
+        try check(
+            clinux_udp_set_multicast_ttl(descriptor.number, localAddress.isIPv6, CInt(hops)),
+            "send to multicast groups from udp \(localAddress)")
+    }
+
     /// Whether runs of datagrams are cut by the kernel. Falls to false for good when the network card refuses. Any thread.
     public var isSegmenting: Bool { segmentation.load(ordering: .relaxed) }
 

@@ -17,6 +17,19 @@ public struct RTSPPortPair: Hashable, Sendable {
     var text: String { "\(rtp)-\(rtcp)" }
 }
 
+/// Where a track is sent to all of its multicast readers.
+public struct RTSPMulticastGroup: Hashable, Sendable {
+    public var address: String
+    public var ports: RTSPPortPair
+    public var timeToLive: UInt8
+
+    public init(address: String, ports: RTSPPortPair, timeToLive: UInt8) {
+        self.address = address
+        self.ports = ports
+        self.timeToLive = timeToLive
+    }
+}
+
 /// One alternative of a Transport field (RFC 2326, section 12.39), or the one a server chose.
 public struct RTSPTransport: Hashable, Sendable {
     public enum Lower: Hashable, Sendable { case udp, tcp }
@@ -55,6 +68,21 @@ public struct RTSPTransport: Hashable, Sendable {
     public var mode: Mode?
 
     public init(_ lower: Lower) { self.lower = lower }
+
+    /// How the packets travel.
+    public var delivery: RTSPDelivery { lower == .tcp ? .tcp : isMulticast ? .multicast : .udp }
+
+    /// The same, to a group that a server chose.
+    func moved(to group: RTSPMulticastGroup) -> RTSPTransport {
+        var transport = self
+        transport.destination = group.address
+        transport.ports = group.ports
+        transport.timeToLive = group.timeToLive
+        transport.clientPorts = nil
+        transport.serverPorts = nil
+        transport.channels = nil
+        return transport
+    }
 
     /// The alternatives in the client's order. Those over protocols other than RTP are left out; a known parameter with
     /// an impossible value is an error, unknown parameters are not.

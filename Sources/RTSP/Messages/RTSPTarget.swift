@@ -72,6 +72,11 @@ public struct RTSPTarget: Hashable, Sendable {
         return nil
     }
 
+    /// Whether `name` stands in the query, with or without a value.
+    public func hasQueryItem(_ name: String) -> Bool {
+        query?.split(separator: "&").contains { $0.prefix { $0 != "=" } == name } ?? false
+    }
+
     /// What follows the authority of `url`, or `url` itself when it has none.
     static func resource(of url: String) -> String { RTSPURL(url)?.resource ?? url }
 

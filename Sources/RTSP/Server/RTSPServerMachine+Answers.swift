@@ -51,8 +51,10 @@ extension RTSPServerMachine {
 
     /// SETUP of a reader.
     ///
-    /// - Parameter ssrcs: of each track that can be read, in the description's order.
-    public mutating func found(ssrcs: [UInt32]) {
+    /// - Parameters:
+    ///   - ssrcs: of each track that can be read, in the description's order.
+    ///   - multicast: the group of a track, asked for when the client wants one and may have it; nil when there is none.
+    public mutating func found(ssrcs: [UInt32], multicast: (Int) -> RTSPMulticastGroup? = { _ in nil }) {
         guard let (request, operation) = finish(), case .setUp(let target) = operation else { return }
         guard let track = target.track ?? (ssrcs.count == 1 ? 0 : nil) else {
             return answer(.aggregateOperationNotAllowed, "tracks are set up one by one", to: request)
@@ -60,7 +62,9 @@ extension RTSPServerMachine {
         guard ssrcs.indices.contains(track) else {
             return answer(.notFound, "there is no such track", to: request)
         }
-        setUp(track, of: RTSPTarget(path: target.path, query: target.query), role: .reader, ssrc: ssrcs[track], request)
+        setUp(
+            track, of: RTSPTarget(path: target.path, query: target.query), role: .reader, ssrc: ssrcs[track], request,
+            multicast: multicast)
     }
 
     /// PLAY.

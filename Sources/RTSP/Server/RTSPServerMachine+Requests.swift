@@ -146,7 +146,8 @@ extension RTSPServerMachine {
 
     /// Agrees on a transport for `track` and answers.
     mutating func setUp(
-        _ track: Int, of target: RTSPTarget, role: RTSPServerSession.Role, ssrc: UInt32?, _ request: RTSPRequest
+        _ track: Int, of target: RTSPTarget, role: RTSPServerSession.Role, ssrc: UInt32?, _ request: RTSPRequest,
+        multicast: (Int) -> RTSPMulticastGroup? = { _ in nil }
     ) {
         var session = session ?? RTSPServerSession(id: newSessionID(), role: role, target: target)
         guard session.role == role, session.target.path == target.path else {
@@ -158,7 +159,7 @@ extension RTSPServerMachine {
         let chosen: RTSPTransport?
         do throws(RTSPHeaderError) {
             let alternatives = try RTSPTransport.alternatives(request.headers["Transport"] ?? "")
-            chosen = try choose(alternatives, session)
+            chosen = try choose(alternatives, session) { multicast(track) }
         } catch {
             return answer(.badRequest, error.problem, to: request)
         }
@@ -167,7 +168,6 @@ extension RTSPServerMachine {
         }
         chosen.ssrc = ssrc
         chosen.mode = nil
-        chosen.destination = nil
         chosen.source = nil
         session.media.append(RTSPServerSession.Media(track: track, transport: chosen, url: request.url))
         self.session = session
@@ -178,14 +178,20 @@ extension RTSPServerMachine {
 
     /// The first alternative that is allowed (RTSP-5); nil when there is none.
     private func choose(
-        _ alternatives: [RTSPTransport], _ session: RTSPServerSession
+        _ alternatives: [RTSPTransport], _ session: RTSPServerSession, multicast: () -> RTSPMulticastGroup?
     ) throws(RTSPHeaderError) -> RTSPTransport? {
-        for alternative in alternatives where !alternative.isSecure && !alternative.isMulticast {
-            let delivery: RTSPDelivery = alternative.lower == .tcp ? .tcp : .udp
+        for alternative in alternatives where !alternative.isSecure {
+            let delivery = alternative.delivery
             guard configuration.deliveries.contains(delivery), session.delivery ?? delivery == delivery else {
                 continue
             }
+            if delivery == .multicast {
+                // Group and ports are the server's to choose, whatever the client proposes (RFC 2326, section 12.39).
+                guard let group = session.role == .reader ? multicast() : nil else { continue }
+                return alternative.moved(to: group)
+            }
             var chosen = alternative
+            chosen.destination = nil
             if delivery == .tcp {
                 if let channels = alternative.channels {
                     let isTaken = session.media.contains { $0.transport.channels?.overlaps(channels) ?? false }
@@ -193,6 +199,7 @@ extension RTSPServerMachine {
                 } else {
                     chosen.channels = session.freeChannels()
                 }
+                chosen.isMulticast = false
                 chosen.clientPorts = nil
                 return chosen
             }

@@ -39,7 +39,7 @@ public struct RTSPServerMachine: ~Copyable, Sendable {
         var controls: [String]
     }
 
-    public let configuration: Configuration
+    public private(set) var configuration: Configuration
     let clientHost: String
     private let randomNumber: @Sendable () -> UInt64
     private var parser: RTSPStreamParser
@@ -65,6 +65,9 @@ public struct RTSPServerMachine: ~Copyable, Sendable {
         parser = RTSPStreamParser(limits: configuration.limits)
         lastHeard = now
     }
+
+    /// Nothing travels beside the connection from now on.
+    public mutating func staysInside() { configuration.deliveries.formIntersection([.tcp]) }
 
     // MARK: bytes
 

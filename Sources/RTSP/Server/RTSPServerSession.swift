@@ -32,7 +32,7 @@ public struct RTSPServerSession: Sendable {
     public var isActive: Bool { !activeTracks.isEmpty }
 
     public var delivery: RTSPDelivery? {
-        media.first.map { $0.transport.isMulticast ? .multicast : $0.transport.lower == .tcp ? .tcp : .udp }
+        media.first?.transport.delivery
     }
 
     /// The track whose RTP or RTCP comes on a channel of the connection.

@@ -1,5 +1,6 @@
 import HTTP
 import Loop
+import RTSP
 import Secure
 import Streams
 import Synchronization
@@ -267,10 +268,15 @@ public actor MartletServer {
     ) async -> RTSPService {
         let current = current
         var datagrams: RTSPDatagramPlane?
-        if startSettings.rtsp, startSettings.rtspTransports.contains(.udp) {
+        if startSettings.rtsp, startSettings.rtspTransports.contains(where: { $0 != .tcp }) {
+            let groups = RTSPMulticastGroups(
+                startSettings.multicastIPRange,
+                ports: RTSPPortPair(
+                    rtp: UInt16(clamping: startSettings.multicastRTPPort),
+                    rtcp: UInt16(clamping: startSettings.multicastRTCPPort)))
             do throws(LoopError) {
                 datagrams = try await RTSPDatagramPlane(
-                    on: media.loops, rtp: startSettings.rtpAddress, rtcp: startSettings.rtcpAddress)
+                    on: media.loops, rtp: startSettings.rtpAddress, rtcp: startSettings.rtcpAddress, groups: groups)
             } catch {
                 logger.error(
                     "RTSP clients get no UDP; set rtpAddress and rtcpAddress", [LogField(.reason, error.description)])

@@ -22,6 +22,7 @@ struct RTSPMetrics: Sendable {
             readers.discarded &+= statistics.discarded
             readers.overflowed &+= statistics.overflowed
         }
+        let groups = service.datagrams?.groups.count ?? 0
         let counters = service.counters
         let prefix = MetricsRegistry.prefix
         var families = [
@@ -33,6 +34,12 @@ struct RTSPMetrics: Sendable {
                 samples: RTSPSessionState.allCases.map { state in
                     MetricSample(Double(states[state] ?? 0), labels: [MetricLabel("state", state.rawValue)])
                 }),
+            MetricFamily(
+                name: prefix + "rtsp_multicast_groups", help: "Multicast groups that RTSP readers have set up.",
+                kind: .gauge, samples: [MetricSample(Double(groups))]),
+            MetricFamily(
+                name: prefix + "rtsp_tunnels", help: "RTSP clients that come through HTTP.", kind: .gauge,
+                samples: [MetricSample(Double(service.tunnels.count))]),
             counter("connections_total", "RTSP connections accepted.", counters.accepted.load(ordering: .relaxed)),
             counter("refused_total", "RTSP connections over a bound.", counters.refused.load(ordering: .relaxed)),
             counter("requests_total", "RTSP requests that did something.", counters.requests.load(ordering: .relaxed)),

@@ -53,6 +53,8 @@ actor RTSPServer: LoopActor {
             // Packets beside the connection would travel in the clear (RTSP-24).
             configuration.deliveries.formIntersection([.tcp])
         }
+        // The groups are of IPv4.
+        if accepted.remoteAddress.isIPv6 { configuration.deliveries.remove(.multicast) }
         let machine = RTSPServerMachine(
             configuration: configuration, clientHost: accepted.remoteAddress.host, startedAt: eventLoop.now,
             randomNumber: { SecureRandom.uint64() })

@@ -25,6 +25,7 @@ final class RTSPService: Sendable {
     let hash = RTSPHash(md5: { Digest.md5($0) }, sha256: { Digest.sha256($0) })
     private let connections = Mutex<[PeerID: RTSPConnection]>([:])
     let counters = RTSPCounters()
+    let tunnels = RTSPTunnels()
 
     /// Whether a room whose media the server pulls has it now, or has got it by waiting.
     func bring(_ room: RoomSettings) async -> Bool { await webrtc.bring(room) }

@@ -116,7 +116,8 @@ extension ServerSettings {
             "Serves RTSP."),
         Setting(
             "rtspTransports", \.rtspTransports, .list(of: .choice()), in: .rtsp, aliases: ["protocols"],
-            "How media may travel: beside the connection over UDP, or inside it."),
+            "How media may travel: beside the connection over UDP, one by one or to multicast groups, or inside it."
+        ),
         Setting("rtspAddress", \.rtspAddress, .listenAddress, in: .rtsp, "Where RTSP connections are accepted."),
         Setting(
             "rtspEncryption", \.rtspEncryption, .choice(), in: .rtsp, aliases: ["encryption"],
@@ -131,6 +132,15 @@ extension ServerSettings {
         Setting("rtpAddress", \.rtpAddress, .listenAddress, in: .rtsp, "The UDP port of RTSP clients' media."),
         Setting(
             "rtcpAddress", \.rtcpAddress, .listenAddress, in: .rtsp, "The UDP port of reports about that media."),
+        Setting(
+            "multicastIPRange", \.multicastIPRange, .multicastRange, in: .rtsp,
+            "The multicast groups that RTSP readers can be sent to, one for each track that is read so."),
+        Setting(
+            "multicastRTPPort", \.multicastRTPPort, .integer(1...65_535), in: .rtsp,
+            "The port at which multicast readers get media."),
+        Setting(
+            "multicastRTCPPort", \.multicastRTCPPort, .integer(1...65_535), in: .rtsp,
+            "The port at which multicast readers get reports."),
         Setting(
             "rtspAuthMethods", \.rtspAuthMethods, .list(of: .choice()), in: .rtsp, reloadable: true,
             aliases: ["authMethods"],

@@ -44,7 +44,7 @@ public struct ServerSettings: Sendable {
 
     // RTSP
     public var rtsp = true
-    public var rtspTransports = [RTSPTransportSetting.udp, .tcp]
+    public var rtspTransports = [RTSPTransportSetting.udp, .multicast, .tcp]
     public var rtspAddress = ListenAddress(port: 8554)
     public var rtspEncryption = RTSPEncryption.no
     public var rtspsAddress = ListenAddress(port: 8322)
@@ -52,6 +52,9 @@ public struct ServerSettings: Sendable {
     public var rtspServerCert = "certs/cert.pem"
     public var rtpAddress = ListenAddress(port: 8000)
     public var rtcpAddress = ListenAddress(port: 8001)
+    public var multicastIPRange = AddressRange.multicastGroups
+    public var multicastRTPPort = 8002
+    public var multicastRTCPPort = 8003
     public var rtspAuthMethods = [RTSPAuthMethod.basic, .digest]
     public var writeQueueSize = 512
 
@@ -82,8 +85,7 @@ public enum LogDestination: String, Sendable, CaseIterable { case stdout, file }
 /// Which side of the DTLS handshake the server takes when a client leaves it the choice (`actpass`).
 public enum DTLSRoleSetting: String, Sendable, CaseIterable { case active, passive }
 
-/// How media may travel to and from RTSP clients. `multicast` is read, because older configurations have it, and not
-/// offered to clients by this version.
+/// How media may travel to and from RTSP clients; multicast only to them.
 public enum RTSPTransportSetting: String, Sendable, CaseIterable { case udp, multicast, tcp }
 
 /// Whether RTSP is served over TLS too, or only over TLS.

@@ -45,6 +45,14 @@ public struct AddressRange: Hashable, Sendable, CustomStringConvertible {
     public let base: SocketAddress
     public let prefixLength: Int
 
+    private init(_ base: SocketAddress, prefixLength: Int) {
+        self.base = base
+        self.prefixLength = prefixLength
+    }
+
+    /// 224.1.0.0/16
+    static let multicastGroups = AddressRange(SocketAddress(ipv4: 0xE001_0000, port: 0), prefixLength: 16)
+
     public init?(_ text: String) {
         let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
         guard let first = parts.first, let address = SocketAddress(host: first, port: 0) else { return nil }
@@ -120,6 +128,18 @@ extension SettingType<AddressRange> {
         read: { (node) throws(SettingFault) in
             guard let value = AddressRange(try node.scalar()) else {
                 throw SettingFault("\(node.summary) is not an address range")
+            }
+            return value
+        }, write: { $0.description.yamlText })
+}
+
+extension SettingType<AddressRange> {
+    static let multicastRange = SettingType(
+        name: "addresses", accepted: "multicast groups of IPv4, such as 224.1.0.0/16",
+        read: { (node) throws(SettingFault) in
+            let value = try addressRange.read(node)
+            guard value.base.isMulticast, !value.base.isIPv6, (4...30).contains(value.prefixLength) else {
+                throw SettingFault("\(node.summary) is not a range of IPv4 multicast groups")
             }
             return value
         }, write: { $0.description.yamlText })

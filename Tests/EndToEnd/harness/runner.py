@@ -13,6 +13,9 @@ ARTIFACTS = REPOSITORY / "artifacts" / "end-to-end"
 IN_CI = os.environ.get("CI") == "true"
 LONG = os.environ.get("MARTLET_LONG_TESTS") == "1"
 
+# With more failures than this something is broken, and a second try would only hide how much.
+SECOND_TRIES = 4
+
 _tests = []
 
 
@@ -53,6 +56,7 @@ class Environment:
 
     def __init__(self):
         self.passed, self.failed, self.skipped = [], [], []
+        self.unsteady = []
         self.address = os.environ.get("MARTLET_TEST_ADDRESS", "127.0.0.1")
         self.has_namespace = "MARTLET_TEST_ADDRESS" in os.environ
         self.binary = pathlib.Path(os.environ.get("MARTLET_BINARY", REPOSITORY / ".build" / "release" / "martlet"))
@@ -115,6 +119,22 @@ class Environment:
             finally:
                 self.directory = None
 
+    def run_again(self, name, function):
+        """A second try, alone and once, of a test that failed: real clients share two cores with everything else.
+
+        What passes only now is counted as passed, and named at the end.
+        """
+
+        def belongs(entry):
+            return entry == name or entry.startswith(f"{name}: ")
+
+        before = [entry for entry in self.failed if belongs(entry)]
+        for results in (self.passed, self.failed, self.skipped):
+            results[:] = [entry for entry in results if not belongs(entry)]
+        print(f"again {name}", flush=True)
+        self.run(name, function)
+        self.unsteady += [entry for entry in before if entry not in self.failed]
+
     def close(self):
         if self._browser is not None:
             self._browser.close()
@@ -130,11 +150,19 @@ def main(arguments):
     environment = Environment()
     if not environment.binary.exists():
         sys.exit(f"there is no {environment.binary}: swift build -c release --static-swift-stdlib --product martlet")
+    failing = []
     try:
         for name, function in chosen:
+            failures = len(environment.failed)
             environment.run(name, function)
+            if len(environment.failed) > failures:
+                failing.append((name, function))
+        for name, function in failing if len(failing) <= SECOND_TRIES else []:
+            environment.run_again(name, function)
     finally:
         environment.close()
+    for name in environment.unsteady:
+        print(f"unsteady, passed when run again: {name}")
     for name in environment.failed:
         print(f"failed: {name}")
     print(f"{len(environment.passed)} passed, {len(environment.failed)} failed, {len(environment.skipped)} skipped")

@@ -87,6 +87,13 @@ actor RawClient: LoopActor {
         await response().split(separator: " ").dropFirst().first.flatMap { Int($0) }
     }
 
+    /// Waits for something, and takes all there is; empty at the end.
+    func takeReceived() async -> [UInt8] {
+        await wait { $0.hasEnded || !$0.received.isEmpty }
+        defer { received = [] }
+        return received
+    }
+
     /// Waits for so many bytes, or for the end, and takes them.
     func bytes(_ count: Int) async -> [UInt8] {
         await wait { $0.hasEnded || $0.received.count >= count }

@@ -81,6 +81,8 @@ struct OtherValue: Sendable, CustomTestStringConvertible {
         OtherValue("rtspServerCert", "d.pem"),
         OtherValue("rtpAddress", "127.0.0.1:9000"),
         OtherValue("rtcpAddress", "127.0.0.1:9001"),
+        OtherValue("multicastIPRange", "239.2.0.0/24"), OtherValue("multicastRTPPort", "9002"),
+        OtherValue("multicastRTCPPort", "9003"),
         OtherValue("rtspAuthMethods", "[digest]", environment: "digest", text: "[digest]"),
         OtherValue("writeQueueSize", "1024"),
         OtherValue("metrics", "no"),

@@ -28,17 +28,33 @@ extension RTSPConnection {
         guard let offer = await offer(target) else { return }
         machine.described(
             by: RTSPDescriptionWriter.write(
-                room: offer.room.room, formats: offer.formats, version: offer.entry.numericID))
+                room: offer.room.room, formats: offer.formats, version: offer.entry.numericID,
+                group: target.hasQueryItem("vlcmulticast") && machine.configuration.deliveries.contains(.multicast)
+                    ? service.datagrams?.groups.placeholder : nil))
     }
 
     private func setUp(_ target: RTSPTarget) async {
         // The tracks of a session keep their numbers whatever becomes of the room meanwhile.
         if let reading, reading.offer.room.room == target.path {
-            return machine.found(ssrcs: ssrcs(of: reading.offer))
+            return machine.found(ssrcs: ssrcs(of: reading.offer)) { group(ofTrack: $0, in: reading) }
         }
         guard let offer = await offer(target) else { return }
-        reading = RTSPReading(offer)
-        machine.found(ssrcs: ssrcs(of: offer))
+        let reading = RTSPReading(offer)
+        self.reading = reading
+        machine.found(ssrcs: ssrcs(of: offer)) { group(ofTrack: $0, in: reading) }
+    }
+
+    /// The multicast group in which the client's network gets a track, held from now on.
+    private func group(ofTrack track: Int, in reading: RTSPReading) -> RTSPMulticastGroup? {
+        guard let groups = service.datagrams?.groups, let interface = localAddress,
+            reading.offer.formats.indices.contains(track)
+        else { return nil }
+        let key = RTSPMulticastGroups.Key(
+            room: reading.offer.entry.numericID, kind: reading.offer.formats[track].kind,
+            interface: interface.withPort(0))
+        guard let lease = groups.lease(key) else { return nil }
+        reading.offer.leases[track] = lease
+        return lease.group
     }
 
     private func ssrcs(of offer: RTSPReaderOffer) -> [UInt32] {
@@ -85,18 +101,23 @@ extension RTSPConnection {
         guard !isGone, let session = machine.session else { return }
         let readers = RTSPReaders.of(offer.entry) { service.webrtc.newPeerID() }
         for media in session.media where tracks.contains(media.track) && !started.contains(media.track) {
-            guard offer.formats.indices.contains(media.track), let way = way(of: media) else { continue }
-            let output = RTSPReaderOutput(peerID: peerID, way: way)
-            guard readers.onLoop({ $0.add(self, offer.formats[media.track], output) }) else {
+            guard offer.formats.indices.contains(media.track), let way = way(of: media, reading) else { continue }
+            let isShared = media.transport.delivery == .multicast
+            let output = RTSPReaderOutput(peerID: isShared ? service.webrtc.newPeerID() : peerID, way: way)
+            guard readers.onLoop({ $0.add(self, offer.formats[media.track], output, isShared: isShared) }) else {
                 return close(PeerEnd(.codecChanged))
             }
         }
     }
 
-    private func way(of media: RTSPServerSession.Media) -> RTSPReaderOutput.Way? {
+    private func way(of media: RTSPServerSession.Media, _ reading: RTSPReading) -> RTSPReaderOutput.Way? {
         if let channels = media.transport.channels { return .connection(self, channels) }
-        guard let datagrams = service.datagrams, let tuples = tuples(of: media) else { return nil }
-        return .datagrams(datagrams.arena(of: eventLoop), tuples)
+        guard let datagrams = service.datagrams else { return nil }
+        let arena = datagrams.arena(of: eventLoop)
+        if let lease = reading.offer.leases[media.track] {
+            return .datagrams(arena, RTSPTuples(to: lease, from: datagrams.ports))
+        }
+        return tuples(of: media).map { .datagrams(arena, $0) }
     }
 
     /// Has datagrams of the client's ports brought here; `false` when the request has been refused.

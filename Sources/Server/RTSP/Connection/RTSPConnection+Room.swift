@@ -91,11 +91,13 @@ struct RTSPReaderOffer: Sendable {
     var entry: RoomEntry
     /// In the order of the description: a track's number is its place here.
     var formats: [TrackFormat]
+    /// The multicast groups of tracks that were set up so.
+    var leases: [Int: RTSPMulticastLease] = [:]
 }
 
 /// A reader over RTSP. Confined to its connection's loop.
 final class RTSPReading {
-    let offer: RTSPReaderOffer
+    var offer: RTSPReaderOffer
     private var ticket: SessionLimits.Ticket?
 
     init(_ offer: RTSPReaderOffer) { self.offer = offer }
@@ -105,6 +107,7 @@ final class RTSPReading {
     func joined(_ ticket: SessionLimits.Ticket) { self.ticket = ticket }
 
     func leave(_ connection: RTSPConnection, _ end: PeerEnd) {
+        offer.leases = [:]
         guard let ticket else { return }
         self.ticket = nil
         let room = offer.entry.room

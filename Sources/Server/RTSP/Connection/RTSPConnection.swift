@@ -11,7 +11,7 @@ import Wire
 /// it has not read yet, and the request being worked on go over to a successor of the same peer.
 actor RTSPConnection: LoopActor {
     /// Bytes of requests that may wait while another is worked on; then the client is read no further.
-    private static let maximumWaitingBytes = 256 * 1_024
+    static let maximumWaitingBytes = 256 * 1_024
     /// Room in the queue above the packets' share: for one more turn's packets, answers and reports.
     private static let reserveBytes = 768 * 1_024
     private static let packetBytes = 1_450
@@ -35,6 +35,7 @@ actor RTSPConnection: LoopActor {
     private var reportTimer: (any LoopTimer)?
     private var isOver = false
     private var end: PeerEnd?
+    var kind: RTSPConnectionKind
     let queueLimit: Int
     /// Whether the log knows that this reader is slow; once is enough.
     var hasToldOfSlowness = false
@@ -49,7 +50,8 @@ actor RTSPConnection: LoopActor {
 
     init(
         service: RTSPService, peerID: PeerID, on loop: EventLoop, machine: consuming RTSPServerMachine,
-        socket: consuming AcceptedSocket, tls: TLSHandover? = nil, nonce: String? = nil
+        socket: consuming AcceptedSocket, tls: TLSHandover? = nil, nonce: String? = nil,
+        kind: RTSPConnectionKind = .undecided(RTSPConnectionFront())
     ) {
         self.service = service
         self.peerID = peerID
@@ -59,6 +61,7 @@ actor RTSPConnection: LoopActor {
         accepted = consume socket
         handover = tls
         self.nonce = nonce ?? WebRTCSession.newID()
+        self.kind = kind
         queueLimit = service.settings().writeQueueSize * Self.packetBytes
     }
 
@@ -75,6 +78,7 @@ actor RTSPConnection: LoopActor {
         tls = handover?.take()
         timer = eventLoop.makeTimer(name: "rtsp deadline") { self.deadlineReached() }
         service.keep(self)
+        kind.outputTunnel?.setOutput(self)
         socket.start(
             onData: { [self] in received($0) },
             onEndOfInput: { [self] in close(PeerEnd(.left, "the client closed the connection")) },
@@ -84,11 +88,11 @@ actor RTSPConnection: LoopActor {
 
     private func received(_ bytes: RawSpan) {
         guard let tls else {
-            machine.received(bytes, at: eventLoop.now)
+            receivedPlaintext(bytes)
             return drive()
         }
         tls.received(bytes)
-        tls.drainPlaintext { machine.received($0, at: eventLoop.now) }
+        tls.drainPlaintext { receivedPlaintext($0) }
         sendCiphertext(of: tls)
         switch tls.state {
         case .failed, .halfClosed: socket?.close(afterFlush: true)
@@ -99,7 +103,7 @@ actor RTSPConnection: LoopActor {
 
     // MARK: writing
 
-    private func write(_ bytes: [UInt8]) -> Bool {
+    func write(_ bytes: [UInt8]) -> Bool {
         guard tls == nil else { return bytes.withBytes { write($0) } }
         return socket?.write(bytes) ?? false
     }
@@ -128,6 +132,7 @@ actor RTSPConnection: LoopActor {
 
     private func deadlineReached() {
         let now = eventLoop.now
+        guard !kind.isTunnelInput else { return }
         if let deadline = machine.nextDeadline, deadline <= now {
             end = end ?? PeerEnd(.silent, "nothing was heard from the client in time")
             machine.deadlineReached(at: now)
@@ -138,17 +143,11 @@ actor RTSPConnection: LoopActor {
     /// Does what the machine wants done, as far as it goes.
     func drive() {
         let now = eventLoop.now
-        while !isOver, let event = machine.nextEvent(at: now) {
-            switch event {
-            case .send(let bytes): if !write(bytes) { socket?.close() }
-            case .frame(let channel, let range): receivedFrame(channel, range, at: now)
-            case .operation(let operation):
-                service.counters.requests.wrappingAdd(1, ordering: .relaxed)
-                Task { await perform(operation) }
-            case .close: finish()
-            }
-        }
-        guard !isOver else { return }
+        repeat {
+            while !isOver, let event = machine.nextEvent(at: now) { handle(event, at: now) }
+        } while !isOver && takeFromTunnel()
+        // The half of a tunnel that only asks lives as long as the other.
+        guard !isOver, !kind.isTunnelInput else { return }
         if machine.isWorking, machine.bufferedBytes > Self.maximumWaitingBytes {
             socket?.pauseReading()
         } else if !machine.isWorking {
@@ -160,6 +159,21 @@ actor RTSPConnection: LoopActor {
             timer?.cancel()
         }
     }
+
+    private func handle(_ event: RTSPServerMachine.Event, at now: Instant) {
+        switch event {
+        case .send(let bytes): if !write(bytes) { socket?.close() }
+        case .frame(let channel, let range): receivedFrame(channel, range, at: now)
+        case .operation(let operation):
+            service.counters.requests.wrappingAdd(1, ordering: .relaxed)
+            Task { await perform(operation) }
+        case .close: finish()
+        }
+    }
+
+    func pauseReading() { socket?.pauseReading() }
+
+    func resumeReading() { socket?.resumeReading() }
 
     // MARK: media
 
@@ -247,7 +261,7 @@ actor RTSPConnection: LoopActor {
         swap(&machine, &self.machine)
         let successor = RTSPConnection(
             service: service, peerID: peerID, on: loop, machine: machine, socket: detached,
-            tls: tls.map { TLSHandover($0) }, nonce: nonce)
+            tls: tls.map { TLSHandover($0) }, nonce: nonce, kind: kind)
         await successor.goOn(publishing?.announced, reading?.offer, operation)
         return true
     }
@@ -285,6 +299,7 @@ actor RTSPConnection: LoopActor {
         if end == nil { end = PeerEnd(reason) }
         leaveRoom()
         socket = nil
+        if let tunnel = kind.outputTunnel { service.tunnels.close(tunnel) }
         service.forget(self)
     }
 

@@ -9,11 +9,15 @@ import Wire
 final class RTSPDatagramPlane: Sendable {
     let ports: RTSPPortPair
     let receiver: RTSPDatagramReceiver
+    let groups: RTSPMulticastGroups
     private let arenas: [SendArena]
     private let mailboxes: [DatagramMailbox]
 
     /// Binds the ports. One socket per address family, all on the same two port numbers.
-    init(on loops: [EventLoop], rtp: ListenAddress, rtcp: ListenAddress) async throws(LoopError) {
+    init(
+        on loops: [EventLoop], rtp: ListenAddress, rtcp: ListenAddress, groups: RTSPMulticastGroups
+    ) async throws(LoopError) {
+        self.groups = groups
         let rtpSockets = try Self.bind(rtp)
         let rtcpSockets = try Self.bind(rtcp)
         ports = RTSPPortPair(
@@ -31,7 +35,9 @@ final class RTSPDatagramPlane: Sendable {
         for address in listen.socketAddresses {
             let wanted = address.port == 0 ? address.withPort(sockets.first?.localAddress.port ?? 0) : address
             do throws(LoopError) {
-                sockets.append(try UDPSocket(binding: wanted))
+                let socket = try UDPSocket(binding: wanted)
+                try socket.setMulticastTimeToLive(RTSPMulticastGroups.timeToLive)
+                sockets.append(socket)
             } catch {
                 // A machine without IPv6 still serves IPv4.
                 guard wanted.isIPv6, !sockets.isEmpty else { throw error }

@@ -5,10 +5,13 @@ import Wire
 
 /// Writes what a room's readers are told (RTSP-18): relative controls, no addresses, the publisher's own parameters.
 enum RTSPDescriptionWriter {
-    static func write(room: String, formats: [TrackFormat], version: UInt32) -> [UInt8] {
+    ///
+    /// - Parameter group: tells clients to ask for multicast, as VLC does on seeing such an address (RTSP-Q2).
+    static func write(room: String, formats: [TrackFormat], version: UInt32, group: String? = nil) -> [UInt8] {
+        let connection = group.map { "\($0)/\(RTSPMulticastGroups.timeToLive)" } ?? "0.0.0.0"
         var lines = [
-            "v=0", "o=- \(version) 1 IN IP4 127.0.0.1", "s=\(room)", "c=IN IP4 0.0.0.0", "t=0 0", "a=control:*",
-            "a=range:npt=now-",
+            "v=0", "o=- \(version) 1 IN IP4 127.0.0.1", "s=\(room)", "c=IN IP4 \(connection)", "t=0 0",
+            "a=control:*", "a=range:npt=now-",
         ]
         for (index, format) in formats.enumerated() {
             let payloadType = payloadType(of: format)

@@ -14,6 +14,14 @@ struct RTSPTuples: Sendable, Hashable {
     }
 }
 
+extension RTSPTuples {
+    /// The way to a multicast group, out of the network that its readers are in.
+    init(to lease: RTSPMulticastLease, from server: RTSPPortPair) {
+        rtp = TransportTuple(local: lease.key.interface.withPort(server.rtp), remote: lease.rtp)
+        rtcp = TransportTuple(local: lease.key.interface.withPort(server.rtcp), remote: lease.rtcp)
+    }
+}
+
 extension SendArena {
     /// Sends one datagram that is complete.
     func send(_ bytes: [UInt8], along tuple: TransportTuple) {

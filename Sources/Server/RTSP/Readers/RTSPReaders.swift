@@ -15,7 +15,17 @@ actor RTSPReaders: LoopActor, ViewerHandle {
     private let numericID: UInt32
     private var outputs: [MediaKind: RTSPTrackOutput] = [:]
     private var readers: [PeerID: RTSPConnection] = [:]
+    /// Multicast readers, who share an output of the same way.
+    private var groups: [Group] = []
     private let canonicalName = "martlet-" + String(SecureRandom.uint32(), radix: 16)
+
+    private struct Group {
+        var kind: MediaKind
+        var tuples: RTSPTuples
+        /// Who the track's output takes it for.
+        var output: PeerID
+        var members: Set<PeerID>
+    }
 
     private init(_ entry: RoomEntry, peerID: PeerID) {
         self.peerID = peerID
@@ -38,14 +48,49 @@ actor RTSPReaders: LoopActor, ViewerHandle {
     }
 
     /// Begins to send a track to a reader; `false` when the room no longer has it in this format.
-    func add(_ reader: RTSPConnection, _ format: TrackFormat, _ output: RTSPReaderOutput) -> Bool {
+    ///
+    /// - Parameter isShared: whether all readers with the same way are sent to once; the output is the group's then.
+    func add(
+        _ reader: RTSPConnection, _ format: TrackFormat, _ output: RTSPReaderOutput, isShared: Bool = false
+    ) -> Bool {
         guard let track = self.output(format) else { return false }
         readers[reader.peerID] = reader
-        track.onLoop { $0.add(output) }
+        if !isShared || !joinGroup(reader.peerID, format.kind, output) { track.onLoop { $0.add(output) } }
         joinAudioToVideo()
         room.track(format.kind).onLoop { $0.requestKeyframe() }
         return true
     }
+
+    /// `false` when the group had no reader, so that sending to it has to begin.
+    private func joinGroup(_ reader: PeerID, _ kind: MediaKind, _ output: RTSPReaderOutput) -> Bool {
+        guard case .datagrams(_, let tuples) = output.way else { return false }
+        if let index = groups.firstIndex(where: { $0.kind == kind && $0.tuples == tuples }) {
+            groups[index].members.insert(reader)
+            return true
+        }
+        groups.append(Group(kind: kind, tuples: tuples, output: output.peerID, members: [reader]))
+        return false
+    }
+
+    /// Takes a reader out of the groups of these kinds.
+    ///
+    /// - Returns: the output that is to go, of each kind: the reader's own, or that of a group it was the last one in.
+    private func leaveGroups(_ reader: PeerID, _ kinds: Set<MediaKind>) -> [(MediaKind, PeerID)] {
+        var gone: [(MediaKind, PeerID)] = []
+        for kind in kinds {
+            guard let index = groups.firstIndex(where: { $0.kind == kind && $0.members.contains(reader) }) else {
+                gone.append((kind, reader))
+                continue
+            }
+            groups[index].members.remove(reader)
+            guard groups[index].members.isEmpty else { continue }
+            gone.append((kind, groups.remove(at: index).output))
+        }
+        return gone
+    }
+
+    /// Multicast groups that are sent to now.
+    var groupCount: Int { groups.count }
 
     private func output(_ format: TrackFormat) -> RTSPTrackOutput? {
         if let output = outputs[format.kind] { return output.format.isInterchangeable(with: format) ? output : nil }
@@ -68,7 +113,9 @@ actor RTSPReaders: LoopActor, ViewerHandle {
 
     /// Takes a reader's tracks away, or all of them.
     func remove(_ reader: PeerID, kinds: Set<MediaKind>? = nil) {
-        for (kind, output) in outputs where kinds?.contains(kind) ?? true { output.onLoop { $0.remove(reader) } }
+        for (kind, output) in leaveGroups(reader, kinds ?? Set(outputs.keys)) {
+            outputs[kind]?.onLoop { $0.remove(output) }
+        }
         joinAudioToVideo()
         if kinds == nil { readers[reader] = nil }
         guard readers.isEmpty else { return }

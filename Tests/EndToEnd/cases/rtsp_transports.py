@@ -1,0 +1,134 @@
+"""RTSP by every way that media can travel: multicast, through HTTP, with the documented commands of the clients."""
+
+import contextlib
+import re
+import socket
+import struct
+import subprocess
+import time
+
+from cases.rtsp import ask, ffmpeg_publisher, require, run
+from harness.runner import check, test, until
+from harness.server import free_port
+
+
+@contextlib.contextmanager
+def network_server(env, **settings):
+    """A server at the namespace's address: groups are sent to out of the network a client came by."""
+    port = free_port()
+    address = env.address
+    own = {"rtspAddress": f"{address}:{port}", "rtpAddress": f"{address}:{free_port(socket.SOCK_DGRAM)}",
+           "rtcpAddress": f"{address}:{free_port(socket.SOCK_DGRAM)}", **settings}
+    with env.server(settings=own) as server:
+        server.rtsp = lambda path: f"rtsp://{address}:{port}/{path}"
+        server.rtsp_address = (address, port)
+        yield server
+
+
+class GroupMember:
+    """Hears what is sent to a multicast group."""
+
+    def __init__(self, group, port, interface):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind((group, port))
+        self.socket.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+                               struct.pack("4s4s", socket.inet_aton(group), socket.inet_aton(interface)))
+        self.socket.settimeout(2)
+
+    def packets(self, seconds):
+        """Sequence numbers heard."""
+        end, numbers = time.monotonic() + seconds, []
+        while time.monotonic() < end:
+            try:
+                numbers.append(int.from_bytes(self.socket.recv(2048)[2:4], "big"))
+            except TimeoutError:
+                break
+        return numbers
+
+
+def ffmpeg_reads(url, transport):
+    run(["ffmpeg", "-hide_banner", "-loglevel", "error", "-xerror", "-rtsp_transport", transport, "-i", url, "-t", "3",
+         "-f", "null", "-"])
+
+
+def gstreamer_reads(url, *properties):
+    require("gst-launch-1.0")
+    run(["gst-launch-1.0", "-q", "rtspsrc", f"location={url}", *properties, "name=s",
+         "s.", "!", "application/x-rtp,media=video", "!", "decodebin", "!", "fakesink", "num-buffers=50", "sync=false",
+         "s.", "!", "application/x-rtp,media=audio", "!", "decodebin", "!", "fakesink", "num-buffers=50", "sync=false"])
+
+
+@test("rtsp multicast")
+def multicast(env):
+    """RTSP-6, R15: begins with the first reader, is shared, ends with the last; never between networks uninvited."""
+    env.require_namespace("a multicast group")
+    with network_server(env) as server, ffmpeg_publisher(server, "group", "tcp"):
+        url = server.rtsp("group")
+        with env.case("read by FFmpeg"):
+            ffmpeg_reads(url, "udp_multicast")
+        with env.case("read by GStreamer"):
+            gstreamer_reads(url, "protocols=udp-mcast")
+        with env.case("one stream for all readers, none without"):
+            members, connections = [], []
+            for _ in range(2):
+                control = socket.create_connection(server.rtsp_address)
+                connections.append(control)
+                answer = ask(control, f"SETUP {url}/trackID=0 RTSP/1.0\r\nCSeq: 1\r\nTransport: RTP/AVP;multicast\r\n\r\n")
+                check(answer.startswith("RTSP/1.0 200"), answer)
+                group = re.search(r"destination=([\d.]+);port=(\d+)-(\d+);ttl=\d+", answer)
+                check(group and group[1].startswith("224.1."), answer)
+                members.append((group[1], int(group[2])))
+            check(members[0] == members[1], f"two readers got {members}")
+            member = GroupMember(*members[0], env.address)
+            check(not member.packets(0.5), "somebody is sent to before PLAY")
+            for control in connections:
+                check(ask(control, f"PLAY {url} RTSP/1.0\r\nCSeq: 2\r\n\r\n").startswith("RTSP/1.0 200"), "PLAY")
+            heard = member.packets(3)
+            check(len(heard) > 40 and len(set(heard)) == len(heard), f"{len(heard)} packets, some of them twice")
+            connections[0].close()
+            check(len(member.packets(1)) > 10, "the group ended with its first reader")
+            check(ask(connections[1], f"TEARDOWN {url} RTSP/1.0\r\nCSeq: 3\r\n\r\n").startswith("RTSP/1.0 200"), "TEARDOWN")
+            member.packets(0.3)
+            check(not member.packets(0.5), "the group goes on without readers")
+            connections[1].close()
+            until(lambda: server.metrics()[0]["martlet_rtsp_multicast_groups"] == 0, 70, "the groups are given back")
+        with env.case("asked for by the URL, as VLC understands it"):
+            with socket.create_connection(server.rtsp_address) as control:
+                answer = ask(control, f"DESCRIBE {url}?vlcmulticast RTSP/1.0\r\nCSeq: 1\r\n\r\n")
+                check("c=IN IP4 224.1." in answer, answer)
+    with network_server(env, rtspTransports=["udp", "tcp"]) as server, ffmpeg_publisher(server, "group", "tcp"):
+        with env.case("refused where the settings leave it out"):
+            with socket.create_connection(server.rtsp_address) as control:
+                answer = ask(control, f"SETUP {server.rtsp('group')}/trackID=0 RTSP/1.0\r\nCSeq: 1\r\n"
+                                      "Transport: RTP/AVP;multicast\r\n\r\n")
+                check(answer.startswith("RTSP/1.0 461"), answer)
+
+
+@test("rtsp through http")
+def through_http(env):
+    """RTSP-25"""
+    with env.server() as server, ffmpeg_publisher(server, "tunnel", "tcp"):
+        with env.case("read by FFmpeg"):
+            ffmpeg_reads(server.rtsp("tunnel"), "http")
+        with env.case("read by GStreamer"):
+            gstreamer_reads(server.rtsp("tunnel").replace("rtsp://", "rtsph://"))
+        with env.case("published by GStreamer, read in the clear"):
+            require("gst-launch-1.0")
+            command = ("gst-launch-1.0 -q videotestsrc is-live=true ! video/x-raw,width=640,height=360,framerate=25/1 "
+                       "! videoconvert ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=25 ! h264parse "
+                       "config-interval=-1 ! sink. rtspclientsink name=sink "
+                       f"location={server.rtsp('tunnelled').replace('rtsp://', 'rtsph://')}")
+            publisher = subprocess.Popen(command.split(), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                server.wait_for_room("tunnelled")
+                ffmpeg_reads(server.rtsp("tunnelled"), "tcp")
+                check(publisher.poll() is None, "the publisher ended by itself")
+            finally:
+                publisher.terminate()
+                publisher.wait()
+        with env.case("a browser is told what the port is for"):
+            with socket.create_connection(("127.0.0.1", server.rtsp_port)) as browser:
+                answer = ask(browser, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                check(answer.startswith("HTTP/1.0 400"), answer)
+        until(lambda: server.metrics()[0]["martlet_rtsp_tunnels"] == 0, 10, "the tunnels are closed")
