@@ -40,6 +40,8 @@ let fuzzTargets: [Target] =
         fuzz("fuzz-http", ["HTTP"]),
         fuzz("fuzz-rtsp", ["RTSP"]),
         fuzz("fuzz-rtsp-headers", ["RTSP"]),
+        fuzz("fuzz-rtsp-client", ["RTSP"]),
+        fuzz("fuzz-rtsp-description", ["Server"]),
         fuzz("fuzz-settings", ["Server"]),
     ]
 

@@ -19,6 +19,7 @@ from cases import (  # noqa: F401
     pages_looks,
     pages_scripts,
     rtsp,
+    rtsp_pull,
     rtsp_transports,
     shutdown,
     sigma,

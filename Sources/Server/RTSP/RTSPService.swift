@@ -25,6 +25,8 @@ final class RTSPService: Sendable {
     let hash = RTSPHash(md5: { Digest.md5($0) }, sha256: { Digest.sha256($0) })
     private let connections = Mutex<[PeerID: RTSPConnection]>([:])
     let counters = RTSPCounters()
+    /// Of connections to other servers.
+    let clientCounters = RTSPClientCounters()
     let tunnels = RTSPTunnels()
 
     /// Whether a room whose media the server pulls has it now, or has got it by waiting.

@@ -35,6 +35,7 @@ extension SendArena {
 struct RTSPReaderOutput {
     enum Way {
         case connection(RTSPConnection, RTSPTransport.Channels)
+        case pusher(RTSPPusher, RTSPTransport.Channels)
         case datagrams(SendArena, RTSPTuples)
     }
 
@@ -51,6 +52,7 @@ struct RTSPReaderOutput {
     func catchesUp() -> Bool {
         switch way {
         case .connection(let connection, _): connection.onLoop { $0.catchesUp() }
+        case .pusher(let pusher, _): pusher.onLoop { $0.hasRoom }
         case .datagrams: true
         }
     }
@@ -62,6 +64,11 @@ struct RTSPReaderOutput {
             guard let channel = channels.rtcp else { return }
             connection.onLoop { connection in
                 compound.withBytes { _ = connection.send($0, channel: channel) }
+            }
+        case .pusher(let pusher, let channels):
+            guard let channel = channels.rtcp else { return }
+            pusher.onLoop { pusher in
+                compound.withBytes { _ = pusher.send($0, channel: channel) }
             }
         case .datagrams(let arena, let tuples):
             arena.onLoop { $0.send(compound, along: tuples.rtcp) }

@@ -94,11 +94,11 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         guard cache.packetCount > 0 else { return false }
         switch output.way {
         case .connection(let connection, let channels):
-            var bytes: [UInt8] = []
-            bytes.reserveCapacity(cache.byteCount + InterleavedFrame.headerSize * cache.packetCount)
-            cache.lendEach { InterleavedFrame.append($0, channel: channels.rtp, to: &bytes) }
-            let start = bytes
+            let start = framedStart(channel: channels.rtp)
             guard connection.onLoop({ $0.send(shared: start) }) else { return false }
+        case .pusher(let pusher, let channels):
+            let start = framedStart(channel: channels.rtp)
+            guard pusher.onLoop({ $0.send(shared: start) }) else { return false }
         case .datagrams(let arena, let tuples):
             guard cache.packetCount <= Self.maximumStartDatagrams else { return false }
             cache.lendEach { packet in
@@ -109,6 +109,13 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         }
         statistics.packets &+= UInt64(cache.packetCount)
         return true
+    }
+
+    private func framedStart(channel: UInt8) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(cache.byteCount + InterleavedFrame.headerSize * cache.packetCount)
+        cache.lendEach { InterleavedFrame.append($0, channel: channel, to: &bytes) }
+        return bytes
     }
 
     func remove(_ peer: PeerID) {
@@ -221,6 +228,9 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         case .connection(let connection, let channels):
             let bytes = framedRun(channel: channels.rtp, from: first, keyframe: keyframe)
             return connection.onLoop { $0.send(shared: bytes) }
+        case .pusher(let pusher, let channels):
+            let bytes = framedRun(channel: channels.rtp, from: first, keyframe: keyframe)
+            return pusher.onLoop { $0.send(shared: bytes) }
         case .datagrams(let arena, let tuples):
             // What the socket does not take is lost, as on the network, and counted by the arena.
             for index in first..<run.count {
