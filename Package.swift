@@ -94,7 +94,8 @@ let package = Package(
         .executableTarget(
             name: "martlet-bench",
             dependencies: [
-                "CAllocationCounter", "Wire", "Codecs", "RTP", "SDP", "ICE", "Secure", "WebRTC", "HTTP", "Streams",
+                "CAllocationCounter", "Wire", "Codecs", "RTP", "SDP", "ICE", "Secure", "WebRTC", "HTTP", "RTSP",
+                "Streams",
                 "Loop",
                 "Server",
             ], swiftSettings: strict),

@@ -102,6 +102,10 @@ final class RTSPCounters: Sendable {
     let oversizedCut = Atomic<UInt64>(0)
     let oversizedUncut = Atomic<UInt64>(0)
     let rejectedProtected = Atomic<UInt64>(0)
+    /// How often a reader fell behind and lost what came until the next keyframe.
+    let slowReaderSkips = Atomic<UInt64>(0)
+    /// Readers ended because they took nothing any more.
+    let slowReadersEnded = Atomic<UInt64>(0)
 }
 
 extension RTSPDelivery {

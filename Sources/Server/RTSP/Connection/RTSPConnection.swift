@@ -31,7 +31,7 @@ actor RTSPConnection: LoopActor {
     /// nil for plain connections.
     private var tls: TLSEndpoint?
     /// nil before the start, at the end, and while a session over UDP has no connection.
-    private var socket: TCPConnection?
+    private(set) var socket: TCPConnection?
     private var timer: (any LoopTimer)?
     private var reportTimer: (any LoopTimer)?
     private(set) var isOver = false
@@ -44,7 +44,9 @@ actor RTSPConnection: LoopActor {
     /// What the server encrypts this client's media with.
     let mediaKeys: RTSPMediaKeys?
     var security: RTSPSecurity?
-    private let queueLimit: Int
+    let queueLimit: Int
+    /// Whether the log knows that this reader is slow; once is enough.
+    var hasToldOfSlowness = false
     private var scratch: [UInt8] = []
 
     /// What comes over UDP for this connection.
@@ -84,9 +86,7 @@ actor RTSPConnection: LoopActor {
         self.socket = socket
         localAddress = socket.localAddress
         tls = handover?.take()
-        if timer == nil {
-            timer = eventLoop.makeTimer(name: "rtsp deadline") { [weak self] in self?.onLoop { $0.deadlineReached() } }
-        }
+        if timer == nil { timer = eventLoop.makeTimer(name: "rtsp deadline") { self.deadlineReached() } }
         service.keep(self)
         kind.outputTunnel?.setOutput(self)
         socket.start(
@@ -209,18 +209,18 @@ actor RTSPConnection: LoopActor {
         receivedMedia(bytes, track: track, isControl: isControl, at: now)
     }
 
+    /// System calls that sent something on the connection since it came to this loop.
+    var sendCalls: UInt64 { socket?.statistics.sendCalls ?? 0 }
+
     /// Where a track's packets travel beside the connection; nil when they do not.
     func tuples(of media: RTSPServerSession.Media) -> RTSPTuples? {
         localAddress.flatMap { RTSPTuples(media.transport, local: $0, remote: remoteAddress) }
     }
 
-    /// Whether a reader's queue is short enough to begin again after it was too long.
-    var hasRoom: Bool { (socket?.queuedBytes ?? .max) <= queueLimit / 4 }
-
     /// Whether one more run may be queued for the client.
     var hasQueueRoom: Bool { (socket?.queuedBytes ?? .max) <= queueLimit }
 
-    /// Sends media that other readers get too; `false` when the reader is too slow for it.
+    /// Sends frames that other readers get too; `false` when the reader is too slow for it.
     func send(shared bytes: [UInt8]) -> Bool {
         guard let socket, socket.queuedBytes <= queueLimit else { return false }
         // Every connection has keys of its own, so there is nothing to share.
@@ -238,7 +238,7 @@ actor RTSPConnection: LoopActor {
     /// Has receiver reports sent as long as something is published (RTSP-27).
     func startReports() {
         guard reportTimer == nil else { return }
-        let timer = eventLoop.makeTimer(name: "rtsp reports") { [weak self] in self?.onLoop { $0.reportsDue() } }
+        let timer = eventLoop.makeTimer(name: "rtsp reports") { self.reportsDue() }
         timer.schedule(at: eventLoop.now.advanced(bySeconds: RTSPPublishing.reportIntervalSeconds))
         reportTimer = timer
     }
@@ -267,7 +267,7 @@ actor RTSPConnection: LoopActor {
     func move(to loop: EventLoop, for operation: RTSPOperation) async -> Bool {
         guard !isOver, let detached = socket?.detach() else { return false }
         isOver = true
-        timer?.cancel()
+        cancelTimers()
         socket = nil
         defer { tls = nil }
         var machine = RTSPServerMachine(
@@ -350,7 +350,7 @@ actor RTSPConnection: LoopActor {
     func hand(to owner: RTSPConnection) async -> Bool {
         guard !isOver, let detached = socket?.detach() else { return false }
         isOver = true
-        timer?.cancel()
+        cancelTimers()
         socket = nil
         let handover = tls.map { TLSHandover($0) }
         tls = nil
@@ -358,15 +358,29 @@ actor RTSPConnection: LoopActor {
         return await owner.goOn(over: SocketParcel(detached), handover, machine.surrender())
     }
 
+    /// Ends the connection of a client that takes nothing any more, not even a farewell.
+    func cutOff(_ end: PeerEnd) {
+        if self.end == nil { self.end = end }
+        socket?.close()
+        leaveRoom()
+    }
+
     private func over() {
         guard !isOver else { return }
         isOver = true
-        timer?.cancel()
-        reportTimer?.cancel()
+        cancelTimers()
         leaveRoom()
         socket = nil
         if let tunnel = kind.outputTunnel { service.tunnels.close(tunnel) }
         service.forget(self)
+    }
+
+    /// Timers keep the connection alive.
+    private func cancelTimers() {
+        timer?.cancel()
+        timer = nil
+        reportTimer?.cancel()
+        reportTimer = nil
     }
 
     /// Gives back everything that was taken of the room.

@@ -44,10 +44,18 @@ struct RTSPReaderOutput {
     let peerID: PeerID
     let way: Way
 
-    /// Whether a reader that fell behind has caught up.
-    var hasRoom: Bool {
+    /// A run of packets does not go to this reader.
+    func fellBehind() {
         switch way {
-        case .connection(let connection, _), .protected(let connection, _): connection.onLoop { $0.hasRoom }
+        case .connection(let connection, _), .protected(let connection, _): connection.onLoop { $0.fellBehind() }
+        case .pusher, .datagrams: break
+        }
+    }
+
+    /// Whether a reader that fell behind has caught up; one that stands still is ended.
+    func catchesUp() -> Bool {
+        switch way {
+        case .connection(let connection, _), .protected(let connection, _): connection.onLoop { $0.catchesUp() }
         case .pusher(let pusher, _): pusher.onLoop { $0.hasRoom }
         case .datagrams: true
         }

@@ -56,6 +56,7 @@ actor RTSPReaders: LoopActor, ViewerHandle {
         guard let track = self.output(format) else { return false }
         readers[reader.peerID] = reader
         if !isShared || !joinGroup(reader.peerID, format.kind, output) { track.onLoop { $0.add(output) } }
+        joinAudioToVideo()
         room.track(format.kind).onLoop { $0.requestKeyframe() }
         return true
     }
@@ -112,11 +113,17 @@ actor RTSPReaders: LoopActor, ViewerHandle {
         return output
     }
 
+    private func joinAudioToVideo() {
+        guard let video = outputs[.video], let audio = outputs[.audio] else { return }
+        video.onLoop { $0.accompany(audio) }
+    }
+
     /// Takes a reader's tracks away, or all of them.
     func remove(_ reader: PeerID, kinds: Set<MediaKind>? = nil) {
         for (kind, output) in leaveGroups(reader, kinds ?? Set(outputs.keys)) {
             outputs[kind]?.onLoop { $0.remove(output) }
         }
+        joinAudioToVideo()
         if kinds == nil { readers[reader] = nil }
         guard readers.isEmpty else { return }
         outputs.removeAll()
@@ -132,6 +139,12 @@ actor RTSPReaders: LoopActor, ViewerHandle {
             sum.overflowed &+= one.overflowed
         }
         return sum
+    }
+
+    /// What the readers were sent, and with how many system calls on their connections.
+    var totals: (RTSPTrackOutput.Statistics, sendCalls: UInt64) {
+        let connections = readers.values.compactMap { $0 as? RTSPConnection }
+        return (statistics, connections.reduce(0) { $0 &+ $1.onLoop { $0.sendCalls } })
     }
 
     /// A track changed its codec: who reads it has to describe the room again.

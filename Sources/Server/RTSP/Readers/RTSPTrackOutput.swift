@@ -38,6 +38,10 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
     private var waitingCount = 0
     private var framed: [FramedRun] = []
     private var hook: (any TurnHook)?
+    private var timer: (any LoopTimer)?
+    private var gathering: RTSPGathering
+    /// The room's audio, whose packets go out before this track's; nil for audio.
+    private var companion: RTSPTrackOutput?
     private var cache = RTSPStartCache()
     /// The latest report, for readers that come between two.
     private var report: [UInt8] = []
@@ -56,6 +60,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
     init(format: TrackFormat, loop: EventLoop) {
         self.format = format
         eventLoop = loop
+        gathering = RTSPGathering(kind: format.kind)
     }
 
     // MARK: readers
@@ -64,7 +69,8 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
 
     func add(_ output: RTSPReaderOutput) {
         if hook == nil {
-            hook = eventLoop.makeTurnHook(name: "rtsp readers") { [weak self] in self?.onLoop { $0.flush() } }
+            hook = eventLoop.makeTurnHook(name: "rtsp readers") { self.flush() }
+            timer = eventLoop.makeTimer(name: "rtsp readers") { self.flush() }
         }
         // What waits belongs to the time before.
         flush()
@@ -72,6 +78,14 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         let isWaiting = format.kind == .video && !sendStart(to: output)
         readers.append(Reader(output: output, isWaiting: isWaiting))
         waitingCount += isWaiting ? 1 : 0
+        gathering.readerCount = readers.count
+    }
+
+    /// Has `audio` go out together with this track as long as both have readers.
+    func accompany(_ audio: RTSPTrackOutput) {
+        let isAccompanied = !readers.isEmpty
+        companion = isAccompanied ? audio : nil
+        audio.onLoop { $0.gathering.isAccompanied = isAccompanied }
     }
 
     /// Most packets of a start over UDP: more at once would not fit into a receiver's socket.
@@ -112,6 +126,12 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
     func remove(_ peer: PeerID) {
         readers.removeAll { $0.output.peerID == peer }
         waitingCount = readers.count { $0.isWaiting }
+        gathering.readerCount = readers.count
+        guard readers.isEmpty else { return }
+        // They keep the output alive.
+        timer?.cancel()
+        timer = nil
+        hook = nil
     }
 
     /// Where a reader that is added now begins, as far as that is known.
@@ -156,7 +176,12 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
                 return false
             }
         }
-        hook?.request()
+        let patience = run.isEmpty ? nil : run.withPacket(at: run.count - 1) { gathering.patience(after: $0) }
+        if let patience {
+            if timer?.deadline == nil { timer?.schedule(at: eventLoop.now.advanced(byMilliseconds: patience)) }
+        } else {
+            hook?.request()
+        }
         return true
     }
 
@@ -171,8 +196,27 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
             output.report.removeAll(keepingCapacity: true)
             output.report.append(contentsOf: packet)
             output.reportedAt = output.eventLoop.now
-            for reader in output.readers { reader.output.sendControl(output.report) }
+            output.sendReport()
             return true
+        }
+    }
+
+    /// Framed once for all readers that have the same channel, as packets are.
+    private func sendReport() {
+        var framed: (channel: UInt8, bytes: [UInt8])?
+        for reader in readers {
+            guard case .connection(let connection, let channels) = reader.output.way else {
+                reader.output.sendControl(report)
+                continue
+            }
+            guard let channel = channels.rtcp else { continue }
+            if framed?.channel != channel {
+                var bytes: [UInt8] = []
+                bytes.reserveCapacity(InterleavedFrame.headerSize + report.count)
+                report.withBytes { InterleavedFrame.append($0, channel: channel, to: &bytes) }
+                framed = (channel, bytes)
+            }
+            if let bytes = framed?.bytes { connection.onLoop { _ = $0.send(shared: bytes) } }
         }
     }
 
@@ -180,6 +224,8 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
 
     private func flush() {
         guard !run.isEmpty else { return }
+        companion?.onLoop { $0.flush() }
+        if timer?.deadline != nil { timer?.cancel() }
         let keyframe = format.kind == .video ? keepAndFindKeyframe() : nil
         framed.removeAll(keepingCapacity: true)
         for index in readers.indices { deliver(to: index, keyframe: keyframe) }
@@ -192,7 +238,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         let output = readers[index].output
         var first = 0
         if readers[index].isWaiting {
-            guard output.hasRoom, format.kind == .audio || keyframe != nil else {
+            guard output.catchesUp(), format.kind == .audio || keyframe != nil else {
                 statistics.discarded &+= UInt64(run.count)
                 return
             }
@@ -205,6 +251,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
             statistics.discarded &+= UInt64(run.count - first)
             readers[index].isWaiting = true
             waitingCount += 1
+            output.fellBehind()
         }
     }
 
