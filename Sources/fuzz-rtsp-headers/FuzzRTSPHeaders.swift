@@ -2,12 +2,21 @@ import CFuzzer
 import RTSP
 import Wire
 
-/// Called with inputs libFuzzer keeps mutating towards unexplored branches. The first byte chooses the header field.
+/// Called with inputs libFuzzer keeps mutating towards unexplored branches. The first byte chooses the header field,
+/// or the message that carries keys.
 @_cdecl("LLVMFuzzerTestOneInput")
 func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     let bytes = unsafe Array(UnsafeBufferPointer(start: start, count: count))
     guard let first = bytes.first else { return 0 }
     let text = String(decoding: bytes.dropFirst(), as: UTF8.self)
+    guard first < 0xF0 else {
+        if let message = try? MIKEYMessage(parsing: Array(bytes.dropFirst())) {
+            let written = message.serialized(ntp: 0, random: [UInt8](repeating: 0, count: 16))
+            precondition((try? MIKEYMessage(parsing: written)) == message)
+        }
+        _ = RTSPKeyManagement.keys(inField: text)
+        return 0
+    }
     switch first % 6 {
     case 0:
         for transport in (try? RTSPTransport.alternatives(text)) ?? [] {
