@@ -2,11 +2,20 @@ import FuzzKit
 import RTSP
 import Wire
 
-/// Called with inputs libFuzzer keeps mutating towards unexplored branches. The first byte chooses the header field.
+/// Called with inputs libFuzzer keeps mutating towards unexplored branches. The first byte chooses the header field,
+/// or the message that carries keys.
 func tryInput(_ input: RawSpan) {
     let bytes = input.array
     guard let first = bytes.first else { return }
     let text = String(decoding: bytes.dropFirst(), as: UTF8.self)
+    guard first < 0xF0 else {
+        if let message = try? MIKEYMessage(parsing: Array(bytes.dropFirst())) {
+            let written = message.serialized(ntp: 0, random: [UInt8](repeating: 0, count: 16))
+            precondition((try? MIKEYMessage(parsing: written)) == message)
+        }
+        _ = RTSPKeyManagement.keys(inField: text)
+        return
+    }
     switch first % 6 {
     case 0:
         for transport in (try? RTSPTransport.alternatives(text)) ?? [] {

@@ -8,7 +8,7 @@ import struct
 import subprocess
 import time
 
-from cases.rtsp import ask, ffmpeg_publisher, require, run
+from cases.rtsp import ask, ffmpeg_publisher, require, run, run_gstreamer
 from harness.runner import check, test, until
 from harness.server import free_port
 
@@ -54,8 +54,8 @@ def ffmpeg_reads(url, transport):
 
 
 def gstreamer_reads(url, *properties):
-    require("gst-launch-1.0")
-    run(["gst-launch-1.0", "-q", "rtspsrc", f"location={url}", *properties, "name=s",
+    run_gstreamer(
+        ["gst-launch-1.0", "-q", "rtspsrc", f"location={url}", *properties, "name=s",
          "s.", "!", "application/x-rtp,media=video", "!", "decodebin", "!", "fakesink", "num-buffers=50", "sync=false",
          "s.", "!", "application/x-rtp,media=audio", "!", "decodebin", "!", "fakesink", "num-buffers=50", "sync=false"])
 
