@@ -43,6 +43,8 @@ let fuzzTargets: [Target] =
         fuzz("fuzz-rtsp-headers", ["RTSP"]),
         fuzz("fuzz-payloads", ["RTP", "Codecs"]),
         fuzz("fuzz-parameters", ["RTP", "Codecs"]),
+        fuzz("fuzz-rtsp-client", ["RTSP"]),
+        fuzz("fuzz-rtsp-description", ["Server"]),
         fuzz("fuzz-settings", ["Server"]),
     ]
 
@@ -92,7 +94,8 @@ let package = Package(
         .executableTarget(
             name: "martlet-bench",
             dependencies: [
-                "CAllocationCounter", "Wire", "Codecs", "RTP", "SDP", "ICE", "Secure", "WebRTC", "HTTP", "Streams",
+                "CAllocationCounter", "Wire", "Codecs", "RTP", "SDP", "ICE", "Secure", "WebRTC", "HTTP", "RTSP",
+                "Streams",
                 "Loop",
                 "Server",
             ], swiftSettings: strict),

@@ -20,6 +20,7 @@ from cases import (  # noqa: F401
     pages_scripts,
     rtsp,
     rtsp_formats,
+    rtsp_pull,
     rtsp_transports,
     shutdown,
     sigma,

@@ -21,17 +21,17 @@ struct ArrivalClock: Sendable {
 
     /// Takes in a packet; `true` when the source's clock has jumped and everything known about it is void.
     mutating func received(source: Int64, arrival: Int64) -> Bool {
-        let difference = arrival - source
-        guard let offset, difference - offset < Self.largestDelay, offset - difference < Self.largestAdvance else {
+        let difference = arrival &- source
+        guard let offset, difference &- offset < Self.largestDelay, offset &- difference < Self.largestAdvance else {
             let hasJumped = offset != nil
             current = difference
             previous = nil
             windowStart = arrival
             return hasJumped
         }
-        if arrival - windowStart >= Self.windowNanoseconds {
+        if arrival &- windowStart >= Self.windowNanoseconds {
             // After a silence of more than a window nothing older counts.
-            previous = arrival - windowStart < 2 * Self.windowNanoseconds ? current : nil
+            previous = arrival &- windowStart < 2 * Self.windowNanoseconds ? current : nil
             current = nil
             windowStart = arrival
         }

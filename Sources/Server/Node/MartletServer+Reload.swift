@@ -22,6 +22,7 @@ extension MartletServer {
             if let room = new.room(named: entry.room.name) { await entry.room.apply(RoomPolicy(room)) }
         }
         await running.sources.apply(new)
+        await running.forwards.apply()
         running.hostNames.use(new.webrtcAdditionalHosts)
         await running.hostNames.start()
         updateCandidates(running.service, running.hostNames.addresses)

@@ -55,6 +55,14 @@ struct RTSPMetrics: Sendable {
                     sample("uncut", counters.oversizedUncut.load(ordering: .relaxed)),
                 ]),
             MetricFamily(
+                name: prefix + "rtsp_slow_readers_total",
+                help: "How often readers fell behind and skipped to a keyframe, and how many were ended for it.",
+                kind: .counter,
+                samples: [
+                    sample("skipped", counters.slowReaderSkips.load(ordering: .relaxed)),
+                    sample("ended", counters.slowReadersEnded.load(ordering: .relaxed)),
+                ]),
+            MetricFamily(
                 name: prefix + "rtsp_reader_packets",
                 help: "Packets that the readers of this moment were sent or lost, by what became of them.",
                 kind: .gauge,

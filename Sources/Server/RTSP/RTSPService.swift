@@ -25,6 +25,8 @@ final class RTSPService: Sendable {
     let hash = RTSPHash(md5: { Digest.md5($0) }, sha256: { Digest.sha256($0) })
     private let connections = Mutex<[PeerID: RTSPConnection]>([:])
     let counters = RTSPCounters()
+    /// Of connections to other servers.
+    let clientCounters = RTSPClientCounters()
     let tunnels = RTSPTunnels()
 
     /// Whether a room whose media the server pulls has it now, or has got it by waiting.
@@ -84,6 +86,10 @@ final class RTSPCounters: Sendable {
     /// Packets of publishers that were too large for a datagram, by what became of them.
     let oversizedCut = Atomic<UInt64>(0)
     let oversizedUncut = Atomic<UInt64>(0)
+    /// How often a reader fell behind and lost what came until the next keyframe.
+    let slowReaderSkips = Atomic<UInt64>(0)
+    /// Readers ended because they took nothing any more.
+    let slowReadersEnded = Atomic<UInt64>(0)
 }
 
 extension RTSPDelivery {

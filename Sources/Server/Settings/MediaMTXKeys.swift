@@ -25,10 +25,10 @@ enum MediaMTXKeys {
         moq moqHTTP2Address moqHTTP3Address moqQUICAddress moqServerKey moqServerCert moqAllowOrigins
         moqTrustedProxies
         record recordPath recordFormat recordPartDuration recordMaxPartSize recordSegmentDuration recordDeleteAfter
-        sourceFingerprint srtReadPassphrase
-        useAbsoluteTimestamp alwaysAvailable alwaysAvailableTracks alwaysAvailableFile forward fallback
-        srtPublishPassphrase rtspDemuxMpegts rtspTransport rtspAnyPort rtspRangeType rtspRangeStart rtspScale
-        rtspUDPSourcePortRange sourceProtocol sourceAnyPortEnable rtpSDP moqTransport whepBearerToken
+        srtReadPassphrase
+        useAbsoluteTimestamp alwaysAvailable alwaysAvailableTracks alwaysAvailableFile fallback
+        srtPublishPassphrase rtspDemuxMpegts rtspRangeType rtspRangeStart rtspScale
+        rtpSDP moqTransport whepBearerToken
         whepSTUNGatherTimeout whepHandshakeTimeout whepTrackGatherTimeout sourceRedirect
         publishUser publishPass publishIPs readUser readPass readIPs
         rpiCameraCamID rpiCameraSecondary rpiCameraWidth rpiCameraHeight rpiCameraHFlip rpiCameraVFlip

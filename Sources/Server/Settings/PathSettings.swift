@@ -1,5 +1,6 @@
 public import RTP
 public import RTSP
+public import Secure
 
 /// The settings of a path, as `pathDefaults` and `paths` write them.
 public struct PathSettings: Sendable {
@@ -7,6 +8,11 @@ public struct PathSettings: Sendable {
     public var sourceOnDemand = false
     public var sourceOnDemandStartTimeout = Duration.seconds(10)
     public var sourceOnDemandCloseAfter = Duration.seconds(10)
+    public var sourceFingerprint: CertificateFingerprint?
+    public var rtspTransport = RTSPPullTransport.automatic
+    public var rtspAnyPort = false
+    public var rtspUDPSourcePortRange = PortRange(first: 10_000, last: 65_535)
+    public var forward: [ForwardTarget] = []
     public var overridePublisher = true
     public var publisherHoldTimeout = Duration.seconds(10)
     public var backupPublishers = BackupPublishers.asked
@@ -66,6 +72,8 @@ extension PathSettings {
         source == other.source && sourceOnDemand == other.sourceOnDemand
             && sourceOnDemandStartTimeout == other.sourceOnDemandStartTimeout
             && sourceOnDemandCloseAfter == other.sourceOnDemandCloseAfter
+            && sourceFingerprint == other.sourceFingerprint && rtspTransport == other.rtspTransport
+            && rtspAnyPort == other.rtspAnyPort && rtspUDPSourcePortRange == other.rtspUDPSourcePortRange
     }
 }
 
@@ -93,7 +101,7 @@ extension PathSettings {
     static let declarations: [Setting<PathSettings>] = [
         Setting(
             "source", \.source, .source, in: .path,
-            "Where the media comes from: 'publisher' is whoever publishes to the path, rtsp://user:password@host/path is pulled."
+            "Where media comes from: 'publisher' is whoever publishes to the path; rtsp://user:password@host/path is pulled."
         ),
         Setting(
             "sourceOnDemand", \.sourceOnDemand, .boolean, in: .path, reloadable: true,
@@ -104,6 +112,22 @@ extension PathSettings {
         Setting(
             "sourceOnDemandCloseAfter", \.sourceOnDemandCloseAfter, .duration(.zero...(.seconds(3_600))), in: .path,
             reloadable: true, "How long a source on demand goes on after the last viewer."),
+        Setting(
+            "sourceFingerprint", \.sourceFingerprint, .fingerprint, in: .path, reloadable: true,
+            "SHA-256 of the certificate an rtsps:// source must show; without it the system's authorities decide."),
+        Setting(
+            "rtspTransport", \.rtspTransport, .choice(), in: .path, reloadable: true, aliases: ["sourceProtocol"],
+            "How an rtsp:// source sends: automatic tries UDP, then TCP; rtsps:// always uses TCP."),
+        Setting(
+            "rtspAnyPort", \.rtspAnyPort, .boolean, in: .path, reloadable: true, aliases: ["sourceAnyPortEnable"],
+            "Takes the source's datagrams from any port of its address, for servers that name wrong ones."
+        ),
+        Setting(
+            "rtspUDPSourcePortRange", \.rtspUDPSourcePortRange, .portRange, in: .path, reloadable: true,
+            "The ports of this machine that sources send datagrams to."),
+        Setting(
+            "forward", \.forward, .list(of: .forwardTarget), in: .path, reloadable: true,
+            "Servers that the media is pushed to while somebody publishes; $MTX_PATH stands for the path."),
         Setting(
             "overridePublisher", \.overridePublisher, .boolean, in: .path, reloadable: true,
             aliases: [SettingAlias("disablePublisherOverride", isInverted: true)],
@@ -198,16 +222,16 @@ extension SettingType<PlayoutDelaySetting> {
 
 extension SettingType<PathSource> {
     private static let availableLater = [
-        "rtsps", "rtmp", "rtmps", "http", "https", "whep", "wheps", "srt", "udp", "udp+mpegts", "unix+mpegts",
+        "rtmp", "rtmps", "http", "https", "whep", "wheps", "srt", "udp", "udp+mpegts", "unix+mpegts",
         "udp+rtp", "unix+rtp", "rtsp+http", "rtsp+ws", "rtsps+http", "rtsps+ws", "moqt",
     ]
 
     static let source = SettingType(
-        name: "source", accepted: "publisher or an rtsp:// URL",
+        name: "source", accepted: "publisher or an rtsp:// or rtsps:// URL",
         read: { (node) throws(SettingFault) in
             let text = try node.scalar()
             if text.isEmpty || text == "publisher" { return .publisher }
-            if text.hasPrefix("rtsp://") {
+            if text.hasPrefix("rtsp://") || text.hasPrefix("rtsps://") {
                 guard let url = RTSPURL(text) else { throw SettingFault("the URL of the source cannot be read") }
                 return .rtsp(url)
             }

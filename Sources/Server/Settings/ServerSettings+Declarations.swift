@@ -21,7 +21,7 @@ extension ServerSettings {
             "How long a client may take to send a request."),
         Setting(
             "writeTimeout", \.writeTimeout, .duration(.seconds(1)...(.seconds(600))), in: .server,
-            "How long a client may accept nothing of an answer before its connection is closed."),
+            "How long a client may accept nothing of what it is sent before its connection is closed."),
         Setting(
             "httpMaxConnections", \.httpMaxConnections, .integer(1...1_000_000), in: .server,
             "HTTP connections open at the same time."),

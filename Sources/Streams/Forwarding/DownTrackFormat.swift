@@ -18,6 +18,8 @@ public struct DownTrackFormat: Sendable {
     public var repair: Repair?
     /// How long the viewer is asked to hold video back; nil leaves that to the publisher.
     public var playoutDelay: PlayoutDelay?
+    /// Whether the viewer is told by a BYE that the source is gone for now. Some readers take it for the end.
+    public var saysGoodbye = true
 
     /// Whether the viewer gets no delimiters and no filler (PAY-10).
     public var removesFiller = false

@@ -263,7 +263,6 @@ public actor Track: LoopActor {
     func requestKeyframe(of encoding: Int) {
         guard kind == .video, let publisher else { return }
         statistics.keyframeRequests &+= 1
-        statistics.keyframeRequests &+= 1
         if layers.encodings.indices.contains(encoding), layers.encodings[encoding].isLive(at: loop.now) {
             answers.requested(layer: encoding, at: loop.now)
         }

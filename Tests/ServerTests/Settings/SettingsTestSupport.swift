@@ -96,11 +96,20 @@ struct OtherValue: Sendable, CustomTestStringConvertible {
         OtherValue("maxViewersPerIP", "0"),
     ]
 
+    private static let fingerprint = String(repeating: "0123456789abcdef", count: 4)
+
     static let path: [OtherValue] = [
         OtherValue("source", "publisher"),
         OtherValue("sourceOnDemand", "yes"),
         OtherValue("sourceOnDemandStartTimeout", "5s"),
         OtherValue("sourceOnDemandCloseAfter", "0s"),
+        OtherValue("sourceFingerprint", fingerprint),
+        OtherValue("rtspTransport", "tcp"),
+        OtherValue("rtspAnyPort", "yes"),
+        OtherValue("rtspUDPSourcePortRange", "[20000, 30000]", environment: "20000, 30000", text: "[20000, 30000]"),
+        OtherValue(
+            "forward", "['rtsp://u:p@h/a']", environment: "rtsp://u:p@h/a",
+            text: "[{url: 'rtsp://h/a', transport: tcp}]"),
         OtherValue("overridePublisher", "no"),
         OtherValue("publisherHoldTimeout", "30s"),
         OtherValue("backupPublishers", "always"),

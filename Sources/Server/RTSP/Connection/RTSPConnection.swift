@@ -30,13 +30,15 @@ actor RTSPConnection: LoopActor {
     private let handover: TLSHandover?
     /// nil for plain connections.
     private var tls: TLSEndpoint?
-    private var socket: TCPConnection?
+    private(set) var socket: TCPConnection?
     private var timer: (any LoopTimer)?
     private var reportTimer: (any LoopTimer)?
     private var isOver = false
     private var end: PeerEnd?
     var kind: RTSPConnectionKind
-    private let queueLimit: Int
+    let queueLimit: Int
+    /// Whether the log knows that this reader is slow; once is enough.
+    var hasToldOfSlowness = false
     private var scratch: [UInt8] = []
 
     /// What comes over UDP for this connection.
@@ -74,7 +76,7 @@ actor RTSPConnection: LoopActor {
         let socket = TCPConnection(accepted, on: eventLoop, settings: settings)
         self.socket = socket
         tls = handover?.take()
-        timer = eventLoop.makeTimer(name: "rtsp deadline") { [weak self] in self?.onLoop { $0.deadlineReached() } }
+        timer = eventLoop.makeTimer(name: "rtsp deadline") { self.deadlineReached() }
         service.keep(self)
         kind.outputTunnel?.setOutput(self)
         socket.start(
@@ -197,15 +199,15 @@ actor RTSPConnection: LoopActor {
     /// Where the client sees the server.
     var localAddress: SocketAddress? { socket?.localAddress }
 
+    /// System calls that sent something on the connection since it came to this loop.
+    var sendCalls: UInt64 { socket?.statistics.sendCalls ?? 0 }
+
     /// Where a track's packets travel beside the connection; nil when they do not.
     func tuples(of media: RTSPServerSession.Media) -> RTSPTuples? {
         localAddress.flatMap { RTSPTuples(media.transport, local: $0, remote: remoteAddress) }
     }
 
-    /// Whether a reader's queue is short enough to begin again after it was too long.
-    var hasRoom: Bool { (socket?.queuedBytes ?? .max) <= queueLimit / 4 }
-
-    /// Sends media that other readers get too; `false` when the reader is too slow for it.
+    /// Sends frames that other readers get too; `false` when the reader is too slow for it.
     func send(shared bytes: [UInt8]) -> Bool {
         guard let socket, socket.queuedBytes <= queueLimit else { return false }
         // Every connection has keys of its own, so there is nothing to share.
@@ -223,7 +225,7 @@ actor RTSPConnection: LoopActor {
     /// Has receiver reports sent as long as something is published (RTSP-27).
     func startReports() {
         guard reportTimer == nil else { return }
-        let timer = eventLoop.makeTimer(name: "rtsp reports") { [weak self] in self?.onLoop { $0.reportsDue() } }
+        let timer = eventLoop.makeTimer(name: "rtsp reports") { self.reportsDue() }
         timer.schedule(at: eventLoop.now.advanced(bySeconds: RTSPPublishing.reportIntervalSeconds))
         reportTimer = timer
     }
@@ -250,7 +252,7 @@ actor RTSPConnection: LoopActor {
     func move(to loop: EventLoop, for operation: RTSPOperation) async -> Bool {
         guard !isOver, let detached = socket?.detach() else { return false }
         isOver = true
-        timer?.cancel()
+        cancelTimers()
         socket = nil
         defer { tls = nil }
         var machine = RTSPServerMachine(
@@ -283,16 +285,30 @@ actor RTSPConnection: LoopActor {
         leaveRoom()
     }
 
+    /// Ends the connection of a client that takes nothing any more, not even a farewell.
+    func cutOff(_ end: PeerEnd) {
+        if self.end == nil { self.end = end }
+        socket?.close()
+        leaveRoom()
+    }
+
     private func closed(_ reason: TCPCloseReason) {
         guard !isOver else { return }
         isOver = true
-        timer?.cancel()
-        reportTimer?.cancel()
+        cancelTimers()
         if end == nil { end = PeerEnd(reason) }
         leaveRoom()
         socket = nil
         if let tunnel = kind.outputTunnel { service.tunnels.close(tunnel) }
         service.forget(self)
+    }
+
+    /// Timers keep the connection alive.
+    private func cancelTimers() {
+        timer?.cancel()
+        timer = nil
+        reportTimer?.cancel()
+        reportTimer = nil
     }
 
     /// Gives back everything that was taken of the room.
