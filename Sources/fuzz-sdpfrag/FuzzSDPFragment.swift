@@ -1,5 +1,6 @@
 import FuzzKit
 import SDP
+import Wire
 
 /// Called with inputs libFuzzer keeps mutating towards unexplored branches. What parses has to survive being written.
 func tryInput(_ input: RawSpan) {

@@ -1,5 +1,6 @@
 import FuzzKit
 import Server
+import Wire
 
 /// Called with inputs libFuzzer keeps mutating towards unexplored branches.
 func tryInput(_ input: RawSpan) {

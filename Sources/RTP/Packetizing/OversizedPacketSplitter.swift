@@ -75,22 +75,17 @@ public struct OversizedPacketSplitter: Sendable {
     ///   another, the bytes are still those that came.
     public mutating func receive(_ packet: RawSpan, header: RTPHeader, _ body: (RawSpan, RTPHeader) -> Void) {
         let payload = packet.extracting(header.payload)
-        let isToBeCut = packet.byteCount > maximumSize || units?.needsRepair(payload) ?? false
-        if !isToBeCut, shifts.isEmpty, !held.isActive {
-            let isNewer = newest.map { Int16(bitPattern: header.sequenceNumber &- $0) > 0 } ?? true
-            if isNewer || ssrc != header.ssrc { newest = header.sequenceNumber }
-            ssrc = header.ssrc
+        // Headers so large that there is no room behind them would have to go out with every piece.
+        let mayBeCut = header.headerSize <= maximumSize / 2
+        let isToBeCut = mayBeCut && (packet.byteCount > maximumSize || units?.needsRepair(payload) ?? false)
+        if begins(header) { forget(header) }
+        if let newest, Int16(bitPattern: header.sequenceNumber &- newest) <= 0 { return passLate(packet, header, body) }
+        if !isToBeCut, offset == 0, shifts.isEmpty, !held.isActive {
+            newest = header.sequenceNumber
+            if packet.byteCount > maximumSize { countUncut() }
             return body(packet, header)
         }
-        if ssrc != header.ssrc {
-            // Another stream, with numbers of its own.
-            held.isActive = false
-            shifts.removeAll(keepingCapacity: true)
-            offset = 0
-            newest = nil
-            ssrc = header.ssrc
-        }
-        if let newest, Int16(bitPattern: header.sequenceNumber &- newest) <= 0 { return passLate(packet, header, body) }
+        forgetOldShifts()
         let follows = newest.map { $0 &+ 1 == header.sequenceNumber } ?? false
         newest = header.sequenceNumber
         if let units, units.kind(of: payload) == .fragment {
@@ -104,7 +99,10 @@ public struct OversizedPacketSplitter: Sendable {
         } else {
             sendHeld(body)
         }
-        guard isToBeCut else { return pass(packet, header, body) }
+        guard isToBeCut else {
+            if packet.byteCount > maximumSize { countUncut() }
+            return pass(packet, header, body)
+        }
         statistics.oversized &+= packet.byteCount > maximumSize ? 1 : 0
         var count = 0
         let limit = maximumSize - header.headerSize
@@ -118,10 +116,36 @@ public struct OversizedPacketSplitter: Sendable {
         }
         swap(&scratch, &self.scratch)
         guard wasCut, count > 0 else {
-            statistics.uncut &+= 1
+            statistics.uncut &+= packet.byteCount > maximumSize ? 1 : 0
             return pass(packet, header, body)
         }
         move(by: count - 1, after: header.sequenceNumber)
+    }
+
+    private mutating func countUncut() {
+        statistics.oversized &+= 1
+        statistics.uncut &+= 1
+    }
+
+    /// Whether another stream begins, or the same with other numbers.
+    private func begins(_ header: RTPHeader) -> Bool {
+        guard ssrc == header.ssrc, let newest else { return true }
+        let step = Int64(Int16(bitPattern: header.sequenceNumber &- newest))
+        return step < -StreamRewriter.largestJump || step > StreamRewriter.largestJump
+    }
+
+    private mutating func forget(_ header: RTPHeader) {
+        held.isActive = false
+        shifts.removeAll(keepingCapacity: true)
+        offset = 0
+        newest = nil
+        ssrc = header.ssrc
+    }
+
+    /// Nothing from before so old a change comes any more.
+    private mutating func forgetOldShifts() {
+        guard let first = shifts.first, let newest else { return }
+        if Int64(Int16(bitPattern: newest &- first.after)) > StreamRewriter.largestJump { shifts.removeFirst() }
     }
 
     private func pass(_ packet: RawSpan, _ header: RTPHeader, _ body: (RawSpan, RTPHeader) -> Void) {
@@ -132,10 +156,7 @@ public struct OversizedPacketSplitter: Sendable {
 
     /// One that others have overtaken gets the number that was left free for it, which is one, however large it is.
     private mutating func passLate(_ packet: RawSpan, _ header: RTPHeader, _ body: (RawSpan, RTPHeader) -> Void) {
-        if packet.byteCount > maximumSize {
-            statistics.oversized &+= 1
-            statistics.uncut &+= 1
-        }
+        if packet.byteCount > maximumSize { countUncut() }
         var late = header
         let before = shifts.last { Int16(bitPattern: header.sequenceNumber &- $0.after) > 0 }
         late.sequenceNumber &+= before?.offset ?? shifts.first?.former ?? offset

@@ -26,6 +26,9 @@ public struct DownTrackFormat: Sendable {
     /// Whether the viewer gets no delimiters and no filler (PAY-10).
     public var removesFiller = false
 
+    /// Whether the viewer was told the stream's parameter sets beforehand, and needs none before its first keyframe.
+    public var isToldParameterSets = false
+
     /// How lost packets are sent again.
     public enum Repair: Hashable, Sendable {
         /// Byte for byte, with the sequence number they had.

@@ -13,6 +13,7 @@ struct StreamForwarder {
     private let ssrc: UInt32
     private var extensions: HeaderExtensionForwarding
     private let removesFiller: Bool
+    private let isToldParameterSets: Bool
 
     private(set) var rewriter: StreamRewriter
     private var pictures: PictureRewriter
@@ -62,6 +63,7 @@ struct StreamForwarder {
             codec: format.track.codec, firstPictureID: format.firstSequenceNumber,
             removesFiller: format.removesFiller)
         removesFiller = format.removesFiller
+        isToldParameterSets = format.isToldParameterSets
         playoutDelay = PlayoutDelayTeller(format)
         extensions = HeaderExtensionForwarding(
             viewer: format.extensions, mid: format.mid, replacesPlayoutDelay: format.playoutDelay != nil)
@@ -128,7 +130,7 @@ struct StreamForwarder {
     private mutating func forward(_ entry: RunEntry, _ packet: RawSpan, statistics: inout TrackStatistics) {
         // An encoder that restarts comes back under another SSRC, with numbers of its own (RTP-8).
         if entry.layer == layer, entry.header.ssrc != source { layer = nil }
-        if entry.isInserted, entry.layer == layer { return }
+        if entry.isInserted, isToldParameterSets || entry.layer == layer { return }
         if layer != target.encoding {
             if leavesAtOnce, entry.layer == layer, entry.header.timestamp != frameTimestamp { layer = nil }
             let isWanted =

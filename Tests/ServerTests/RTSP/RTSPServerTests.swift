@@ -354,11 +354,11 @@ import Wire
             var sent: UInt16 = 0
             while sent < count {
                 for _ in 0..<100 {
-                    let packet = Self.packet(sent, isKeyframe: sent % 100 == 0, size: 1_400)
+                    let packet = Self.packet(sent, isKeyframe: sent % 100 == 0, size: 1_300)
                     await publisher.raw.send(Self.frame(packet))
                     sent += 1
                 }
-                for _ in 0..<100 { #expect(await reader.packet().count == 1_414) }
+                for _ in 0..<100 { #expect(await reader.packet().count == 1_314) }
             }
             let directory = try #require(await server.running?.directory)
             let room = try #require(await directory.room(named: "cam1")).room

@@ -85,8 +85,8 @@ final class RTSPPublishing {
         guard let service, let room else { return }
         let oversized = ingest.oversized
         service.counters.oversizedCut.wrappingAdd(
-            oversized.oversized - oversized.uncut - (counted.oversized - counted.uncut), ordering: .relaxed)
-        service.counters.oversizedUncut.wrappingAdd(oversized.uncut - counted.uncut, ordering: .relaxed)
+            oversized.oversized &- oversized.uncut &- (counted.oversized &- counted.uncut), ordering: .relaxed)
+        service.counters.oversizedUncut.wrappingAdd(oversized.uncut &- counted.uncut, ordering: .relaxed)
         if counted.oversized == 0, oversized.oversized > 0 {
             service.logger.info(
                 "packets that are too large for a datagram are cut",

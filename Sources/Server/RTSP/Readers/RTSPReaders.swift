@@ -107,6 +107,7 @@ actor RTSPReaders: LoopActor, ViewerHandle {
             firstTimestamp: SecureRandom.uint32(), canonicalName: canonicalName)
         // FFmpeg leaves at a BYE, and would miss the publisher that comes back; those who stay away end connections.
         description.saysGoodbye = false
+        description.isToldParameterSets = !format.announcedParameterSets.isEmpty
         let downTrack = DownTrack(viewer: peerID, format: description, sink: output)
         guard room.track(format.kind).onLoop({ $0.add(downTrack) }) else { return nil }
         outputs[format.kind] = output
