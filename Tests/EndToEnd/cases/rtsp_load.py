@@ -88,17 +88,16 @@ def half_open(server, count):
     return connections
 
 
-def send_until_refused(port, data):
-    """Whether the server closed the connection before all of it was taken."""
+def send(port, data):
+    """Sends as much of it as the server takes, and hears it out."""
     with socket.create_connection(("127.0.0.1", port), 5) as connection:
         try:
             connection.sendall(data)
-            connection.settimeout(5)
+            connection.shutdown(socket.SHUT_WR)
             while connection.recv(65536):
                 pass
         except OSError:
             pass
-        return True
 
 
 @test("rtsp hostile load disturbs no reader")
@@ -119,12 +118,12 @@ def hostile(env):
                 until(lambda: server.metrics()[0]["rtsp_conns"] <= 12, 10, "closed connections are given back")
             with env.case("10 MB headers and random bytes"):
                 head = b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n"
-                send_until_refused(server.rtsp_port, head + b"X-Long: " + b"a" * (10 * MEBIBYTE))
-                send_until_refused(server.rtsp_port, head + b"X-Many: 1\r\n" * 1_000_000)
-                send_until_refused(server.rtsp_port, b"OPTIONS rtsp://" + b"a" * (10 * MEBIBYTE))
+                send(server.rtsp_port, head + b"X-Long: " + b"a" * (10 * MEBIBYTE))
+                send(server.rtsp_port, head + b"X-Many: 1\r\n" * 1_000_000)
+                send(server.rtsp_port, b"OPTIONS rtsp://" + b"a" * (10 * MEBIBYTE))
                 for _ in range(100):
-                    send_until_refused(server.rtsp_port, noise.randbytes(noise.randrange(1, 4096)))
-                    send_until_refused(server.rtsp_port, b"$" + noise.randbytes(noise.randrange(4, 4096)) + b"\r\n\r\n")
+                    send(server.rtsp_port, noise.randbytes(noise.randrange(1, 4096)))
+                    send(server.rtsp_port, b"$" + noise.randbytes(noise.randrange(4, 4096)) + b"\r\n\r\n")
             with env.case("junk datagrams"):
                 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
                     idle = processor_seconds(server)

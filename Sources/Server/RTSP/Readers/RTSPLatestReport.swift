@@ -27,7 +27,10 @@ struct RTSPLatestReport {
         guard !bytes.isEmpty, age > 0 else { return bytes }
         let (seconds, rest) = (UInt64(age / 1_000_000_000), UInt64(age % 1_000_000_000))
         let (ntp, timestamp) = bytes.withBytes { bytes in
-            (bytes.integer(at: Self.ntpOffset, as: UInt64.self) ?? 0, bytes.integer(at: Self.timestampOffset) ?? 0)
+            (
+                bytes.integer(at: Self.ntpOffset, as: UInt64.self) ?? 0,
+                bytes.integer(at: Self.timestampOffset, as: UInt32.self) ?? 0
+            )
         }
         let ticks = seconds &* UInt64(clockRate) &+ rest &* UInt64(clockRate) / 1_000_000_000
         let moved = ntp &+ seconds << 32 &+ (rest << 32) / 1_000_000_000
