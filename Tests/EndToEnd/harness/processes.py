@@ -93,6 +93,20 @@ def aiortc_client(mode, url, **options):
     return _script(sys.executable, "aiortc_client.py", mode, url, options)
 
 
+class RTSPReaders(Client):
+    """Many readers of one room over RTSP, in one process."""
+
+    def __init__(self, name, url, count=1, receive_buffer=0):
+        super().__init__(name, [sys.executable, str(CLIENTS / "rtsp_readers.py"), url, "--count", str(count),
+                                "--receive-buffer", str(receive_buffer)])
+
+    def figures(self, deadline=20):
+        """What each of them has got so far."""
+        self.process.stdin.write(b"\n")
+        self.process.stdin.flush()
+        return self.wait_for("figures", deadline)["readers"]
+
+
 def gstreamer_client(mode, url, **options):
     python = "/usr/bin/python3"
     probe = subprocess.run(

@@ -146,6 +146,12 @@ class Server:
                 values[sample.group(1)] = values.get(sample.group(1), 0.0) + float(sample.group(2))
         return values, gauges
 
+    def samples(self):
+        """Every sample by its name with its labels, as it is written."""
+        text = web.request(f"http://127.0.0.1:{self.metrics_port}", "GET", "/metrics").body.decode()
+        lines = (line.rpartition(" ") for line in text.splitlines() if line and not line.startswith("#"))
+        return {name: float(value) for name, _, value in lines}
+
     def occupancy(self):
         """The gauges that count things a leaving client must give back."""
         values, gauges = self.metrics()

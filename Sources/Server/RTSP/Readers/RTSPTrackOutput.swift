@@ -23,6 +23,8 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         var output: RTSPReaderOutput
         /// Until a keyframe, or for audio until its queue is shorter.
         var isWaiting: Bool
+        /// GStreamer drops a report that is older than the first packet it got, and would wait for the next (RTSP-27).
+        var owesReport: Bool
     }
 
     /// More than a turn's worth of one track.
@@ -43,9 +45,8 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
     /// The room's audio, whose packets go out before this track's; nil for audio.
     private var companion: RTSPTrackOutput?
     private var cache = RTSPStartCache()
-    /// The latest report, for readers that come between two.
-    private var report: [UInt8] = []
-    private var reportedAt = Instant(nanoseconds: 0)
+    /// For readers that come between two reports.
+    private var report: RTSPLatestReport
     private var lastSequenceNumber: UInt16?
     private(set) var statistics = Statistics()
 
@@ -61,6 +62,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         self.format = format
         eventLoop = loop
         gathering = RTSPGathering(kind: format.kind)
+        report = RTSPLatestReport(clockRate: format.clockRate)
     }
 
     // MARK: readers
@@ -74,9 +76,9 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         }
         // What waits belongs to the time before.
         flush()
-        if !report.isEmpty { output.sendControl(report) }
+        sendReport(to: output)
         let isWaiting = format.kind == .video && !sendStart(to: output)
-        readers.append(Reader(output: output, isWaiting: isWaiting))
+        readers.append(Reader(output: output, isWaiting: isWaiting, owesReport: true))
         waitingCount += isWaiting ? 1 : 0
         gathering.readerCount = readers.count
     }
@@ -140,13 +142,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
     func opening(overDatagrams: Bool, isShared: Bool) -> RTSPOpening {
         flush()
         var opening = RTSPOpening(clockRate: format.clockRate)
-        if report.count >= 20, report[1] == 200 {
-            report.withBytes { bytes in
-                opening.report = bytes.integer(at: 8).flatMap { ntp in
-                    bytes.integer(at: 16).map { RTSPOpening.Report(ntp: ntp, timestamp: $0, at: reportedAt) }
-                }
-            }
-        }
+        opening.report = report.moment
         let isCached =
             !isShared && cache.packetCount > 0
             && (!overDatagrams || cache.packetCount <= Self.maximumStartDatagrams)
@@ -193,27 +189,31 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         onLoop { output in
             // A report overtakes no packet.
             output.flush()
-            output.report.removeAll(keepingCapacity: true)
-            output.report.append(contentsOf: packet)
-            output.reportedAt = output.eventLoop.now
-            output.sendReport()
+            output.report.keep(packet, at: output.eventLoop.now)
+            output.sendToAll(packet)
             return true
         }
     }
 
+    private func sendReport(to output: RTSPReaderOutput) {
+        let latest = report.bytes(at: eventLoop.now)
+        if !latest.isEmpty { output.sendControl(latest) }
+    }
+
     /// Framed once for all readers that have the same channel, as packets are.
-    private func sendReport() {
+    private func sendToAll(_ control: RawSpan) {
+        let compound = control.array
         var framed: (channel: UInt8, bytes: [UInt8])?
         for reader in readers {
             guard case .connection(let connection, let channels) = reader.output.way else {
-                reader.output.sendControl(report)
+                reader.output.sendControl(compound)
                 continue
             }
             guard let channel = channels.rtcp else { continue }
             if framed?.channel != channel {
                 var bytes: [UInt8] = []
-                bytes.reserveCapacity(InterleavedFrame.headerSize + report.count)
-                report.withBytes { InterleavedFrame.append($0, channel: channel, to: &bytes) }
+                bytes.reserveCapacity(InterleavedFrame.headerSize + compound.count)
+                InterleavedFrame.append(control, channel: channel, to: &bytes)
                 framed = (channel, bytes)
             }
             if let bytes = framed?.bytes { connection.onLoop { _ = $0.send(shared: bytes) } }
@@ -247,6 +247,9 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         }
         if send(to: output, from: first, keyframe: keyframe) {
             statistics.packets &+= UInt64(run.count - first)
+            guard readers[index].owesReport else { return }
+            readers[index].owesReport = false
+            sendReport(to: output)
         } else {
             statistics.discarded &+= UInt64(run.count - first)
             readers[index].isWaiting = true
