@@ -35,6 +35,7 @@ let fuzzTargets: [Target] =
         fuzz("fuzz-rtp", ["RTP"]),
         fuzz("fuzz-rtcp", ["RTP"]),
         fuzz("fuzz-ingest", ["RTP", "SDP", "WebRTC"]),
+        fuzz("fuzz-congestion", ["Codecs", "RTP", "Streams", "TestKit"]),
         fuzz("fuzz-dependency-descriptor", ["RTP"]),
         fuzz("fuzz-sdp", ["SDP"]),
         fuzz("fuzz-sdpfrag", ["SDP"]),

@@ -26,8 +26,11 @@ public final class FakeSink: PacketSink, @unchecked Sendable {
 
     /// What the link is said to carry for video.
     public var videoBitsPerSecond: UInt64?
+    /// Whether packets can leave, as far as those who ask beforehand are told.
+    public var canSend = true
     /// Whether frames are admitted.
     public var admitsFrames = true
+    public var admitsKeyframesOnly = false
 
     /// Whether a keyframe is asked for when frames are held back.
     public var requestsKeyframes = false
@@ -37,7 +40,9 @@ public final class FakeSink: PacketSink, @unchecked Sendable {
 
     public func wantsVideo(bitsPerSecond: UInt64?) { wantedVideoBitsPerSecond = bitsPerSecond }
     public func videoBitsPerSecond(at now: Instant) -> UInt64? { videoBitsPerSecond }
-    public func admitsFrame(isKeyframe: Bool, at now: Instant) -> Bool { admitsFrames }
+    public func admitsFrame(isKeyframe: Bool, at now: Instant) -> Bool {
+        admitsFrames && (isKeyframe || !admitsKeyframesOnly)
+    }
 
     public func takesKeyframeRequest(at now: Instant) -> Bool { requestsKeyframes }
 

@@ -231,6 +231,9 @@ public final class CongestionController {
         pacer.admitsFrame(isKeyframe: isKeyframe, at: now)
     }
 
+    /// A frame could not be sent at all: from here on only a keyframe is admitted.
+    public func stopVideo(at now: Instant) { pacer.stopVideo(at: now) }
+
     /// See ``PacketSink/takesKeyframeRequest(at:)``.
     public func takesKeyframeRequest(at now: Instant) -> Bool {
         guard pacer.takeKeyframeRequest(at: now) else { return false }

@@ -82,8 +82,8 @@ public struct Pacer: ~Copyable {
     /// Whether the video frame that begins now can be sent in time. Must be asked once for every frame.
     public mutating func admitsFrame(isKeyframe: Bool, at now: Instant) -> Bool {
         guard let rate else {
-            stopped = nil
-            return true
+            if isKeyframe { stopped = nil }
+            return stopped == nil
         }
         isInKeyframe = false
         let waiting = Double(video.byteCount + retransmissions.byteCount)
@@ -116,6 +116,12 @@ public struct Pacer: ~Copyable {
 
     /// Whether video waits for a keyframe since a frame was refused.
     public var isStopped: Bool { stopped != nil }
+
+    /// Stops to admit frames, as a refusal does.
+    public mutating func stopVideo(at now: Instant) {
+        statistics.framesRefused &+= 1
+        if stopped == nil { stop(at: now) }
+    }
 
     private var hasRoomForKeyframe: Bool {
         guard let rate else { return true }

@@ -55,6 +55,9 @@ struct PacketWindow: Sendable {
     /// Marks `number`, which is covered, as left out.
     mutating func markDropped(_ number: Int64) { dropped[Self.word(number)] |= Self.bit(number) }
 
+    /// Whether `number`, which is covered, was left out.
+    func wasDropped(_ number: Int64) -> Bool { dropped[Self.word(number)] & Self.bit(number) != 0 }
+
     /// How many packets after `number`, which is covered, were left out.
     func droppedCount(after number: Int64) -> Int64 {
         var total: Int64 = 0

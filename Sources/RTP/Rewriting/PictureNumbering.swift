@@ -33,12 +33,14 @@ struct PictureNumbering: Sendable {
         return (UInt16(truncatingIfNeeded: output & Self.mask), isNewest)
     }
 
-    /// Leaves out picture `number`, so that the next one takes its place. Only the newest picture can be left out.
+    /// Leaves out picture `number`, so that the next one takes its place, unless a later one has been sent.
     mutating func drop(_ number: UInt16, bits: Int64) {
         guard hasSource else { return }
         let extended = extend(number, bits: bits)
-        guard extended > window.highest else { return }
-        window.advance(to: extended)
+        if extended > window.highest { window.advance(to: extended) }
+        guard window.covers(extended), !window.wasDropped(extended),
+            extended + offset + window.droppedCount(after: extended) > highestOutput
+        else { return }
         window.markDropped(extended)
         offset -= 1
     }

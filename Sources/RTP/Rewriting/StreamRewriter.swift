@@ -130,7 +130,9 @@ public struct StreamRewriter: Sendable {
         guard let number = accept(sequenceNumber, timestamp: timestamp, captured: captured) else { return nil }
         let isNewest = number == window.highest
         let missing = isNewest ? 0 : window.droppedCount(after: number)
-        if isNewest, !sourceTimestamps.isHighest(timestamp) {
+        // Later packets may have come and been left out.
+        let isAhead = number + sequenceOffset + missing > highest.extendedSequenceNumber
+        if isAhead, !sourceTimestamps.isHighest(timestamp) {
             checkClock(timestamp, number: number, captured: captured)
         }
         if isNewest { boundJump(to: number) }
@@ -147,11 +149,11 @@ public struct StreamRewriter: Sendable {
 
     /// Leaves out a packet of the current source without leaving a gap: a padding packet, a layer not wanted.
     ///
-    /// A packet that is dropped late leaves the gap behind that others have already jumped over.
+    /// A packet that is dropped after later ones were sent leaves the gap behind that those have jumped over.
     public mutating func drop(sequenceNumber: UInt16, timestamp: UInt32, captured: Instant) {
-        guard let number = accept(sequenceNumber, timestamp: timestamp, captured: captured),
-            number == window.highest
-        else { return }
+        guard let number = accept(sequenceNumber, timestamp: timestamp, captured: captured) else { return }
+        let missing = number == window.highest ? 0 : window.droppedCount(after: number)
+        guard number + sequenceOffset + missing > highest.extendedSequenceNumber else { return }
         window.markDropped(number)
         sequenceOffset -= 1
     }

@@ -1,5 +1,6 @@
 import Loop
 import RTP
+import WebRTC
 import Wire
 
 /// The link to a viewer: what its feedback says about it, and what follows for the frames that are still to come.
@@ -12,12 +13,21 @@ extension PeerTransport {
         onLoop { $0.congestion?.wantsVideo(bitsPerSecond: bitsPerSecond) }
     }
 
+    nonisolated var canSend: Bool { onLoop { $0.engine.canSend } }
+
     nonisolated func admitsFrame(isKeyframe: Bool, at now: Instant) -> Bool {
-        onLoop { $0.congestion?.admitsFrame(isKeyframe: isKeyframe, at: now) ?? true }
+        onLoop { transport in
+            guard transport.engine.canSend else {
+                // Whatever comes next has to begin with a keyframe.
+                transport.congestion?.stopVideo(at: now)
+                return false
+            }
+            return transport.congestion?.admitsFrame(isKeyframe: isKeyframe, at: now) ?? true
+        }
     }
 
     nonisolated func takesKeyframeRequest(at now: Instant) -> Bool {
-        onLoop { $0.congestion?.takesKeyframeRequest(at: now) ?? false }
+        onLoop { $0.engine.canSend && $0.congestion?.takesKeyframeRequest(at: now) == true }
     }
 
     /// Takes transport-wide feedback out of the RTCP packet `compound`.

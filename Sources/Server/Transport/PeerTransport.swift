@@ -21,7 +21,8 @@ actor PeerTransport: LoopActor, PacketSink {
         var bytesReceived: UInt64 = 0
         var packetsSent: UInt64 = 0
         var bytesSent: UInt64 = 0
-        /// Outgoing packets dropped because no address is selected or no keys are there yet.
+        /// Outgoing packets dropped because no address is selected, no keys are there yet, or nothing has been heard of the
+        /// client for too many packets.
         var packetsUnsendable: UInt64 = 0
         /// Outgoing packets the send arena had no room for.
         var packetsOverflowed: UInt64 = 0
@@ -182,7 +183,7 @@ actor PeerTransport: LoopActor, PacketSink {
     func send(
         _ packetClass: PacketClass, maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> PacketSlots
     ) -> Bool {
-        guard engine.isConnected, let tuple = engine.selectedTuple else {
+        guard engine.canSend, let tuple = engine.selectedTuple else {
             statistics.packetsUnsendable &+= 1
             return false
         }

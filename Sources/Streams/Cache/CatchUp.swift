@@ -19,13 +19,15 @@ struct CatchUp: Sendable {
     private let age: Int64
     private let duration: Int64
     /// The same in ticks of the track's clock.
-    private let ageTicks: Int64
+    private var ageTicks: Int64
     private let durationTicks: Int64
     /// The keyframe's timestamp in step with real time, known when it is sent.
     private var origin: Int64?
     /// Whether timestamps may be sent as they come. After a lead one of them has to have caught up with it first: it could
     /// lie behind those that were moved ahead.
     private var isInStep: Bool
+    /// The first timestamp is no smaller than this: what was sent before must not be overtaken by the past.
+    var leastTimestamp: Int64?
 
     /// - Parameters:
     ///   - lead: by how many ticks the first timestamp is moved ahead, so that it follows what the viewer got before.
@@ -58,6 +60,10 @@ struct CatchUp: Sendable {
     /// The timestamp to send for one in step with real time.
     mutating func compressed(_ timestamp: Int64) -> Int64 {
         let origin = origin ?? timestamp
+        if self.origin == nil, let leastTimestamp, leastTimestamp - origin > ageTicks {
+            ageTicks = leastTimestamp - origin
+            isInStep = false
+        }
         self.origin = origin
         let offset = max(0, timestamp - origin)
         guard offset < ageTicks + durationTicks else {

@@ -118,7 +118,7 @@ struct PictureRewriter {
         case .units(let removal): return removal.applies(to: payload) ? .units(removal) : .none
         case .vp8(var rewriter):
             guard let descriptor = try? VP8PayloadDescriptor(parsing: payload) else { return .none }
-            let picture = rewriter.rewrite(VP8Picture(descriptor))
+            let picture = rewriter.rewrite(VP8Picture(descriptor), startsKeyframe: descriptor.startsKeyframe)
             state = .vp8(rewriter)
             return .vp8(descriptor, picture)
         case .vp9(var rewriter):

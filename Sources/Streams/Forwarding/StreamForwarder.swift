@@ -34,6 +34,8 @@ struct StreamForwarder {
     private var frameNumbers = FrameNumbering()
     /// The publisher's timestamp of the newest packet sent.
     private var frameTimestamp: UInt32 = 0
+    /// The newest timestamp sent.
+    private var newestTimestamp: Int64?
     private var wantsKeyframe = true
     /// The way from a cached keyframe to the live edge; nil at the live edge.
     private(set) var catchUp: CatchUp?
@@ -42,6 +44,8 @@ struct StreamForwarder {
     /// Whether no frame is held back on the way from a cached keyframe, because the publisher sends no other on request.
     var catchesUpWhole = false
     private(set) var sent = SenderStatistics()
+    /// Whether the viewer's transport takes nothing for now: what comes meanwhile costs no numbers (SRTP-3).
+    private var isCutOff = false
 
     private let repair: DownTrackFormat.Repair?
     /// nil when the viewer cannot ask for packets again.
@@ -123,6 +127,7 @@ struct StreamForwarder {
     }
 
     mutating func forward(_ run: borrowing PacketRun, statistics: inout TrackStatistics) {
+        isCutOff = !sink.canSend
         run.lendEach { entry, packet in forward(entry, packet, statistics: &statistics) }
     }
 
@@ -146,7 +151,7 @@ struct StreamForwarder {
         let verdict: LayerFilter.Verdict =
             entry.header.payload.isEmpty || removesFiller && entry.summary.isFiller && !entry.header.marker
             ? .drop : packetClass == .audio ? .pass(marker: entry.header.marker) : filter.judge(entry)
-        guard case .pass(let marker) = verdict, packetClass == .audio || admits(entry) else {
+        guard case .pass(let marker) = verdict, packetClass == .audio ? !isCutOff : admits(entry) else {
             rewriter.drop(
                 sequenceNumber: entry.header.sequenceNumber, timestamp: entry.header.timestamp, captured: entry.captured
             )
@@ -164,6 +169,7 @@ struct StreamForwarder {
         }
         frameTimestamp = entry.header.timestamp
         if let timestamp = catchUp?.compressed(position.extendedTimestamp) { position.extendedTimestamp = timestamp }
+        newestTimestamp = max(newestTimestamp ?? .min, position.extendedTimestamp)
         if entry.summary.isKeyframeStart { waitsForPictureSince = nil }
         if send(entry, packet, position, marker: marker) {
             sent.sent(payloadSize: entry.header.payload.count)
@@ -175,11 +181,11 @@ struct StreamForwarder {
     }
 
     /// Whether the packet's frame is sent: all of it or nothing (RTP-97).
-    ///
     private mutating func admits(_ entry: RunEntry) -> Bool {
-        if catchUp != nil, catchesUpWhole { return true }
+        if catchUp != nil, catchesUpWhole, !isCutOff { return true }
         return admission.admits(
-            entry.header.timestamp, isKeyframeStart: entry.summary.isKeyframeStart, to: sink, at: entry.arrival)
+            entry.header.timestamp, sequenceNumber: entry.header.sequenceNumber,
+            isKeyframeStart: entry.summary.isKeyframeStart, to: sink, at: entry.arrival)
     }
 
     private func canStart(at entry: RunEntry) -> Bool {
@@ -249,7 +255,9 @@ struct StreamForwarder {
         _ catchUp: CatchUp, at first: RunEntry, _ packet: RawSpan, statistics: inout TrackStatistics
     ) {
         layer = nil
+        isCutOff = !sink.canSend
         self.catchUp = catchUp
+        self.catchUp?.leastTimestamp = newestTimestamp.map { $0 + 1 }
         var first = first
         first.arrival = catchUp.startedAt
         forward(first, packet, statistics: &statistics)
@@ -277,6 +285,7 @@ struct StreamForwarder {
     mutating func catchUp(
         from store: borrowing PacketStore, limit: Int, statistics: inout TrackStatistics, at now: Instant
     ) -> Int {
+        isCutOff = !sink.canSend
         var count = 0
         while count < limit, let current = catchUp, current.next < store.nextPosition {
             let wasDue = store.withEntry(at: current.next) { entry, packet in

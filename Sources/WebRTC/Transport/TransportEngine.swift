@@ -43,6 +43,10 @@ public final class TransportEngine {
     /// another session that proves itself on it.
     static let contestedTupleSeconds: Int64 = 7
 
+    /// So many packets may go out without a sign of the peer. A stream's numbers may not run away from what the peer has
+    /// seen by 32768 or more (SRTP-3), and at a high rate they would before consent is lost.
+    static let maximumUnheardPackets = 30_000
+
     private var ice: ICELiteAgent
     private let dtls: DTLSEndpoint
     private var srtpIn: SRTPReceiver?
@@ -58,6 +62,8 @@ public final class TransportEngine {
     private var closed: TransportCloseReason?
     private var dtlsStarted = false
     private var wasSelected = false
+    /// Packets sent since the peer was heard of.
+    private var unheardPackets = 0
 
     public private(set) var drops = TransportDropCounters()
     public private(set) var isConnected = false
@@ -76,6 +82,10 @@ public final class TransportEngine {
     }
 
     public var selectedTuple: TransportTuple? { ice.selectedTuple }
+    /// Whether media can be sent: there are keys, an address whose owner consents to it, and signs of the peer.
+    public var canSend: Bool {
+        isConnected && unheardPackets < Self.maximumUnheardPackets && ice.selectedTuple != nil
+    }
     public var validatedTuples: [TransportTuple] { ice.validatedTuples }
     public var isClosed: Bool { closed != nil }
     public var iceStatistics: ICEStatistics { ice.statistics }
@@ -134,6 +144,7 @@ public final class TransportEngine {
     }
 
     private func authenticated(on tuple: TransportTuple, at now: Instant) {
+        unheardPackets = 0
         if ice.mediaReceived(on: tuple, at: now), let selected = ice.selectedTuple { post(.selected(selected)) }
     }
 
@@ -152,6 +163,7 @@ public final class TransportEngine {
         if !response.isEmpty { response.withBytes { send($0, to: tuple) } }
         if case .rejected(.unauthenticated) = event { return .refusedCheck }
         guard case .answered(let added, let selectionChanged, let evicted) = event else { return .consumed }
+        unheardPackets = 0
         progress = max(progress, .checked)
         if ice.statistics.restarts != restarts { post(.restarted) }
         if let evicted { post(.tupleRemoved(evicted)) }
@@ -273,7 +285,10 @@ public final class TransportEngine {
     }
 
     /// Encrypts the complete RTP packet in `packet`, which needs ``SRTPProfile/maximumTagLength`` bytes of room.
-    public func protect(_ packet: inout OutputRawSpan) -> Bool { srtpOut?.protect(&packet) ?? false }
+    public func protect(_ packet: inout OutputRawSpan) -> Bool {
+        unheardPackets &+= 1
+        return srtpOut?.protect(&packet) ?? false
+    }
 
     /// Encrypts the compound RTCP packet in `packet` in place.
     public func protectControl(_ packet: inout [UInt8]) -> Bool { srtcpOut?.protect(&packet) ?? false }

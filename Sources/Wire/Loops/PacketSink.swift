@@ -25,6 +25,10 @@ public protocol PacketSink: AnyObject, Sendable {
         _ packetClass: PacketClass, maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> PacketSlots
     ) -> Bool
 
+    /// Whether packets can leave at all. While they cannot, nothing is to be numbered: numbers that nobody ever sees add up
+    /// to a jump that the viewer's SRTP takes for the past. Cheap; asked once for every turn's packets.
+    var canSend: Bool { get }
+
     /// Bits per second that the viewer's link is thought to carry for video, after its audio and what is sent again;
     /// nil when nothing is known about the link, and then nothing is to be held back. Cheap; any time.
     func videoBitsPerSecond(at now: Instant) -> UInt64?
@@ -46,6 +50,7 @@ public protocol PacketSink: AnyObject, Sendable {
 }
 
 extension PacketSink {
+    public var canSend: Bool { true }
     /// A link that is not probed has no use for it.
     public func wantsVideo(bitsPerSecond: UInt64?) {}
     public func takesKeyframeRequest(at now: Instant) -> Bool { false }

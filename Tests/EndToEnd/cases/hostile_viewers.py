@@ -172,6 +172,13 @@ def stopped(env):
             dead.stop()
 
 
+def has_input(connection):
+    try:
+        return connection.recv(1, socket.MSG_PEEK) != b""
+    except BlockingIOError:
+        return False
+
+
 @test("while media plays: a thousand feeds, idle and slow")
 def feeds(env):
     opened = []
@@ -188,12 +195,13 @@ def feeds(env):
                     connection.connect_ex(("127.0.0.1", server.port))
                     opened.append(connection)
                     if number % 50 == 49:
-                        time.sleep(0.02)
-                time.sleep(0.5)
+                        # No more at once than the server's backlog takes.
+                        until(lambda: server.descriptors() >= watched.descriptors + number - 20, 10, "they are accepted")
+                until(lambda: server.descriptors() >= watched.descriptors + 1000, 10, "all of them are accepted")
                 for connection in opened:
                     with contextlib.suppress(OSError):
                         connection.send(request)
-                time.sleep(0.5)
+                until(lambda: all(map(has_input, opened)), 10, "every feed has begun")
                 # Half of them read slowly, the others never; rooms come and go meanwhile.
                 stop = threading.Event()
 
@@ -211,7 +219,7 @@ def feeds(env):
                     passing.connect()
                     passing.delete()
                     passing.socket.close()
-                    time.sleep(0.2)
+                    until(lambda: server.room("target")["viewer_count"] == 1, 5, "the passing viewer has left")
                 stop.set()
                 reader.join()
                 grown = (server.resident_bytes() - watched.memory) / MEBIBYTE

@@ -161,7 +161,10 @@ def every_packet(env):
                     b"SRTP_AEAD_AES_128_GCM", b"SRTP_AEAD_AES_256_GCM", b"SRTP_AES128_CM_SHA1_80")]
                 for viewer in viewers:
                     viewer.start()
-                time.sleep(6)
+                until(
+                    lambda: all(
+                        viewer.of_kind("video")["frames"] > 150 and viewer.of_kind("audio")["packets"] > 250
+                        for viewer in viewers), 20, "every viewer has got enough")
                 for viewer in viewers:
                     viewer.stop()
                     video, audio = viewer.of_kind("video"), viewer.of_kind("audio")

@@ -89,14 +89,21 @@ private struct Oracle {
     var first: Int
     var firstOutput: Int64
     var highest: Int
-    /// Numbers left out while they were the newest, ascending.
+    /// Numbers left out before a later one was sent, ascending.
     var dropped: [Int] = []
+    var highestSent: Int64
     var seen: Set<Int> = []
 
     init(first: Int, firstOutput: Int64) {
         self.first = first
         self.firstOutput = firstOutput
+        highestSent = firstOutput - 1
         highest = first - 1
+    }
+
+    mutating func drop(_ number: Int) {
+        guard output(of: number) > highestSent else { return }
+        dropped.insert(number, at: dropped.firstIndex { $0 > number } ?? dropped.count)
     }
 
     func output(of number: Int) -> Int64 {
@@ -147,12 +154,11 @@ private struct Oracle {
                 }
                 guard packet.source == current else { continue }
                 let isNew = packet.number >= oracle.first && oracle.seen.insert(packet.number).inserted
-                let isNewest = packet.number > oracle.highest
                 oracle.highest = max(oracle.highest, packet.number)
                 if packet.isUnwanted {
                     rewriter.drop(
                         sequenceNumber: packet.sequenceNumber, timestamp: packet.timestamp, captured: packet.captured)
-                    if isNew, isNewest { oracle.dropped.append(packet.number) }
+                    if isNew { oracle.drop(packet.number) }
                     continue
                 }
                 let result = rewriter.rewrite(
@@ -172,6 +178,7 @@ private struct Oracle {
                 }
                 if let last { #expect(abs(result.extendedSequenceNumber - last) < 32_768) }
                 last = result.extendedSequenceNumber
+                oracle.highestSent = max(oracle.highestSent, result.extendedSequenceNumber)
                 if isFirst, let newest {
                     let step = result.extendedTimestamp - newest.output.extendedTimestamp
                     let elapsed = packet.captured.nanoseconds(since: newest.packet.captured) * 9 / 100_000

@@ -64,6 +64,18 @@ import Wire
         #expect(pass(&rewriter, 7) == 104)
     }
 
+    /// What is left out late leaves no gap either, as long as nothing after it was sent.
+    @Test func packetsDroppedOutOfOrderLeaveNoGap() {
+        var rewriter = started()
+        #expect(pass(&rewriter, 0) == 100)
+        for index in [3, 1, 4, 2] { drop(&rewriter, index) }
+        #expect(pass(&rewriter, 5) == 101)
+        // 7 was sent before 6 came, and jumped over it.
+        #expect(pass(&rewriter, 7) == 103)
+        drop(&rewriter, 6)
+        #expect(pass(&rewriter, 8) == 104)
+    }
+
     @Test func latePacketsGetTheOffsetOfTheirNeighbours() {
         var rewriter = started()
         for index in 0..<10 { #expect(pass(&rewriter, index) == 100 + UInt16(index)) }

@@ -92,6 +92,28 @@ import Wire
         #expect(sink.packets.count == 6)
     }
 
+    /// PROP-1: of a keyframe whose end was held back before its start came, nothing is sent: it would look whole.
+    @Test func aKeyframeWhoseEndIsGoneDoesNotPass() throws {
+        let harness = RoomHarness()
+        try harness.publish(FakePublisher(1))
+        let sink = try harness.join(FakeViewer(2))
+        var source = VideoSource(ssrc: 1)
+        harness.deliver(source.frame(key: true))
+        sink.admitsFrames = false
+        harness.deliver(source.frame())
+        let broken = source.frame(key: true, packets: 3)
+        sink.admitsFrames = true
+        // Only a keyframe is admitted again, as transports have it; the first that comes does not look like one.
+        sink.admitsKeyframesOnly = true
+        harness.deliver([broken[1]])
+        harness.deliver([broken[0], broken[2]])
+        #expect(sink.packets.count == 2)
+        harness.deliver(source.frame(key: true))
+        #expect(sink.packets.count == 4)
+        #expect(sink.sequenceSteps.allSatisfy { $0 == 1 })
+        #expect(sink.sent.last?.picture?.pictureID == sink.sent.first?.picture?.pictureID.map { $0 + 1 })
+    }
+
     /// PROP-5, RTP-46: whatever is lost and asked for again, no packet is encrypted in two shapes.
     @Test(arguments: [true, false])
     func noNumberIsEverUsedForTwoPackets(_ hasOwnStream: Bool) throws {

@@ -26,14 +26,15 @@ final class QualityPath {
         var up: LossyNetwork<End>
         var down: LossyNetwork<End>
 
-        init(seed: UInt64, at now: Instant) throws {
+        init(seed: UInt64, limits: ICELimits, at now: Instant) throws {
             let own = try QualityIdentities.server
             let other = try QualityIdentities.client
             let credentials = ICECredentials(ufrag: "martletUfrag", password: "passwordOfTheServerItself+/01")
             engine = TransportEngine(
                 TransportConfiguration(
                     localCredentials: credentials, remoteCredentials: TestClient.credentials,
-                    remoteFingerprints: [try other.sha256()], role: .server, identity: own), startedAt: now)
+                    remoteFingerprints: [try other.sha256()], role: .server, identity: own, iceLimits: limits),
+                startedAt: now)
             client = TestClient(
                 identity: other, role: .client, remoteFingerprint: try own.sha256(), remote: credentials)
             client.consentMilliseconds = 500
@@ -111,20 +112,25 @@ final class QualityPath {
     /// When the pictures of all cameras were captured, by their count.
     private var pictureTimes: [Instant] = []
 
-    /// - Parameter repairDelayMilliseconds: the longest that the viewer is asked to hold video back; nil for one that
-    ///   cannot be asked, and whose buffer follows the lateness it sees.
+    /// - Parameters:
+    ///   - cameras: one for each layer.
+    ///   - looksAfterLink: whether the viewer's link is estimated and paced, for which the viewer gives feedback.
+    ///   - repairDelayMilliseconds: the longest that the viewer is asked to hold video back; nil for one that cannot be
+    ///     asked, and whose buffer follows the lateness it sees.
     init(
-        seed: UInt64 = 1, cameras: [Camera] = [Camera(ssrc: publisherSSRC)], repairDelayMilliseconds: Int? = nil
+        seed: UInt64 = 1, cameras: [Camera] = [Camera(ssrc: publisherSSRC)], looksAfterLink: Bool = false,
+        limits: ICELimits = ICELimits(), repairDelayMilliseconds: Int? = nil
     ) throws {
         loop = ManualLoop(clock: clock)
         self.cameras = cameras
-        uplink = try Link(seed: seed &* 4, at: clock.now)
-        downlink = try Link(seed: seed &* 4 + 2, at: clock.now)
+        uplink = try Link(seed: seed &* 4, limits: limits, at: clock.now)
+        downlink = try Link(seed: seed &* 4 + 2, limits: limits, at: clock.now)
         ingest = IngestEngine(
             sections: try Self.sections(layers: cameras.count), localSSRC: 99, canonicalName: "cname",
             startedAt: clock.now)
         publisher = KeyframeDoor()
-        sink = EngineSink(downlink.engine)
+        sink = EngineSink(downlink.engine, looksAfterLink: looksAfterLink, at: clock.now)
+        if looksAfterLink { viewer.givesFeedback() }
         room = Room(name: "cam", loop: loop, policy: RoomPolicy(), firstTrackID: 1) { _ in }
         let lanes = [TrackFormat(codec: .vp8), TrackFormat(codec: .opus, channels: 2)].map {
             PublicationLane(
@@ -157,7 +163,9 @@ final class QualityPath {
             var wanted = DownTrackFormat(
                 track: format, payloadType: isVideo ? 96 : 111,
                 ssrc: isVideo ? QualityViewer.videoSSRC : QualityViewer.audioSSRC,
-                extensions: HeaderExtensionMap([(.mid, 4), (.playoutDelay, QualityViewer.playoutDelayID)]),
+                extensions: HeaderExtensionMap(
+                    [(.mid, 4), (.playoutDelay, QualityViewer.playoutDelayID)]
+                        + (sink.congestion == nil ? [] : [(.transportWideCC, QualityViewer.numberID)])),
                 mid: Array(isVideo ? "1".utf8 : "0".utf8),
                 firstSequenceNumber: 32_000, firstTimestamp: 5, canonicalName: "cname")
             if isVideo {
@@ -203,6 +211,7 @@ final class QualityPath {
     func run(milliseconds: UInt64) {
         for _ in 0..<milliseconds {
             loop.advance(byMilliseconds: 1)
+            sink.advance(to: clock.now)
             capture()
             loop.run {
                 uplink.move(at: clock.now) { receivedFromPublisher($0, $1) }
@@ -268,6 +277,9 @@ final class QualityPath {
         let (roundTrip, now) = (roundTripNanoseconds, clock.now)
         var packets = RTCPIterator()
         while let packet = try? packets.next(in: compound) {
+            if case .transportFeedback(let feedback) = packet {
+                sink.congestion?.received(feedback, in: compound, at: now)
+            }
             room.track(.video).onLoop { track in
                 switch packet {
                 case .pictureLossIndication: track.pictureLost(by: Self.viewerID)

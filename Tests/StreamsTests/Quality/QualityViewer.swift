@@ -6,22 +6,57 @@ import TestKit
 import WebRTC
 import Wire
 
-/// A viewer's end of its transport as a sink of packets: encrypts at once what it is given.
+/// A viewer's end of its transport as a sink of packets: estimates and paces if it is to, then encrypts, as the server does.
 final class EngineSink: PacketSink, @unchecked Sendable {
     let engine: TransportEngine
+    let congestion: CongestionController?
+    private var now: Instant
+    private var waitsForKeyframe = false
+    /// Packets of video that got numbers, also those that nobody ever got.
+    private(set) var videoNumbered = 0
     var outgoing: [[UInt8]] = []
     private(set) var bytes = 0
     private(set) var retransmissions = 0
 
-    init(_ engine: TransportEngine) { self.engine = engine }
+    init(_ engine: TransportEngine, looksAfterLink: Bool, at now: Instant) {
+        self.engine = engine
+        self.now = now
+        var configuration = CongestionController.Configuration()
+        configuration.repairStream = RepairStream(
+            ssrc: QualityViewer.repairSSRC, payloadType: 97, firstSequenceNumber: 100,
+            extensions: HeaderExtensionForwarding(
+                viewer: HeaderExtensionMap([(.transportWideCC, QualityViewer.numberID)]), mid: []))
+        congestion = looksAfterLink ? CongestionController(configuration) : nil
+    }
+
+    /// Sends what waited for its turn.
+    func advance(to now: Instant) {
+        self.now = now
+        guard let deadline = congestion?.nextDeadline, deadline <= now else { return }
+        congestion?.sendDue(at: now) { _ = transmit($0, maximumSize: $1, $2) }
+    }
 
     func enqueue(
         _ packetClass: PacketClass, maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> PacketSlots
     ) -> Bool {
-        guard engine.isConnected, engine.selectedTuple != nil else { return false }
+        if packetClass == .video { videoNumbered += 1 }
+        guard let congestion else { return transmit(packetClass, maximumSize: maximumSize, write) }
+        if packetClass == .retransmission, !congestion.admitsRepair(byteCount: maximumSize, at: now) { return false }
+        if congestion.passes(packetClass, byteCount: maximumSize, at: now) {
+            return transmit(packetClass, maximumSize: maximumSize, write)
+        }
+        return congestion.enqueue(packetClass, maximumSize: maximumSize, at: now, write)
+    }
+
+    private func transmit(
+        _ packetClass: PacketClass, maximumSize: Int, _ write: (inout OutputRawSpan) -> PacketSlots
+    ) -> Bool {
+        guard engine.canSend else { return false }
         if packetClass == .retransmission { retransmissions += 1 }
         let datagram = [UInt8].written(capacity: maximumSize + SRTPProfile.maximumTagLength) { output in
-            _ = write(&output)
+            let slots = write(&output)
+            congestion?.stamp(
+                packetClass, &output, slots, trailerSize: SRTPProfile.maximumTagLength, at: now)
             if !engine.protect(&output) { output.removeAll() }
         }
         bytes += datagram.count
@@ -37,8 +72,25 @@ final class EngineSink: PacketSink, @unchecked Sendable {
         return true
     }
 
-    func videoBitsPerSecond(at now: Instant) -> UInt64? { nil }
-    func admitsFrame(isKeyframe: Bool, at now: Instant) -> Bool { true }
+    var canSend: Bool { engine.canSend }
+    func videoBitsPerSecond(at now: Instant) -> UInt64? { congestion?.videoBitsPerSecond(at: now) }
+    func wantsVideo(bitsPerSecond: UInt64?) { congestion?.wantsVideo(bitsPerSecond: bitsPerSecond) }
+
+    func admitsFrame(isKeyframe: Bool, at now: Instant) -> Bool {
+        guard engine.canSend else {
+            congestion?.stopVideo(at: now)
+            waitsForKeyframe = true
+            return false
+        }
+        if let congestion { return congestion.admitsFrame(isKeyframe: isKeyframe, at: now) }
+        if isKeyframe { waitsForKeyframe = false }
+        return !waitsForKeyframe
+    }
+
+    func takesKeyframeRequest(at now: Instant) -> Bool {
+        guard engine.canSend else { return false }
+        return congestion?.takesKeyframeRequest(at: now) ?? waitsForKeyframe
+    }
 }
 
 /// What a browser does with what a viewer gets: restores retransmissions, asks for what is missing, for a keyframe when
@@ -48,6 +100,8 @@ struct QualityViewer {
     static let repairSSRC: UInt32 = 7_001
     static let audioSSRC: UInt32 = 7_002
     static let playoutDelayID: UInt8 = 5
+    /// The extension with the transport-wide number.
+    static let numberID: UInt8 = 6
     static let stuckNanoseconds: Int64 = 3_000_000_000
 
     var player = PicturePlayer()
@@ -61,6 +115,7 @@ struct QualityViewer {
     private(set) var soundReceived: Set<UInt32> = []
     private var began: Instant?
     private var wantsKeyframe = false
+    private var feedback: TransportWideFeedback?
 
     init() {
         // libwebrtc asks at the next turn of a loop of 20 ms, and again after 100 ms as long as it knows no round trip.
@@ -73,12 +128,26 @@ struct QualityViewer {
     var missing: Int { losses.missingCount }
     var abandoned: UInt64 { losses.statistics.abandoned }
 
+    /// Tells the server when each packet came, as browsers do.
+    mutating func givesFeedback() { feedback = TransportWideFeedback(intervalMilliseconds: 50) }
+
+    private mutating func note(_ header: RTPHeader, _ datagram: [UInt8], at now: Instant) {
+        guard feedback != nil else { return }
+        let number: UInt16? = datagram.withBytes { bytes in
+            let index = HeaderExtensionIndex(
+                header, in: bytes, map: HeaderExtensionMap([(.transportWideCC, Self.numberID)]))
+            return index[.transportWideCC].flatMap { bytes.integer(at: $0.lowerBound) }
+        }
+        if let number { feedback?.received(number, at: now) }
+    }
+
     mutating func received(_ datagram: [UInt8], captured: (PictureMark) -> Instant, at now: Instant) {
         if began == nil { began = now }
         guard let header = datagram.withBytes({ try? RTPHeader(parsing: $0) }) else {
             malformed += 1
             return
         }
+        note(header, datagram, at: now)
         var packet = datagram
         var sequenceNumber = header.sequenceNumber
         switch header.ssrc {
@@ -92,6 +161,7 @@ struct QualityViewer {
             let result = datagram.withBytes {
                 RetransmissionFormat.unwrap($0, header: header, ssrc: Self.videoSSRC, payloadType: 96, into: &packet)
             }
+            if result == .probe { return }
             guard result == .packet, let original = packet.withBytes({ try? RTPHeader(parsing: $0) }) else {
                 malformed += 1
                 return
@@ -133,6 +203,9 @@ struct QualityViewer {
             requests += 1
             RTCPWriter.appendNegativeAcknowledgement(
                 sender: 5, media: Self.videoSSRC, sequenceNumbers: numbers, to: &control)
+        }
+        if let deadline = feedback?.nextDeadline, deadline <= now {
+            feedback?.append(sender: 5, media: Self.videoSSRC, to: &control)
         }
         if let since = player.lastDecodable ?? began, let began {
             let stuck = now.nanoseconds(since: max(since, lastKeyframeRequest ?? began)) > Self.stuckNanoseconds
