@@ -91,7 +91,8 @@ public struct OversizedPacketSplitter: Sendable {
         if let units, units.kind(of: payload) == .fragment {
             let unit = units.fragmentedUnit(payload)
             let continues =
-                held.isActive && follows && unit.continues(held.source) && held.header?.timestamp == header.timestamp
+                mayBeCut && held.isActive && follows && unit.continues(held.source)
+                && held.header?.timestamp == header.timestamp
             if !continues { sendHeld(body) }
             if continues || isToBeCut {
                 return sendFragment(units, unit, packet, header, continues: continues, body)
