@@ -22,13 +22,14 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 /// `FUZZ=1 swift build --product fuzz-…` adds the fuzz targets; they need `-sanitize=fuzzer` and lld (see scripts/fuzz).
 func fuzz(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .executableTarget(name: name, dependencies: dependencies + ["CFuzzer", "Wire"], swiftSettings: strict)
+    .executableTarget(name: name, dependencies: dependencies + ["FuzzKit", "Wire"], swiftSettings: strict)
 }
 let fuzzTargets: [Target] =
     Context.environment["FUZZ"] == nil
     ? []
     : [
         .target(name: "CFuzzer"),
+        module("FuzzKit", ["CFuzzer", "Wire"]),
         fuzz("fuzz-stun", ["ICE"]),
         fuzz("fuzz-framing", ["ICE"]),
         fuzz("fuzz-rtp", ["RTP"]),
@@ -42,6 +43,8 @@ let fuzzTargets: [Target] =
         fuzz("fuzz-rtsp-headers", ["RTSP"]),
         fuzz("fuzz-rtsp-client", ["RTSP"]),
         fuzz("fuzz-rtsp-description", ["Server"]),
+        fuzz("fuzz-payloads", ["RTP", "Codecs"]),
+        fuzz("fuzz-parameters", ["RTP", "Codecs"]),
         fuzz("fuzz-settings", ["Server"]),
     ]
 
@@ -99,7 +102,7 @@ let package = Package(
 
         // Tests
         .target(
-            name: "TestKit", dependencies: ["Wire", "ICE", "Secure", "RTP"], path: "Tests/TestKit",
+            name: "TestKit", dependencies: ["Wire", "ICE", "Secure", "RTP", "Codecs"], path: "Tests/TestKit",
             swiftSettings: strict),
         .target(name: "CTestClock", path: "Tests/CTestClock"),
         tests("WireTests", []),

@@ -1,4 +1,4 @@
-import CFuzzer
+import FuzzKit
 import RTSP
 import Wire
 
@@ -17,9 +17,8 @@ func configurations() -> [RTSPClientMachine.Configuration] {
 }
 
 /// Called with inputs libFuzzer keeps mutating towards unexplored branches: what a server sends, to a client of each kind.
-@_cdecl("LLVMFuzzerTestOneInput")
-func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    let bytes = unsafe Array(UnsafeBufferPointer(start: start, count: count))
+func tryInput(_ input: RawSpan) {
+    let bytes = input.array
     let hash = RTSPHash(md5: { _ in [1] }, sha256: { _ in [2] })
     for configuration in configurations() {
         var machine = RTSPClientMachine(configuration: configuration, hash: hash, randomNumber: { 4 })
@@ -38,7 +37,6 @@ func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
             machine.deadlineReached(at: now)
         }
     }
-    return 0
 }
 
-unsafe run_fuzzer(CommandLine.argc, CommandLine.unsafeArgv)
+fuzz(tryInput)

@@ -19,6 +19,7 @@ from cases import (  # noqa: F401
     pages_looks,
     pages_scripts,
     rtsp,
+    rtsp_formats,
     rtsp_load,
     rtsp_pull,
     rtsp_sync,

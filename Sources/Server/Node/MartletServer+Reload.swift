@@ -23,6 +23,7 @@ extension MartletServer {
         }
         await running.sources.apply(new)
         await running.forwards.apply()
+        await running.rtsp?.service.followRedirections()
         running.hostNames.use(new.webrtcAdditionalHosts)
         await running.hostNames.start()
         updateCandidates(running.service, running.hostNames.addresses)

@@ -189,6 +189,7 @@ public actor MartletServer {
         service.use(sources)
         let forwards = RTSPForwards(service: rtspService)
         let following = forwards.follow(hub)
+        forwards.attach(to: registry)
         if settings.rtsp { RTSPMetrics(service: rtspService).attach(to: registry) }
         RTSPClientMetrics(counters: rtspService.clientCounters).attach(to: registry)
         let metrics = settings.metrics ? metricsServer(control, registry, authorizer, limits) : nil

@@ -2,7 +2,7 @@
 enum MediaMTXKeys {
     static let notAvailable: Set<String> = Set(
         """
-        sysLogPrefix dumpPackets readBufferCount udpMaxPayloadSize udpReadBufferSize
+        sysLogPrefix dumpPackets readBufferCount udpReadBufferSize
         runOnConnect runOnConnectRestart runOnDisconnect
         authMethod authInternalUsers authHTTPAddress authHTTPFingerprint authHTTPExclude authJWTJWKS
         authJWTJWKSFingerprint authJWTClaimKey authJWTExclude authJWTIssuer authJWTAudience authJWTInHTTPQuery
@@ -29,7 +29,7 @@ enum MediaMTXKeys {
         useAbsoluteTimestamp alwaysAvailable alwaysAvailableTracks alwaysAvailableFile fallback
         srtPublishPassphrase rtspDemuxMpegts rtspRangeType rtspRangeStart rtspScale
         rtpSDP moqTransport whepBearerToken
-        whepSTUNGatherTimeout whepHandshakeTimeout whepTrackGatherTimeout sourceRedirect
+        whepSTUNGatherTimeout whepHandshakeTimeout whepTrackGatherTimeout
         publishUser publishPass publishIPs readUser readPass readIPs
         rpiCameraCamID rpiCameraSecondary rpiCameraWidth rpiCameraHeight rpiCameraHFlip rpiCameraVFlip
         rpiCameraBrightness rpiCameraContrast rpiCameraSaturation rpiCameraSharpness rpiCameraExposure rpiCameraAWB

@@ -5,6 +5,7 @@ public import Secure
 /// The settings of a path, as `pathDefaults` and `paths` write them.
 public struct PathSettings: Sendable {
     public var source = PathSource.publisher
+    public var sourceRedirect: RTSPURL?
     public var sourceOnDemand = false
     public var sourceOnDemandStartTimeout = Duration.seconds(10)
     public var sourceOnDemandCloseAfter = Duration.seconds(10)
@@ -21,6 +22,7 @@ public struct PathSettings: Sendable {
     public var backupReturn = BackupReturn.after(.seconds(5))
     public var maxReaders = 0
     public var playoutDelay = PlayoutDelaySetting.publisher
+    public var lossPlayoutDelay = Duration.milliseconds(500)
     public var publishToken: AccessToken?
     public var readToken: AccessToken?
     public var whepIdlePolicy = WHEPIdlePolicy.conflict409
@@ -57,6 +59,8 @@ public enum PathSource: Sendable, Hashable {
     case publisher
     /// The server pulls it from another RTSP server.
     case rtsp(RTSPURL)
+    /// Readers over RTSP are sent to `sourceRedirect`; there is no room.
+    case redirect
     /// A source of MediaMTX that this version cannot open; rooms of the path do not exist.
     case unavailable(String)
 }
@@ -103,6 +107,9 @@ extension PathSettings {
             "source", \.source, .source, in: .path,
             "Where media comes from: 'publisher' is whoever publishes to the path; rtsp://user:password@host/path is pulled."
         ),
+        Setting(
+            "sourceRedirect", \.sourceRedirect, .rtspURL, in: .path, reloadable: true,
+            "Where RTSP readers are sent when the source is 'redirect'."),
         Setting(
             "sourceOnDemand", \.sourceOnDemand, .boolean, in: .path, reloadable: true,
             "Pulls the source only while somebody watches."),
@@ -155,6 +162,10 @@ extension PathSettings {
         Setting(
             "playoutDelay", \.playoutDelay, .playoutDelay, in: .path, reloadable: true,
             "How long viewers that know the extension are asked to hold video back, at least and at most."),
+        Setting(
+            "lossPlayoutDelay", \.lossPlayoutDelay, .duration(.zero...(.seconds(5))), in: .path, reloadable: true,
+            "The longest that viewers on lossy links are asked to hold video back, so that lost packets come again in time."
+        ),
         Setting(
             "publishToken", \.publishToken, .token, in: .path, reloadable: true,
             "Bearer token needed to publish to the room; empty for whipToken, and without that anyone may."),
@@ -227,7 +238,7 @@ extension SettingType<PathSource> {
     ]
 
     static let source = SettingType(
-        name: "source", accepted: "publisher or an rtsp:// or rtsps:// URL",
+        name: "source", accepted: "publisher, redirect, or an rtsp:// or rtsps:// URL",
         read: { (node) throws(SettingFault) in
             let text = try node.scalar()
             if text.isEmpty || text == "publisher" { return .publisher }
@@ -236,7 +247,8 @@ extension SettingType<PathSource> {
                 return .rtsp(url)
             }
             let scheme = text.split(separator: ":", maxSplits: 1).first.map(String.init) ?? ""
-            guard text == "redirect" || text == "rpiCamera" || text.contains("://") && availableLater.contains(scheme)
+            if text == "redirect" { return .redirect }
+            guard text == "rpiCamera" || text.contains("://") && availableLater.contains(scheme)
             else { throw SettingFault("\(node.summary) is not a source") }
             return .unavailable(scheme)
         },
@@ -245,7 +257,20 @@ extension SettingType<PathSource> {
             case .publisher: "publisher"
             // Without user and password.
             case .rtsp(let url): "'\(url.text)'"
+            case .redirect: "redirect"
             case .unavailable(let scheme): scheme
             }
         })
+}
+
+extension SettingType<RTSPURL?> {
+    static let rtspURL = SettingType(
+        name: "URL", accepted: "an rtsp:// or rtsps:// URL, or nothing",
+        read: { (node) throws(SettingFault) in
+            let text = try node.scalar()
+            guard !text.isEmpty else { return nil }
+            guard let url = RTSPURL(text) else { throw SettingFault("\(node.summary) is no RTSP URL") }
+            return url
+        },
+        write: { $0.map { "'\($0.text)'" } ?? "''" })
 }

@@ -148,6 +148,9 @@ extension ServerSettings {
         Setting(
             "writeQueueSize", \.writeQueueSize, .integer(16...65_536), in: .rtsp,
             "Packets that may wait for a slow reader; then it skips to the next keyframe."),
+        Setting(
+            "udpMaxPayloadSize", \.udpMaxPayloadSize, .integer(576...1_472), in: .rtsp, reloadable: true,
+            "Bytes of the largest datagram that is to be sent; larger packets of RTSP publishers are cut."),
     ]
 
     private static let metricsSettings: [Setting<ServerSettings>] = [

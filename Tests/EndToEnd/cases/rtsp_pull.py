@@ -16,6 +16,7 @@ from cases.rtsp import ffmpeg_publisher, ffmpeg_reader, ffprobe, require
 from cases.rtsp import run as run_program
 from cases.rtsp_transports import network_server
 from harness import processes
+from harness.camera import Camera
 from harness.runner import LONG, Skip, check, test, until
 from harness.server import free_port
 from harness.viewer import viewer
@@ -238,6 +239,40 @@ def stalled(env):
             reader.wait_for_more(25, 45)
 
 
+@test("rtsp source: what a camera hears of its client")
+def camera(env):
+    with Camera() as heard, Camera() as inside, Camera(names_ports=False) as silent, \
+            Camera(sends_from_named=False) as elsewhere, Camera(sends_from_named=False) as anywhere:
+        paths = {
+            "udp": {"source": heard.url}, "tcp": {"source": inside.url, "rtspTransport": "tcp"},
+            "silent": {"source": silent.url}, "elsewhere": {"source": elsewhere.url},
+            "anywhere": {"source": anywhere.url, "rtspAnyPort": True},
+        }
+        with env.server(paths=paths) as server:
+            for room in paths:
+                server.wait_for_room(room)
+            with env.case("the way is opened before PLAY, and kept open (RTSP-41)"):
+                opened = heard.times("rtp datagram")
+                check(opened and opened[0] < heard.times("PLAY")[0], f"PLAY came first: {heard.events}")
+                check(heard.times("rtcp datagram"), "nothing came to the port for RTCP")
+                until(lambda: len(heard.times("rtp datagram")) > 1, 8, "the way is opened again")
+            with env.case("reports over UDP and TCP (RTSP-43)"):
+                for one in (heard, inside):
+                    until(lambda: len(one.times("report")) > 1, 14, "reports come")
+            with env.case("signs of life at four fifths of the timeout (RTSP-42)"):
+                signs = until(lambda: heard.times("OPTIONS")[2:] and heard.times("OPTIONS"), 12, "signs of life come")
+                check(3.5 < signs[1] - heard.times("PLAY")[0] < 5 and 3.5 < signs[2] - signs[1] < 5, f"at {signs}")
+            with env.case("ports that are not named are learnt (RTSP-46)"):
+                check(len(silent.times("SETUP")) == 1, f"UDP did not do: {silent.events}")
+            with env.case("other ports than those named are not heard, unless any will do (RTSP-48)"):
+                check(len(elsewhere.times("SETUP")) == 2, f"it did not go over to TCP: {elsewhere.events}")
+                check(elsewhere.times("TEARDOWN"), "the session over UDP was left behind")
+                check(len(anywhere.times("SETUP")) == 1, f"UDP did not do: {anywhere.events}")
+        with env.case("goodbye at the end (RTSP-52)"):
+            for one in (heard, inside, silent, anywhere):
+                check(one.times("TEARDOWN"), f"no TEARDOWN: {one.events}")
+
+
 class Detour:
     """A TCP relay to a server from another address: what the server sends by UDP comes from where nobody expects it, as
     if a firewall kept it out."""
@@ -346,6 +381,7 @@ def forwarded(env):
                 with env.case("not to a certificate that was not asked for"):
                     check(target.room("stranger") is None, "the stranger was pushed to")
                     check(metric(server, "forwards_sending") == 3, "not three targets are sent to")
+                    check(server.metrics()[0]["forward_dests"] == 4, "the metrics do not show all targets")
                 with env.case("a forward is no viewer"):
                     check(server.room("cam")["viewer_count"] == 0, "a forward counts as a viewer")
             with env.case("ends with the publication"):

@@ -155,6 +155,36 @@ import Wire
         }
     }
 
+    /// FFmpeg leaves at a BYE: a source that goes and comes tells RTSP readers of no end.
+    @Test func readersHearNoGoodbyeOfASourceThatComesBack() async throws {
+        try await RTSPServerTests.withServer { _, address, loop in
+            let url = "rtsp://\(address)/cam"
+            var reader = try await RTSPServerTests.Client(address, loop)
+            for number in [1, 2] as [UInt16] {
+                var publisher = try await RTSPServerTests.Client(address, loop)
+                _ = await publisher.publish(url)
+                if number == 1 { _ = await reader.play(url) }
+                await publisher.raw.send(RTSPServerTests.frame(RTSPServerTests.packet(number, isKeyframe: true)))
+                while true {
+                    let head = await reader.raw.bytes(4)
+                    try #require(head.count == 4)
+                    let packet = await reader.raw.bytes(Int(head[2]) << 8 | Int(head[3]))
+                    if head[1] == 0 { break }
+                    #expect(
+                        !packet.withBytes { span in
+                            var offset = 0
+                            while let length: UInt16 = span.integer(at: offset + 2) {
+                                if span.integer(at: offset + 1, as: UInt8.self) == 203 { return true }
+                                offset += 4 * (Int(length) + 1)
+                            }
+                            return false
+                        })
+                }
+                #expect(await publisher.ask("TEARDOWN \(url)").contains("200 OK"))
+            }
+        }
+    }
+
     /// RTSP-40: a server without UDP is pulled from over TCP at once.
     @Test func aServerWithoutDatagramsIsPulledFromOverTCP() async throws {
         try await RTSPServerTests.withServer { settings in

@@ -14,7 +14,7 @@ import Wire
 
     /// Publishes packets, a keyframe first, and reads them with whoever keeps up.
     private static func round(
-        _ publisher: Client, _ reader: Client, from first: UInt16, size: Int = 1_400
+        _ publisher: Client, _ reader: Client, from first: UInt16, size: Int = 1_300
     ) async -> UInt16 {
         for number in first..<first + packetsPerRound {
             let packet = RTSPServerTests.packet(number, isKeyframe: number == first, size: size)

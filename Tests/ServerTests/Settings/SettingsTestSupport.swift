@@ -85,6 +85,7 @@ struct OtherValue: Sendable, CustomTestStringConvertible {
         OtherValue("multicastRTCPPort", "9003"),
         OtherValue("rtspAuthMethods", "[digest]", environment: "digest", text: "[digest]"),
         OtherValue("writeQueueSize", "1024"),
+        OtherValue("udpMaxPayloadSize", "1200"),
         OtherValue("metrics", "no"),
         OtherValue("metricsAddress", "127.0.0.1:1"),
         OtherValue("metricsToken", "m1", text: "'[redacted]'"),
@@ -99,6 +100,7 @@ struct OtherValue: Sendable, CustomTestStringConvertible {
 
     static let path: [OtherValue] = [
         OtherValue("source", "publisher"),
+        OtherValue("sourceRedirect", "rtsp://a/b", text: "'rtsp://a/b'"),
         OtherValue("sourceOnDemand", "yes"),
         OtherValue("sourceOnDemandStartTimeout", "5s"),
         OtherValue("sourceOnDemandCloseAfter", "0s"),
@@ -117,6 +119,7 @@ struct OtherValue: Sendable, CustomTestStringConvertible {
         OtherValue("backupReturn", "never"),
         OtherValue("maxReaders", "3"),
         OtherValue("playoutDelay", "100ms-400ms"),
+        OtherValue("lossPlayoutDelay", "1s"),
         OtherValue("publishToken", "p1", text: "'[redacted]'"),
         OtherValue("readToken", "r1", text: "'[redacted]'"),
         OtherValue("whepIdlePolicy", "notFound404"),

@@ -111,7 +111,11 @@ final class QualityPath {
     /// When the pictures of all cameras were captured, by their count.
     private var pictureTimes: [Instant] = []
 
-    init(seed: UInt64 = 1, cameras: [Camera] = [Camera(ssrc: publisherSSRC)]) throws {
+    /// - Parameter repairDelayMilliseconds: the longest that the viewer is asked to hold video back; nil for one that
+    ///   cannot be asked, and whose buffer follows the lateness it sees.
+    init(
+        seed: UInt64 = 1, cameras: [Camera] = [Camera(ssrc: publisherSSRC)], repairDelayMilliseconds: Int? = nil
+    ) throws {
         loop = ManualLoop(clock: clock)
         self.cameras = cameras
         uplink = try Link(seed: seed &* 4, at: clock.now)
@@ -128,7 +132,7 @@ final class QualityPath {
         }
         publication = try loop.run { [room, publisher] in try room.onLoop { try $0.publish(publisher, lanes: lanes) } }
         try connect()
-        try join(lanes.map(\.format))
+        try join(lanes.map(\.format), repairDelayMilliseconds)
     }
 
     private func connect() throws {
@@ -144,7 +148,8 @@ final class QualityPath {
 
     private var bothConnected: Bool { uplink.engine.isConnected && downlink.engine.isConnected }
 
-    private func join(_ formats: [TrackFormat]) throws {
+    private func join(_ formats: [TrackFormat], _ repairDelayMilliseconds: Int?) throws {
+        viewer.player.followsLateness = repairDelayMilliseconds == nil
         let handle = FakeViewer(Self.viewerID.value)
         try loop.run { [room] in try room.onLoop { try $0.join(handle) } }
         for format in formats {
@@ -152,11 +157,13 @@ final class QualityPath {
             var wanted = DownTrackFormat(
                 track: format, payloadType: isVideo ? 96 : 111,
                 ssrc: isVideo ? QualityViewer.videoSSRC : QualityViewer.audioSSRC,
-                extensions: HeaderExtensionMap([(.mid, 4)]), mid: Array(isVideo ? "1".utf8 : "0".utf8),
+                extensions: HeaderExtensionMap([(.mid, 4), (.playoutDelay, QualityViewer.playoutDelayID)]),
+                mid: Array(isVideo ? "1".utf8 : "0".utf8),
                 firstSequenceNumber: 32_000, firstTimestamp: 5, canonicalName: "cname")
             if isVideo {
                 wanted.repair = .ownStream(
                     payloadType: 97, ssrc: QualityViewer.repairSSRC, firstSequenceNumber: 100)
+                wanted.repairDelayMilliseconds = repairDelayMilliseconds ?? 0
             }
             let added = loop.run { [room, sink, wanted] in
                 room.track(format.kind).onLoop {

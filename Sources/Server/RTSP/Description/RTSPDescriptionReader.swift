@@ -1,4 +1,5 @@
 import Codecs
+package import RTSP
 package import SDP
 package import Streams
 import Wire
@@ -13,6 +14,8 @@ package struct RTSPAnnouncedMedia: Sendable, Hashable {
     package var control: String
     /// Whether the section says that its author only sends; in a server's description that is what it would hear.
     package var isSendOnly = false
+    /// What its packets are encrypted with, when the description says so.
+    package var keys: RTSPMediaKeys?
 }
 
 /// Reads descriptions as encoders and cameras write them.
@@ -28,8 +31,14 @@ package enum RTSPDescriptionReader {
             return RTSPAnnouncedMedia(
                 format: map.flatMap { format(media, payloadType, $0) }, payloadType: payloadType,
                 clockRate: map?.clockRate ?? 90_000, control: control,
-                isSendOnly: (media.direction ?? session.direction) == .sendonly)
+                isSendOnly: (media.direction ?? session.direction) == .sendonly,
+                keys: keys(media.otherAttributes) ?? keys(session.otherAttributes))
         }
+    }
+
+    private static func keys(_ attributes: [Attribute]) -> RTSPMediaKeys? {
+        attributes.lazy.filter { $0.name == "key-mgmt" }
+            .compactMap { $0.value.flatMap { RTSPKeyManagement.keys(inAttribute: $0) } }.first
     }
 
     private static func format(_ media: MediaDescription, _ payloadType: UInt8, _ map: RTPMap) -> TrackFormat? {

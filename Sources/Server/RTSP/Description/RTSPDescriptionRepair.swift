@@ -7,7 +7,7 @@ import Wire
 /// Every other line may hold anything.
 struct RTSPDescriptionRepair {
     /// Most bytes looked at; what follows belongs to no description.
-    private static let maximumBytes = 64 * 1_024
+    static let maximumBytes = 64 * 1_024
     /// What one line may be long; parameter sets are the longest that mean something.
     private static let maximumLineBytes = 4_000
     private static let maximumPayloadTypes = 32

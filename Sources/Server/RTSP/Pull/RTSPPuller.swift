@@ -37,7 +37,7 @@ actor RTSPPuller: LoopActor, PublisherHandle {
     nonisolated var loop: any LoopExecutor { eventLoop }
 
     /// How long UDP may bring nothing before TCP is tried (RTSP-40).
-    private static let trialSeconds: UInt64 = 4
+    static let trialSeconds: UInt64 = 4
 
     private let room: Room
     private let settings: RoomSettings
@@ -179,7 +179,7 @@ actor RTSPPuller: LoopActor, PublisherHandle {
         let lanes = RTSPIngest.lanes(of: media)
         do throws(RoomError) {
             let publication = try room.onLoop { room throws(RoomError) in try room.publish(self, lanes: lanes) }
-            publishing.began(in: room, publication, nil)
+            publishing.began(in: room, publication, nil, service: service)
         } catch {
             return session.give(up: "the room takes no publisher")
         }

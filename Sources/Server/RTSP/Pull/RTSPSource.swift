@@ -9,7 +9,7 @@ import Wire
 actor RTSPSource {
     /// How often a source on demand looks whether somebody still watches.
     private static let lookMilliseconds: UInt64 = 500
-    private static let maximumRedirections = 5
+    static let maximumRedirections = 5
     /// A viewer for whom the source was brought needs this long to take its place.
     private static let leastIdleTime = Duration.seconds(1)
 

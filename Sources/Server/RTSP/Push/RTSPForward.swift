@@ -9,7 +9,7 @@ actor RTSPForward {
     private static let maximumRedirections = 5
 
     nonisolated let target: ForwardTarget
-    private let room: String
+    nonisolated let room: String
     private let service: RTSPService
     private let resolver: HostResolver
     private var task: Task<Void, Never>?
@@ -31,6 +31,9 @@ actor RTSPForward {
             if !Task.isCancelled { task = nil }
         }
     }
+
+    /// Whether the server takes media now.
+    var isSending: Bool { get async { await pusher?.isSending ?? false } }
 
     /// Ends the attempt that runs, and returns when the server has been told.
     func stop() async {

@@ -1,4 +1,5 @@
 import Loop
+import RTSP
 import Streams
 import Synchronization
 
@@ -51,6 +52,30 @@ final class RTSPForwards: Sendable {
         }
         for forward in current { await forward.start() }
         for forward in ended { await forward.stop() }
+    }
+
+    /// What is pushed now, one sample for each target; their addresses may hold secrets and are numbers here.
+    func attach(to registry: MetricsRegistry) {
+        registry.collect { [self] in
+            let all = forwards.withLock { Array($0.values) }
+            var samples: [MetricSample] = []
+            for (room, forwards) in Dictionary(grouping: all, by: \.room).sorted(by: { $0.key < $1.key }) {
+                let ordered = forwards.sorted { $0.target.url.text < $1.target.url.text }
+                for (index, forward) in ordered.enumerated() {
+                    let labels = [
+                        MetricLabel("id", String(index)), MetricLabel("path", room),
+                        MetricLabel("protocol", forward.target.url.isSecure ? "rtsps" : "rtsp"),
+                        MetricLabel("state", await forward.isSending ? "ready" : "notReady"),
+                    ]
+                    samples.append(MetricSample(1, labels: labels))
+                }
+            }
+            return [
+                MetricFamily(
+                    name: "forward_dests", help: "Servers that rooms are pushed to, while somebody publishes.",
+                    kind: .gauge, samples: samples)
+            ]
+        }
     }
 
     /// New settings: for the rooms that are live and those that are pushed.

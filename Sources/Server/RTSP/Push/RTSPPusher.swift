@@ -39,7 +39,7 @@ actor RTSPPusher: LoopActor, ViewerHandle {
     private let arena: SendArena
     private let queueLimit: Int
     private var scratch: [UInt8] = []
-    private var isSending = false
+    private(set) var isSending = false
     private var isStopping = false
     private var outcome: Outcome?
     private var waiter: CheckedContinuation<Outcome, Never>?

@@ -8,7 +8,10 @@ import Wire
 extension RTSPConnection {
     /// Whether the queue is short enough to begin again after it was too long. Ends a connection that stands still.
     func catchesUp() -> Bool {
-        guard let socket, !isGone else { return false }
+        guard !isOver else { return false }
+        // What travels beside a connection that is away does not queue.
+        guard let socket else { return true }
+        guard socket.isOpen else { return false }
         guard socket.queuedBytes > queueLimit / 4 else { return true }
         let timeout = service.settings().writeTimeout
         guard eventLoop.now.nanoseconds(since: socket.statistics.lastSent) >= timeout.wholeMilliseconds * 1_000_000

@@ -37,6 +37,8 @@ struct RTSPReaderOutput {
         case connection(RTSPConnection, RTSPTransport.Channels)
         case pusher(RTSPPusher, RTSPTransport.Channels)
         case datagrams(SendArena, RTSPTuples)
+        /// Encrypted for this reader, inside its connection or beside it.
+        case protected(RTSPConnection, track: Int)
     }
 
     let peerID: PeerID
@@ -44,14 +46,16 @@ struct RTSPReaderOutput {
 
     /// A run of packets does not go to this reader.
     func fellBehind() {
-        guard case .connection(let connection, _) = way else { return }
-        connection.onLoop { $0.fellBehind() }
+        switch way {
+        case .connection(let connection, _), .protected(let connection, _): connection.onLoop { $0.fellBehind() }
+        case .pusher, .datagrams: break
+        }
     }
 
     /// Whether a reader that fell behind has caught up; one that stands still is ended.
     func catchesUp() -> Bool {
         switch way {
-        case .connection(let connection, _): connection.onLoop { $0.catchesUp() }
+        case .connection(let connection, _), .protected(let connection, _): connection.onLoop { $0.catchesUp() }
         case .pusher(let pusher, _): pusher.onLoop { $0.hasRoom }
         case .datagrams: true
         }
@@ -72,6 +76,8 @@ struct RTSPReaderOutput {
             }
         case .datagrams(let arena, let tuples):
             arena.onLoop { $0.send(compound, along: tuples.rtcp) }
+        case .protected(let connection, let track):
+            connection.onLoop { $0.sendProtectedControl(compound, track: track) }
         }
     }
 }

@@ -89,6 +89,11 @@ actor RTSPReaders: LoopActor, ViewerHandle {
         return gone
     }
 
+    /// Where a reader that plays tracks of these kinds now begins, as far as it is known.
+    func opening(_ kind: MediaKind, overDatagrams: Bool, isShared: Bool) -> RTSPOpening? {
+        outputs[kind]?.onLoop { $0.opening(overDatagrams: overDatagrams, isShared: isShared) }
+    }
+
     /// Multicast groups that are sent to now.
     var groupCount: Int { groups.count }
 
@@ -102,6 +107,7 @@ actor RTSPReaders: LoopActor, ViewerHandle {
             firstTimestamp: SecureRandom.uint32(), canonicalName: canonicalName)
         // FFmpeg leaves at a BYE, and would miss the publisher that comes back; those who stay away end connections.
         description.saysGoodbye = false
+        description.isToldParameterSets = !format.announcedParameterSets.isEmpty
         let downTrack = DownTrack(viewer: peerID, format: description, sink: output)
         guard room.track(format.kind).onLoop({ $0.add(downTrack) }) else { return nil }
         outputs[format.kind] = output

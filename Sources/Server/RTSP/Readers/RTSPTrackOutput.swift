@@ -47,6 +47,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
     private var cache = RTSPStartCache()
     /// For readers that come between two reports.
     private var report: RTSPLatestReport
+    private var lastSequenceNumber: UInt16?
     private(set) var statistics = Statistics()
 
     /// What goes through the connections of all readers that have the same channel.
@@ -109,6 +110,9 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
                     _ = $0.append(along: tuples.rtp, maximumSize: packet.byteCount) { $0.append(contentsOf: packet) }
                 }
             }
+        case .protected(let connection, let track):
+            guard cache.packetCount <= Self.maximumStartDatagrams else { return false }
+            cache.lendEach { packet in connection.onLoop { _ = $0.sendProtected(packet, track: track) } }
         }
         statistics.packets &+= UInt64(cache.packetCount)
         return true
@@ -130,6 +134,25 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         timer?.cancel()
         timer = nil
         hook = nil
+    }
+
+    /// Where a reader that is added now begins, as far as that is known.
+    ///
+    /// - Parameter isShared: whether it joins others, who are not sent anything again.
+    func opening(overDatagrams: Bool, isShared: Bool) -> RTSPOpening {
+        flush()
+        var opening = RTSPOpening(clockRate: format.clockRate)
+        opening.report = report.times.map { RTSPOpening.Report(ntp: $0.ntp, timestamp: $0.timestamp, at: $0.instant) }
+        let isCached =
+            !isShared && cache.packetCount > 0
+            && (!overDatagrams || cache.packetCount <= Self.maximumStartDatagrams)
+        if isCached, let first = cache.first {
+            opening.sequenceNumber = first.sequenceNumber
+            opening.timestamp = first.timestamp
+        } else if format.kind == .audio {
+            opening.sequenceNumber = lastSequenceNumber.map { $0 &+ 1 }
+        }
+        return opening
     }
 
     // MARK: packets in
@@ -207,6 +230,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         framed.removeAll(keepingCapacity: true)
         for index in readers.indices { deliver(to: index, keyframe: keyframe) }
         if waitingCount > 0 { waitingCount = readers.count { $0.isWaiting } }
+        run.withPacket(at: run.count - 1) { lastSequenceNumber = $0.integer(at: 2) }
         run.removeAll()
     }
 
@@ -254,6 +278,14 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
                 }
             }
             return true
+        case .protected(let connection, let track):
+            var isSent = true
+            for index in first..<run.count where isSent {
+                run.withPacket(at: index) { packet in
+                    isSent = connection.onLoop { $0.sendProtected(packet, track: track) }
+                }
+            }
+            return isSent
         }
     }
 
@@ -285,7 +317,9 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
             run.withPacket(at: index) { packet in
                 guard let header = try? RTPHeader(parsing: packet) else { return }
                 let payload = packet.extracting(header.payload)
-                let starts = PayloadInspector.inspect(payload, codec: format.codec).isKeyframeStart
+                let summary = PayloadInspector.inspect(payload, codec: format.codec)
+                // Where no keyframe is known, a decoder that begins at a recovery point is better than none (PAY-12).
+                let starts = summary.isKeyframeStart || summary.isRecoveryPoint && cache.packetCount == 0
                 cache.append(packet, startsKeyframe: starts)
                 if starts, first == nil { first = index }
             }
