@@ -21,34 +21,27 @@ struct RTSPLatestReport {
         instant = now
     }
 
-    /// What it says of time; nil when there is none.
-    var moment: RTSPOpening.Report? {
-        guard !bytes.isEmpty else { return nil }
-        let (ntp, timestamp) = times
-        return RTSPOpening.Report(ntp: ntp, timestamp: timestamp, at: instant)
-    }
-
-    private var times: (ntp: UInt64, timestamp: UInt32) {
+    /// What it says of the two clocks, and when it said so; nil when there is none.
+    var times: (ntp: UInt64, timestamp: UInt32, instant: Instant)? {
         bytes.withBytes { bytes in
-            (
-                bytes.integer(at: Self.ntpOffset, as: UInt64.self) ?? 0,
-                bytes.integer(at: Self.timestampOffset, as: UInt32.self) ?? 0
-            )
+            guard let ntp = bytes.integer(at: Self.ntpOffset, as: UInt64.self),
+                let timestamp = bytes.integer(at: Self.timestampOffset, as: UInt32.self)
+            else { return nil }
+            return (ntp, timestamp, instant)
         }
     }
 
     /// The report as it would read at `now`; empty when there is none.
     func bytes(at now: Instant) -> [UInt8] {
         let age = now.nanoseconds(since: instant)
-        guard !bytes.isEmpty, age > 0 else { return bytes }
+        guard let times, age > 0 else { return bytes }
         let (seconds, rest) = (UInt64(age / 1_000_000_000), UInt64(age % 1_000_000_000))
-        let (ntp, timestamp) = times
         let ticks = seconds &* UInt64(clockRate) &+ rest &* UInt64(clockRate) / 1_000_000_000
-        let moved = ntp &+ seconds << 32 &+ (rest << 32) / 1_000_000_000
+        let moved = times.ntp &+ seconds << 32 &+ (rest << 32) / 1_000_000_000
         var report = bytes
         report.set(bigEndian: UInt32(truncatingIfNeeded: moved >> 32), at: Self.ntpOffset)
         report.set(bigEndian: UInt32(truncatingIfNeeded: moved), at: Self.ntpOffset + 4)
-        report.set(bigEndian: timestamp &+ UInt32(truncatingIfNeeded: ticks), at: Self.timestampOffset)
+        report.set(bigEndian: times.timestamp &+ UInt32(truncatingIfNeeded: ticks), at: Self.timestampOffset)
         return report
     }
 }

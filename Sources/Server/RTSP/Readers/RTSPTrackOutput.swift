@@ -142,7 +142,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
     func opening(overDatagrams: Bool, isShared: Bool) -> RTSPOpening {
         flush()
         var opening = RTSPOpening(clockRate: format.clockRate)
-        opening.report = report.moment
+        opening.report = report.times.map { RTSPOpening.Report(ntp: $0.ntp, timestamp: $0.timestamp, at: $0.instant) }
         let isCached =
             !isShared && cache.packetCount > 0
             && (!overDatagrams || cache.packetCount <= Self.maximumStartDatagrams)
