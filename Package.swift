@@ -22,13 +22,14 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 /// `FUZZ=1 swift build --product fuzz-…` adds the fuzz targets; they need `-sanitize=fuzzer` and lld (see scripts/fuzz).
 func fuzz(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .executableTarget(name: name, dependencies: dependencies + ["CFuzzer", "Wire"], swiftSettings: strict)
+    .executableTarget(name: name, dependencies: dependencies + ["FuzzKit", "Wire"], swiftSettings: strict)
 }
 let fuzzTargets: [Target] =
     Context.environment["FUZZ"] == nil
     ? []
     : [
         .target(name: "CFuzzer"),
+        module("FuzzKit", ["CFuzzer", "Wire"]),
         fuzz("fuzz-stun", ["ICE"]),
         fuzz("fuzz-framing", ["ICE"]),
         fuzz("fuzz-rtp", ["RTP"]),
@@ -41,6 +42,10 @@ let fuzzTargets: [Target] =
         fuzz("fuzz-http", ["HTTP"]),
         fuzz("fuzz-rtsp", ["RTSP"]),
         fuzz("fuzz-rtsp-headers", ["RTSP"]),
+        fuzz("fuzz-rtsp-client", ["RTSP"]),
+        fuzz("fuzz-rtsp-description", ["Server"]),
+        fuzz("fuzz-payloads", ["RTP", "Codecs"]),
+        fuzz("fuzz-parameters", ["RTP", "Codecs"]),
         fuzz("fuzz-settings", ["Server"]),
     ]
 
@@ -90,14 +95,15 @@ let package = Package(
         .executableTarget(
             name: "martlet-bench",
             dependencies: [
-                "CAllocationCounter", "Wire", "Codecs", "RTP", "SDP", "ICE", "Secure", "WebRTC", "HTTP", "Streams",
+                "CAllocationCounter", "Wire", "Codecs", "RTP", "SDP", "ICE", "Secure", "WebRTC", "HTTP", "RTSP",
+                "Streams",
                 "Loop",
                 "Server",
             ], swiftSettings: strict),
 
         // Tests
         .target(
-            name: "TestKit", dependencies: ["Wire", "ICE", "Secure", "RTP"], path: "Tests/TestKit",
+            name: "TestKit", dependencies: ["Wire", "ICE", "Secure", "RTP", "Codecs"], path: "Tests/TestKit",
             swiftSettings: strict),
         .target(name: "CTestClock", path: "Tests/CTestClock"),
         tests("WireTests", []),

@@ -51,4 +51,7 @@ extension LoopError {
     public var isReset: Bool { code == ECONNRESET || code == EPIPE }
 
     static let outOfMemory = ENOMEM
+    /// What was asked for cannot be.
+    public static let invalidArgument = EINVAL
+    public static let addressInUse = EADDRINUSE
 }

@@ -1,11 +1,11 @@
-import CFuzzer
+import FuzzKit
 import RTP
 import TestKit
 import Wire
 
 /// Takes the input as what happens between a viewer that lies and the server: time, pictures, and feedback, byte for byte or
 /// put right so that it speaks of packets that were sent.
-private func play(_ input: RawSpan) {
+func play(_ input: RawSpan) {
     guard let stage = Stage() else { return }
     stage.picture(key: true, packets: 8, size: 900)
     var position = 0
@@ -48,14 +48,6 @@ private func name(_ compound: inout [UInt8], near link: Link, back: UInt16) {
     compound[13] = UInt8(number & 0xFF)
 }
 
-/// Called with inputs libFuzzer keeps mutating towards unexplored branches.
-@_cdecl("LLVMFuzzerTestOneInput")
-func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    let bytes = unsafe UnsafeRawBufferPointer(start: start, count: count)
-    unsafe play(bytes.bytes)
-    return 0
-}
-
 @main struct FuzzCongestion {
-    static func main() { unsafe run_fuzzer(CommandLine.argc, CommandLine.unsafeArgv) }
+    static func main() { fuzz(play) }
 }

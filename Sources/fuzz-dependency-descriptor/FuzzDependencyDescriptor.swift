@@ -1,4 +1,4 @@
-import CFuzzer
+import FuzzKit
 import RTP
 import Wire
 
@@ -31,13 +31,10 @@ private func read(_ input: RawSpan) {
 }
 
 /// Called with inputs libFuzzer keeps mutating towards unexplored branches.
-@_cdecl("LLVMFuzzerTestOneInput")
-func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    let bytes = unsafe UnsafeRawBufferPointer(start: start, count: count)
-    unsafe read(bytes.bytes)
-    return 0
+func tryInput(_ input: RawSpan) {
+    read(input)
 }
 
 @main struct FuzzDependencyDescriptor {
-    static func main() { unsafe run_fuzzer(CommandLine.argc, CommandLine.unsafeArgv) }
+    static func main() { fuzz(tryInput) }
 }

@@ -1,19 +1,16 @@
-import CFuzzer
+import FuzzKit
 import ICE
 import Wire
 
 /// Called with inputs libFuzzer keeps mutating towards unexplored branches.
 ///
 /// However a stream is cut, the same packets come out of it and the reader ends in the same way. The first byte says how.
-@_cdecl("LLVMFuzzerTestOneInput")
-func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    let input = unsafe UnsafeRawBufferPointer(start: start, count: count).bytes
-    guard !input.isEmpty else { return 0 }
-    let stream = input.extracting(1..<count)
+func tryInput(_ input: RawSpan) {
+    guard !input.isEmpty else { return }
+    let stream = input.extracting(1..<input.byteCount)
     let whole = read(stream, pieces: max(1, stream.byteCount))
     let cut = read(stream, pieces: Int(input[0]) % 64 + 1)
     precondition(whole.packets == cut.packets && whole.outcome == cut.outcome)
-    return 0
 }
 
 private func read(_ stream: RawSpan, pieces size: Int) -> (packets: [[UInt8]], outcome: StreamFrameReader.Outcome) {
@@ -34,5 +31,5 @@ private func read(_ stream: RawSpan, pieces size: Int) -> (packets: [[UInt8]], o
 }
 
 @main struct FuzzFraming {
-    static func main() { unsafe run_fuzzer(CommandLine.argc, CommandLine.unsafeArgv) }
+    static func main() { fuzz(tryInput) }
 }

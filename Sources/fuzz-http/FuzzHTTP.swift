@@ -1,4 +1,4 @@
-import CFuzzer
+import FuzzKit
 import HTTP
 import Wire
 
@@ -44,16 +44,13 @@ private func run(_ input: [UInt8], pieceSize: Int) -> [UInt8] {
 }
 
 /// Called with inputs libFuzzer keeps mutating towards unexplored branches.
-@_cdecl("LLVMFuzzerTestOneInput")
-func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    let bytes = unsafe Array(UnsafeBufferPointer(start: start, count: count))
-    guard let first = bytes.first else { return 0 }
-    let input = Array(bytes.dropFirst())
-    let whole = run(input, pieceSize: max(1, input.count))
-    precondition(whole == run(input, pieceSize: max(1, Int(first))), "pieces change the answer")
-    return 0
+func tryInput(_ input: RawSpan) {
+    inPieces(input) { stream, sizes in
+        let whole = run(stream, pieceSize: sizes.whole)
+        precondition(whole == run(stream, pieceSize: sizes.pieces), "pieces change the answer")
+    }
 }
 
 @main struct FuzzHTTP {
-    static func main() { unsafe run_fuzzer(CommandLine.argc, CommandLine.unsafeArgv) }
+    static func main() { fuzz(tryInput) }
 }

@@ -1,4 +1,4 @@
-import CFuzzer
+import FuzzKit
 import RTP
 import SDP
 import WebRTC
@@ -91,13 +91,10 @@ private func give(control datagram: [UInt8], _ engine: IngestEngine, _ now: Inst
 }
 
 /// Called with inputs libFuzzer keeps mutating towards unexplored branches.
-@_cdecl("LLVMFuzzerTestOneInput")
-func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    let bytes = unsafe UnsafeRawBufferPointer(start: start, count: count)
-    unsafe receive(bytes.bytes)
-    return 0
+func tryInput(_ input: RawSpan) {
+    receive(input)
 }
 
 @main struct FuzzIngest {
-    static func main() { unsafe run_fuzzer(CommandLine.argc, CommandLine.unsafeArgv) }
+    static func main() { fuzz(tryInput) }
 }

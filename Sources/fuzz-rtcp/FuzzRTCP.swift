@@ -1,4 +1,4 @@
-import CFuzzer
+import FuzzKit
 import RTP
 import Wire
 
@@ -64,13 +64,10 @@ private func check(_ estimator: BandwidthEstimator, at now: Instant) {
 }
 
 /// Called with inputs libFuzzer keeps mutating towards unexplored branches.
-@_cdecl("LLVMFuzzerTestOneInput")
-func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    let bytes = unsafe UnsafeRawBufferPointer(start: start, count: count)
-    unsafe readCompound(bytes.bytes)
-    return 0
+func tryInput(_ input: RawSpan) {
+    readCompound(input)
 }
 
 @main struct FuzzRTCP {
-    static func main() { unsafe run_fuzzer(CommandLine.argc, CommandLine.unsafeArgv) }
+    static func main() { fuzz(tryInput) }
 }

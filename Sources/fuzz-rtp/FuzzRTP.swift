@@ -1,4 +1,4 @@
-import CFuzzer
+import FuzzKit
 import RTP
 import Wire
 
@@ -103,15 +103,12 @@ private func rewrite(_ input: RawSpan) {
 }
 
 /// Called with inputs libFuzzer keeps mutating towards unexplored branches.
-@_cdecl("LLVMFuzzerTestOneInput")
-func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    let bytes = unsafe UnsafeRawBufferPointer(start: start, count: count)
-    unsafe readPacket(bytes.bytes)
-    unsafe repair(bytes.bytes)
-    unsafe rewrite(bytes.bytes)
-    return 0
+func tryInput(_ input: RawSpan) {
+    readPacket(input)
+    repair(input)
+    rewrite(input)
 }
 
 @main struct FuzzRTP {
-    static func main() { unsafe run_fuzzer(CommandLine.argc, CommandLine.unsafeArgv) }
+    static func main() { fuzz(tryInput) }
 }

@@ -1,13 +1,21 @@
-import CFuzzer
+import FuzzKit
 import RTSP
 import Wire
 
-/// Called with inputs libFuzzer keeps mutating towards unexplored branches. The first byte chooses the header field.
-@_cdecl("LLVMFuzzerTestOneInput")
-func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    let bytes = unsafe Array(UnsafeBufferPointer(start: start, count: count))
-    guard let first = bytes.first else { return 0 }
+/// Called with inputs libFuzzer keeps mutating towards unexplored branches. The first byte chooses the header field,
+/// or the message that carries keys.
+func tryInput(_ input: RawSpan) {
+    let bytes = input.array
+    guard let first = bytes.first else { return }
     let text = String(decoding: bytes.dropFirst(), as: UTF8.self)
+    guard first < 0xF0 else {
+        if let message = try? MIKEYMessage(parsing: Array(bytes.dropFirst())) {
+            let written = message.serialized(ntp: 0, random: [UInt8](repeating: 0, count: 16))
+            precondition((try? MIKEYMessage(parsing: written)) == message)
+        }
+        _ = RTSPKeyManagement.keys(inField: text)
+        return
+    }
     switch first % 6 {
     case 0:
         for transport in (try? RTSPTransport.alternatives(text)) ?? [] {
@@ -29,9 +37,8 @@ func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
         _ = RTSPTarget(url: text, controls: [text, "streamid=0"])
         if let url = RTSPURL(text) { _ = RTSPURL(url.text) }
     }
-    return 0
 }
 
 @main struct FuzzRTSPHeaders {
-    static func main() { unsafe run_fuzzer(CommandLine.argc, CommandLine.unsafeArgv) }
+    static func main() { fuzz(tryInput) }
 }

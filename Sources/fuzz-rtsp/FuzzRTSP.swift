@@ -1,4 +1,4 @@
-import CFuzzer
+import FuzzKit
 import RTSP
 import Wire
 
@@ -29,6 +29,7 @@ private func run(_ input: [UInt8], pieceSize: Int) -> [UInt8] {
                 case .setUp: machine.found(ssrcs: [1, 2])
                 case .play: machine.played(from: [0: (1, 2)])
                 case .record, .pause, .tearDown: machine.done()
+                case .resume: machine.refuse(.sessionNotFound)
                 case .getParameters: machine.read(["jitter": "1"])
                 }
             case .close: break
@@ -58,22 +59,19 @@ private func recognise(_ input: [UInt8], pieceSize: Int) -> (RTSPConnectionFront
 }
 
 /// Called with inputs libFuzzer keeps mutating towards unexplored branches.
-@_cdecl("LLVMFuzzerTestOneInput")
-func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    let bytes = unsafe Array(UnsafeBufferPointer(start: start, count: count))
-    guard let first = bytes.first else { return 0 }
-    let input = Array(bytes.dropFirst())
-    let whole = run(input, pieceSize: max(1, input.count))
-    precondition(whole == run(input, pieceSize: max(1, Int(first))), "pieces change the answer")
-    let found = recognise(input, pieceSize: max(1, input.count))
-    let pieces = recognise(input, pieceSize: max(1, Int(first)))
-    precondition(found.1 == pieces.1, "pieces change what comes through a tunnel")
-    if case .tunnel(let half, _) = found.0, case .tunnel(let other, _) = pieces.0 {
-        precondition(half == other, "pieces change what a connection is")
+func tryInput(_ input: RawSpan) {
+    inPieces(input) { stream, sizes in
+        let whole = run(stream, pieceSize: sizes.whole)
+        precondition(whole == run(stream, pieceSize: sizes.pieces), "pieces change the answer")
+        let found = recognise(stream, pieceSize: sizes.whole)
+        let pieces = recognise(stream, pieceSize: sizes.pieces)
+        precondition(found.1 == pieces.1, "pieces change what comes through a tunnel")
+        if case .tunnel(let half, _) = found.0, case .tunnel(let other, _) = pieces.0 {
+            precondition(half == other, "pieces change what a connection is")
+        }
     }
-    return 0
 }
 
 @main struct FuzzRTSP {
-    static func main() { unsafe run_fuzzer(CommandLine.argc, CommandLine.unsafeArgv) }
+    static func main() { fuzz(tryInput) }
 }

@@ -1,26 +1,24 @@
-import CFuzzer
+import FuzzKit
 import SDP
+import Wire
 
 /// Called with inputs libFuzzer keeps mutating towards unexplored branches. What parses has to survive being written.
-@_cdecl("LLVMFuzzerTestOneInput")
-func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    let bytes = unsafe UnsafeRawBufferPointer(start: start, count: count)
-    guard let fragment = try? TrickleFragment(parsing: unsafe bytes.bytes) else { return 0 }
+func tryInput(_ input: RawSpan) {
+    guard let fragment = try? TrickleFragment(parsing: input) else { return }
     for candidate in fragment.candidates(forMids: ["0"]) {
         _ = candidate.usableAddress(allowingLoopback: false)
         precondition(ICECandidate(candidate.text) == candidate, "a candidate reads differently from how it was written")
     }
     let written = Array(fragment.text.utf8)
     // A fragment of unknown attributes alone is read and has nothing to write.
-    guard !written.isEmpty else { return 0 }
+    guard !written.isEmpty else { return }
     guard let again = try? TrickleFragment(parsing: written) else {
-        precondition(written.count > count, "what was written cannot be read")
-        return 0
+        precondition(written.count > input.byteCount, "what was written cannot be read")
+        return
     }
     precondition(again == fragment, "what was written reads differently")
-    return 0
 }
 
 @main struct FuzzSDPFragment {
-    static func main() { unsafe run_fuzzer(CommandLine.argc, CommandLine.unsafeArgv) }
+    static func main() { fuzz(tryInput) }
 }

@@ -1,13 +1,11 @@
-import CFuzzer
+import FuzzKit
 import ICE
 import Wire
 
 /// Called with inputs libFuzzer keeps mutating towards unexplored branches.
 ///
 /// The keyed hashes are replaced by one that yields zeros, so that inputs get past the integrity check.
-@_cdecl("LLVMFuzzerTestOneInput")
-func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
-    let datagram = unsafe UnsafeRawBufferPointer(start: start, count: count).bytes
+func tryInput(_ datagram: RawSpan) {
     _ = DatagramKind(datagram)
     let key = UfragKey.receiver(of: datagram)
 
@@ -22,7 +20,7 @@ func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
         let now = Instant.seconds(UInt64(second))
         switch agent.received(datagram, on: tuple, at: now, response: &response) {
         case .ignored: precondition(response.isEmpty)
-        case .rejected: precondition(2 * response.count <= 3 * count)
+        case .rejected: precondition(2 * response.count <= 3 * datagram.byteCount)
         case .answered:
             precondition(key == UfragKey("lite") && agent.isValidated(tuple))
             precondition(response.count <= 100)
@@ -33,12 +31,11 @@ func tryInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     _ = agent.deadlineReached(at: .seconds(60))
     precondition(agent.selectedTuple == nil)
     if let message = try? STUNMessage(parsing: datagram), let username = message.username {
-        precondition(username.upperBound <= count)
+        precondition(username.upperBound <= datagram.byteCount)
         _ = message.mappedAddress(in: datagram)
     }
-    return 0
 }
 
 @main struct FuzzSTUN {
-    static func main() { unsafe run_fuzzer(CommandLine.argc, CommandLine.unsafeArgv) }
+    static func main() { fuzz(tryInput) }
 }

@@ -1,8 +1,11 @@
-/// The gate: allocations of the packet path against committed limits. Takes less than a minute.
+/// The gate: allocations of the packet path against committed limits. Takes about a minute.
 enum LimitsCheck {
     /// Allocations of the whole server for each packet it sends, in the steady state.
     static let allocationsPerForwardedPacket = 0.01
     static let viewers = 10
+    /// The same for readers over RTSP: what a turn allocates is allocated once for all of them.
+    static let allocationsPerRTSPPacket = 0.02
+    static let rtspReaders = 50
     static let seconds = 10
 
     /// Prints what was measured; false when something is over its limit.
@@ -22,6 +25,17 @@ enum LimitsCheck {
             faults.append(
                 "the server allocates \(Console.format(result.allocationsPerPacket, 4)) times for each packet it sends, "
                     + "less than \(Console.format(allocationsPerForwardedPacket, 2)) is allowed")
+        }
+        Console.print("\n" + RTSPReport.head)
+        for delivery in [BenchmarkRTSPReader.Delivery.tcp, .udp] {
+            let result = try await RTSPBenchmark(delivery: delivery, readerCount: rtspReaders, seconds: seconds).run()
+            Console.print(RTSPReport.line(result))
+            guard result.isSound else { throw BenchmarkFault("what an RTSP reader got is not what was published") }
+            guard result.allocationsPerPacket >= allocationsPerRTSPPacket else { continue }
+            faults.append(
+                "the server allocates \(Console.format(result.allocationsPerPacket, 4)) times for each packet it sends "
+                    + "over RTSP (\(delivery.rawValue)), less than \(Console.format(allocationsPerRTSPPacket, 2)) is allowed"
+            )
         }
         for fault in faults { Console.complain(fault) }
         return faults.isEmpty

@@ -19,6 +19,8 @@ from cases import (  # noqa: F401
     pages_looks,
     pages_scripts,
     rtsp,
+    rtsp_formats,
+    rtsp_pull,
     rtsp_transports,
     shutdown,
     sigma,

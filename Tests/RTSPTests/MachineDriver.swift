@@ -56,6 +56,7 @@ final class MachineDriver {
             }
         case .play: machine.played(from: [0: (7, 9)])
         case .record, .pause, .tearDown: machine.done()
+        case .resume: machine.refuse(.sessionNotFound)
         case .getParameters: machine.read(["packets_received": "5", "jitter": "0"])
         }
     }

@@ -5,80 +5,6 @@ import Wire
 
 @testable import RTSP
 
-/// A client machine whose server is a script.
-final class ClientDriver {
-    var machine: RTSPClientMachine
-    var now = Instant.seconds(10)
-    var requests: [RTSPRequest] = []
-    var frames: [(track: Int, isControl: Bool, bytes: [UInt8])] = []
-    var failure: RTSPClientMachine.Failure?
-    var redirection: RTSPURL?
-    var isPlaying = false
-    var hasEnded = false
-    var transports: [RTSPTransport] = []
-    var controls = ["trackID=0", "trackID=1"]
-
-    init(_ url: String = "rtsp://u:p@h:554/cam1", _ change: (inout RTSPClientMachine.Configuration) -> Void = { _ in })
-        throws
-    {
-        var configuration = RTSPClientMachine.Configuration(url: try #require(RTSPURL(url)))
-        change(&configuration)
-        machine = RTSPClientMachine(configuration: configuration, hash: testHash, randomNumber: { 7 })
-        machine.start(at: now)
-        run()
-    }
-
-    func run() {
-        while let event = machine.nextEvent(at: now) {
-            switch event {
-            case .send(let bytes):
-                var parser = RTSPStreamParser()
-                bytes.withBytes { parser.append($0) }
-                if case .request(let request) = try? parser.next() { requests.append(request) }
-            case .described: machine.choose(controls, at: now)
-            case .playing(let transports):
-                isPlaying = true
-                self.transports = transports
-            case .frame(let track, let isControl, let range):
-                frames.append((track, isControl, machine.withFrame(range) { $0.array }))
-            case .redirected(let url): redirection = url
-            case .failed(let failure): self.failure = failure
-            case .ended: hasEnded = true
-            }
-        }
-    }
-
-    /// Answers the last request.
-    func answer(_ code: Int = 200, _ fields: String..., body: String = "") {
-        var text = "RTSP/1.0 \(code) X\r\nCSeq: \(requests.last?.headers["CSeq"] ?? "")\r\n"
-        text += fields.map { "\($0)\r\n" }.joined()
-        if !body.isEmpty { text += "Content-Length: \(body.utf8.count)\r\n" }
-        receive(Array((text + "\r\n" + body).utf8))
-    }
-
-    func receive(_ bytes: [UInt8]) {
-        bytes.withBytes { machine.received($0, at: now) }
-        run()
-    }
-
-    /// Brings a fresh machine to playing two tracks.
-    func play(timeout: String = "") {
-        answer(200, "Public: OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER")
-        answer(200, "Content-Base: rtsp://h:554/cam1/", body: "v=0")
-        answer(200, "Session: S1\(timeout)", "Transport: RTP/AVP/TCP;unicast;interleaved=0-1")
-        answer(200, "Transport: RTP/AVP/TCP;unicast;interleaved=6-7")
-        answer(200)
-    }
-
-    func pass(to instant: Instant) {
-        now = instant
-        machine.deadlineReached(at: now)
-        run()
-    }
-
-    var last: String { requests.last.map { "\($0.methodName) \($0.url)" } ?? "" }
-}
-
 @Suite struct RTSPClientMachineTests {
     @Test func aSessionIsSetUpTrackByTrackAndPlays() throws {
         let driver = try ClientDriver()
@@ -116,7 +42,7 @@ final class ClientDriver {
 
     /// RTSP-42
     @Test func signsOfLifeAreSentBeforeTheSessionRunsOut() throws {
-        let driver = try ClientDriver { $0.mediaTimeoutSeconds = 1_000 }
+        let driver = try ClientDriver { $0.firstMediaTimeoutSeconds = 1_000 }
         driver.play(timeout: ";timeout=10")
         let before = driver.requests.count
         driver.pass(to: .milliseconds(17_999))
@@ -201,7 +127,9 @@ final class ClientDriver {
     @Test(arguments: [
         ("trackID=1", "rtsp://h/cam1/", "rtsp://h/cam1/trackID=1"),
         ("trackID=1", "rtsp://h/cam1", "rtsp://h/cam1/trackID=1"),
-        ("trackID=1", "rtsp://h/cam1?a=b", "rtsp://h/cam1?a=b/trackID=1"), ("", "rtsp://h/cam1", "rtsp://h/cam1"),
+        ("trackID=1", "rtsp://h/cam1?a=b", "rtsp://h/cam1?a=b/trackID=1"),
+        ("/trackID=1", "rtsp://h/cam1/", "rtsp://h/cam1/trackID=1"),
+        ("?ctype=video", "rtsp://h/cam1/", "rtsp://h/cam1?ctype=video"), ("", "rtsp://h/cam1", "rtsp://h/cam1"),
         ("*", "rtsp://h/cam1/", "rtsp://h/cam1/"),
         ("rtsp://10.0.0.9:554/x/t1", "rtsp://h:8554/cam1/", "rtsp://h:8554/x/t1"),
     ])

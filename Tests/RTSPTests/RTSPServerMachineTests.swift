@@ -49,11 +49,14 @@ import Wire
         #expect(second.field("CSeq") == "1")
     }
 
+    /// R1, RTSP-26
     @Test func requiredOptionsThatAreUnknownAreNamed() {
         let driver = MachineDriver()
-        #expect(driver.ask("OPTIONS *", "Require: www.onvif.org/ver20/backchannel") == 551)
-        #expect(driver.field("Unsupported") == "www.onvif.org/ver20/backchannel")
+        #expect(driver.ask("OPTIONS *", "Require: www.onvif.org/ver20/backchannel") == 200)
+        #expect(driver.ask("OPTIONS *", "Require: www.onvif.org/ver20/backchannel, a.b, c") == 551)
+        #expect(driver.field("Unsupported") == "a.b, c")
         #expect(driver.ask("OPTIONS *", "Proxy-Require: x") == 551)
+        #expect(driver.field("Unsupported") == "x")
     }
 
     @Test func bytesThatAreNoRequestGetAStatusAndEndTheConnection() {
@@ -92,6 +95,43 @@ import Wire
         #expect(driver.session?.media.map(\.track) == [0, 1])
     }
 
+    /// RTSP-10: what belongs to the session's owner is handed over whole: the request, and what came behind it.
+    @Test func aRequestForASessionOfAnotherConnectionIsHandedOver() {
+        let driver = MachineDriver()
+        driver.grants = false
+        let request = "GET_PARAMETER rtsp://h/cam1 RTSP/1.0\r\nCSeq: 7\r\nSession: ABC\r\nContent-Length: 2\r\n\r\nhi"
+        driver.receive(Array((request + "PLAY rtsp").utf8))
+        #expect(driver.operations == [.resume(session: "ABC")])
+        let bytes = driver.machine.surrender()
+        #expect(String(decoding: bytes, as: UTF8.self).hasSuffix("\r\n\r\nhiPLAY rtsp"))
+        let owner = MachineDriver()
+        _ = setUp(owner, "RTP/AVP;unicast;client_port=1000-1001")
+        owner.receive(Array("TEARDOWN rtsp://h".utf8))
+        owner.machine.reconnected(at: owner.now)
+        // What the old connection had begun to say is forgotten.
+        owner.receive(Array("PLAY rtsp://h/cam1 RTSP/1.0\r\nCSeq: 8\r\n\r\n".utf8))
+        #expect(owner.status == 200)
+        #expect(owner.session?.isActive == true)
+    }
+
+    /// R4, R13: the server's own requests name the session, and the clients' answers to them change nothing.
+    @Test func theServerTellsClientsWhatChanged() {
+        let driver = MachineDriver()
+        driver.enter(.playing)
+        let id = driver.session?.id ?? ""
+        driver.machine.tell(.redirect, [("Location", "rtsp://other/cam1")])
+        driver.machine.tell(.announce, [("Content-Type", "application/sdp")], body: Array("v=0".utf8))
+        driver.run()
+        #expect(
+            driver.sent.suffix(2) == [
+                "REDIRECT rtsp://h/cam1 RTSP/1.0\r\nCSeq: 1\r\nSession: \(id)\r\nLocation: rtsp://other/cam1\r\n\r\n",
+                "ANNOUNCE rtsp://h/cam1 RTSP/1.0\r\nCSeq: 2\r\nSession: \(id)\r\nContent-Type: application/sdp\r\n"
+                    + "Content-Length: 3\r\n\r\nv=0",
+            ])
+        driver.receive(Array("RTSP/1.0 501 Not Implemented\r\nCSeq: 1\r\n\r\n".utf8))
+        #expect(driver.ask("PAUSE rtsp://h/cam1") == 200)
+    }
+
     @Test func afterTeardownAConnectionCanBeginAgain() {
         let driver = MachineDriver()
         driver.enter(.playing)
@@ -108,6 +148,7 @@ import Wire
         driver.ask("SETUP rtsp://h/cam1/trackID=\(track)", "Transport: \(transport)")
     }
 
+    /// RTSP-7: no `source`, which would be wrong behind a NAT; `ssrc` in eight digits, and only to those who play.
     @Test func udpIsAnsweredWithTheServersPortsAndTheStreamsIdentifier() {
         let driver = MachineDriver()
         #expect(setUp(driver, #"RTP/AVP;unicast;client_port=3456-3457;mode="PLAY""#) == 200)
@@ -238,6 +279,15 @@ import Wire
 
     // MARK: publishing
 
+    /// RTSP-7
+    @Test func publishersAreToldNoIdentifierAndNoSource() {
+        let driver = MachineDriver()
+        driver.enter(.announced)
+        let field = "Transport: RTP/AVP/UDP;unicast;client_port=5000-5001;source=1.2.3.4;ssrc=AB;mode=record"
+        #expect(driver.ask("SETUP rtsp://h/cam1/streamid=0", field) == 200)
+        #expect(driver.field("Transport") == "RTP/AVP;unicast;client_port=5000-5001;server_port=8000-8001")
+    }
+
     /// RTSP-22
     @Test func recordingNeedsAllAnnouncedTracks() {
         let driver = MachineDriver()
@@ -317,6 +367,49 @@ import Wire
         #expect(driver.isClosed)
     }
 
+    /// RTSP-11, RTSP-12: five minutes of a client that asks exactly when it was told to.
+    @Test(arguments: ["OPTIONS *", "GET_PARAMETER rtsp://h/cam1", "PLAY rtsp://h/cam1", "PAUSE rtsp://h/cam1"])
+    func anyRequestAtTheLimitKeepsASessionAlive(_ request: String) throws {
+        let driver = MachineDriver()
+        _ = setUp(driver, "RTP/AVP;unicast;client_port=1000-1001")
+        driver.ask("PLAY rtsp://h/cam1")
+        let timeout = try #require(RTSPSessionHeader(driver.field("Session") ?? "")?.timeoutSeconds)
+        for _ in 0..<5 {
+            driver.now = driver.now.advanced(bySeconds: UInt64(timeout))
+            driver.machine.deadlineReached(at: driver.now)
+            driver.run()
+            #expect(!driver.isClosed)
+            #expect(driver.ask(request) == 200)
+        }
+        driver.now = driver.now.advanced(bySeconds: UInt64(timeout) + 5)
+        driver.machine.deadlineReached(at: driver.now)
+        driver.run()
+        #expect(driver.isClosed)
+    }
+
+    /// RTSP-12: FFmpeg sends no requests while it publishes over UDP; its packets are signs of life.
+    @Test func publishersOverUDPLiveByTheirPackets() {
+        let driver = MachineDriver()
+        driver.enter(.announced)
+        for track in 0...1 {
+            driver.ask(
+                "SETUP rtsp://h/cam1/streamid=\(track)",
+                "Transport: RTP/AVP;unicast;client_port=\(5000 + 2 * track)-\(5001 + 2 * track);mode=record")
+        }
+        #expect(driver.ask("RECORD rtsp://h/cam1") == 200)
+        for _ in 0..<60 {
+            driver.now = driver.now.advanced(bySeconds: 5)
+            driver.machine.heard(at: driver.now)
+            driver.machine.deadlineReached(at: driver.now)
+        }
+        driver.run()
+        #expect(!driver.isClosed)
+        driver.now = driver.now.advanced(bySeconds: 10)
+        driver.machine.deadlineReached(at: driver.now)
+        driver.run()
+        #expect(driver.isClosed)
+    }
+
     @Test func readersOverTheConnectionNeedNoSignsOfLife() {
         let driver = MachineDriver()
         driver.enter(.playing)
@@ -372,6 +465,47 @@ import Wire
         let driver = MachineDriver()
         driver.ask("DESCRIBE rtsp://u:p@h:8554/cam1?x=1")
         #expect(driver.field("Content-Base") == "rtsp://h:8554/cam1?x=1/")
+    }
+
+    /// RTSP-3: whatever is said, it means the same byte by byte.
+    @Test func aWholeConversationMayComeByteByByte() {
+        let requests = [
+            "OPTIONS * RTSP/1.0\nCSeq: 1\n\n",
+            "ANNOUNCE rtsp://h/cam1 RTSP/1.0\r\ncseq: 2\r\nContent-Length: 3\r\n\r\nv=0",
+            "SETUP rtsp://h/cam1/streamid=0 RTSP/1.0\r\nCSeq: 3\r\nTransport: RTP/AVP/TCP;mode=record\r\n\r\n",
+            "SETUP rtsp://h/cam1/streamid=1 RTSP/1.0\r\nCSeq: 4\r\nTransport: RTP/AVP/TCP;\r\n mode=record\r\n\r\n",
+            "RECORD rtsp://h/cam1 RTSP/1.0\r\nCSeq: 5\r\n\r\n",
+        ]
+        var bytes = Array(requests.joined().utf8)
+        bytes += [0x24, 0, 0, 3, 1, 2, 3]
+        bytes += Array("OPTIONS * RTSP/1.0\r\nCSeq: 6\r\n\r\n".utf8)
+        let whole = MachineDriver()
+        whole.receive(bytes)
+        let pieces = MachineDriver()
+        for byte in bytes { pieces.receive([byte]) }
+        #expect(whole.sent.count == 6)
+        #expect(whole.sent == pieces.sent)
+        #expect(whole.frames.map(\.bytes) == [[1, 2, 3]])
+        #expect(pieces.frames.map(\.bytes) == [[1, 2, 3]])
+    }
+
+    /// A frame that promises more than comes holds only its own connection, and not for ever.
+    @Test func framesWithWrongLengthsEndInTheirOwnConnection() {
+        let driver = MachineDriver()
+        driver.enter(.recording)
+        driver.receive([0x24, 0, 0xFF, 0xFF] + [UInt8](repeating: 0, count: 1_000))
+        driver.ask("OPTIONS *")
+        #expect(driver.frames.isEmpty)
+        driver.now = .seconds(20)
+        driver.machine.deadlineReached(at: driver.now)
+        driver.run()
+        #expect(driver.isClosed)
+        // One that promises less leaves bytes that are no request.
+        let second = MachineDriver()
+        second.enter(.recording)
+        second.receive([0x24, 0, 0, 1, 1, 0x80, 0x60, 0, 1])
+        #expect(second.status == 400)
+        #expect(second.isClosed)
     }
 
     @Test func hostileConversationsNeverTrap() {

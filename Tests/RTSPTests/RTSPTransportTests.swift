@@ -79,6 +79,32 @@ import Testing
         (#"RTP/AVP/UDP;unicast;client_port=1000-1001;mode="PLAY,RECORD""#, .udp),
         ("RTP/AVP/TCP;interleaved=6", .tcp), (";,RTP/AVP/TCP", .tcp),
         ("RTP/AVP;unicast;destination=10.0.0.1;client_port=8000-8001", .udp),
+        // FFmpeg, reading and publishing
+        ("RTP/AVP/UDP;unicast;client_port=14186-14187", .udp),
+        ("RTP/AVP/UDP;unicast;client_port=14186-14187;mode=record", .udp), ("RTP/AVP/UDP;multicast", .udp),
+        ("RTP/AVP/TCP;unicast;interleaved=2-3", .tcp),
+        // GStreamer, which lists what it may
+        ("RTP/AVP;unicast;client_port=53702-53703,RTP/AVP;multicast,RTP/AVP/TCP;unicast;interleaved=0-1", .udp),
+        ("RTP/AVPF;unicast;client_port=40006-40007", .udp), ("RTP/AVP;multicast", .udp),
+        ("RTP/SAVP;unicast;client_port=35938-35939", .udp), ("RTP/SAVPF/TCP;unicast;interleaved=0-1", .tcp),
+        (#"RTP/AVP/TCP;unicast;interleaved=0-1;mode="RECORD""#, .tcp),
+        (#"RTP/AVP;unicast;client_port=5000-5001;mode="RECORD""#, .udp),
+        // LIVE555 and what is built on it
+        ("RTP/AVP;unicast;client_port=51372-51373", .udp), ("RTP/AVP;multicast;port=18888-18889", .udp),
+        ("RTP/AVP/TCP;unicast;interleaved=0-1;mode=receive", .tcp), ("RTP/AVP;unicast;client_port=6970", .udp),
+        // QuickTime, Helix and RealPlayer
+        ("RTP/AVP;unicast;client_port=6970-6971;mode=play", .udp),
+        (#"RTP/AVP/TCP;unicast;mode="PLAY""#, .tcp),
+        ("x-real-rdt/mcast;client_port=6970;mode=play,RTP/AVP;unicast;client_port=6970-6971", .udp),
+        // Windows Media
+        ("RTP/AVP/UDP;unicast;client_port=3462-3463;mode=PLAY", .udp),
+        ("RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=5ef4a1d3;mode=PLAY", .tcp),
+        // Recorders and cameras' clients
+        ("RTP/AVP/TCP;unicast;interleaved=0-1;source=192.168.1.1", .tcp),
+        ("RTP/AVP;unicast;client_port=10002-10003;ttl=127;layers=1", .udp),
+        ("RTP/AVP/TCP;interleaved=0-1;timeout=60", .tcp), ("RTP/AVP/TCP;interleaved=254-255", .tcp),
+        ("RTP/AVP;unicast;client_port = 9000 - 9001", .udp), ("RTP/AVP/UDP;unicast;client_port=65534-65535", .udp),
+        ("RTP/AVP/TCP;unicast;interleaved=0-1;", .tcp),
     ])
     func realFieldsAreUnderstood(_ text: String, _ lower: RTSPTransport.Lower) throws {
         #expect(try one(text).lower == lower)

@@ -17,6 +17,9 @@ public struct EmulatedLink {
     /// May be changed at any time; what is in the queue already leaves as it was.
     public var bitsPerSecond: Double
     public var randomLoss = 0.0
+    /// Mean length of a run of lost packets (Gilbert's model); 1 loses them independently of each other.
+    public var burstLength = 1.0
+    private var isLosing = false
     private let delayNanoseconds: UInt64
     private let queueNanoseconds: Double
     private var random: SplitMix64
@@ -43,7 +46,7 @@ public struct EmulatedLink {
         _ packetClass: PacketClass, number: UInt16?, byteCount: Int, head: [UInt8] = [], at now: Instant
     ) {
         let waiting = max(free.nanoseconds(since: now), 0)
-        guard Double(waiting) <= queueNanoseconds, Double.random(in: 0..<1, using: &random) >= randomLoss else {
+        guard Double(waiting) <= queueNanoseconds, !isLost() else {
             dropped.append((packetClass, now))
             return
         }
@@ -53,6 +56,15 @@ public struct EmulatedLink {
             Delivery(
                 number: number, packetClass: packetClass, sent: now,
                 arrived: free.advanced(byNanoseconds: delayNanoseconds), head: head))
+    }
+
+    private mutating func isLost() -> Bool {
+        let dice = Double.random(in: 0..<1, using: &random)
+        guard burstLength > 1, randomLoss > 0 else { return dice < randomLoss }
+        // The chances to enter and to leave a run that give the share and the mean length asked for.
+        let leave = 1 / burstLength
+        isLosing = dice < (isLosing ? 1 - leave : leave * randomLoss / (1 - randomLoss))
+        return isLosing
     }
 
     /// Moves on to `now`: what arrived is acknowledged, and feedback that is back goes to `body`, as RTCP.

@@ -17,6 +17,9 @@ struct BitReader {
         self.skipsEmulationPrevention = skipsEmulationPrevention
     }
 
+    /// Bits read and passed over since the beginning of the bytes.
+    var bitOffset: Int { offset * 8 + Int(bit) }
+
     mutating func flag(_ bytes: RawSpan) -> Bool {
         if bit == 0, skipsEmulationPrevention, zeros >= 2, offset < bytes.byteCount, bytes[offset] == 3 {
             offset += 1

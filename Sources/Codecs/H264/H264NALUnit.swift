@@ -17,6 +17,9 @@ public struct H264NALUnitType: RawRepresentable, Hashable, Sendable {
     public static let singleTimeAggregationA = H264NALUnitType(rawValue: 24)
     public static let fragmentationA = H264NALUnitType(rawValue: 28)
 
+    /// A delimiter or filler: nothing that is decoded.
+    @inlinable public var isFiller: Bool { self == .accessUnitDelimiter || self == .fillerData }
+
     /// A coded slice or slice partition: types 1–5.
     @inlinable public var isSlice: Bool { (1...5).contains(rawValue) }
 

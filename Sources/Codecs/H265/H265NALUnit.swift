@@ -10,9 +10,13 @@ public struct H265NALUnitType: RawRepresentable, Hashable, Sendable {
     public static let sequenceParameterSet = H265NALUnitType(rawValue: 33)
     public static let pictureParameterSet = H265NALUnitType(rawValue: 34)
     public static let accessUnitDelimiter = H265NALUnitType(rawValue: 35)
+    public static let fillerData = H265NALUnitType(rawValue: 38)
     public static let prefixSupplementalEnhancement = H265NALUnitType(rawValue: 39)
     public static let aggregation = H265NALUnitType(rawValue: 48)
     public static let fragmentation = H265NALUnitType(rawValue: 49)
+
+    /// A delimiter or filler: nothing that is decoded.
+    @inlinable public var isFiller: Bool { self == .accessUnitDelimiter || self == .fillerData }
 
     /// A coded slice segment: types 0–31.
     @inlinable public var isSlice: Bool { rawValue < 32 }

@@ -11,11 +11,13 @@ struct Descriptor: ~Copyable, Sendable {
     deinit { close(number) }
 
     /// A non-blocking socket bound to `address`; `action` says what for, for the error.
+    ///
+    /// - Parameter isShared: whether others may bind to it too, as the members of a multicast group do.
     static func bound(
-        to address: SocketAddress, isStream: Bool, _ action: @autoclosure () -> String
+        to address: SocketAddress, isStream: Bool, isShared: Bool = false, _ action: @autoclosure () -> String
     ) throws(LoopError) -> Descriptor {
         let descriptor = Descriptor(try check(clinux_socket(address.isIPv6, isStream), action()))
-        if isStream { try check(clinux_set_reuse_address(descriptor.number), action()) }
+        if isStream || isShared { try check(clinux_set_reuse_address(descriptor.number), action()) }
         var system = address.system
         try check(unsafe clinux_bind(descriptor.number, &system), action())
         return descriptor

@@ -35,6 +35,8 @@ public final class TCPConnection {
     public struct Statistics: Hashable, Sendable {
         public var bytesReceived: UInt64 = 0
         public var bytesSent: UInt64 = 0
+        /// System calls that sent something, or tried to.
+        public var sendCalls: UInt64 = 0
         /// Writes refused because the queue was full.
         public var refusedWrites: UInt64 = 0
         public var lastReceived: Instant
@@ -200,7 +202,7 @@ public final class TCPConnection {
     /// Hands the kernel what it takes; a failure ends the connection.
     private func sendQueue() {
         guard !queue.isEmpty else { return }
-        let (sent, error) = queue.send(to: number)
+        let (sent, error) = queue.send(to: number, &statistics.sendCalls)
         if sent > 0 {
             statistics.bytesSent &+= UInt64(sent)
             statistics.lastSent = loop.now

@@ -57,10 +57,12 @@ struct WriteQueue {
 
     /// Sends until everything is sent or the socket takes no more.
     ///
+    /// - Parameter calls: goes up by the number of system calls.
     /// - Returns: bytes sent, and the errno that ended it, 0 when nothing is left.
-    mutating func send(to descriptor: CInt) -> (sent: Int, error: CInt) {
+    mutating func send(to descriptor: CInt, _ calls: inout UInt64) -> (sent: Int, error: CInt) {
         var total = 0
         while first < chunks.count {
+            calls &+= 1
             let sent = chunks.count - first == 1 ? sendFirst(to: descriptor) : sendSeveral(to: descriptor)
             guard sent >= 0 else { return (total, CInt(-sent)) }
             total += sent

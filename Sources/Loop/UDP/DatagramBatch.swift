@@ -15,20 +15,22 @@ public struct DatagramBatch: ~Copyable {
 
     private let queue: OpaquePointer
     private let localAddress: SocketAddress
+    let messageCapacity: CInt
     private var entries: [Entry] = []
 
-    /// Most messages of one read. With GRO each may hold 64 datagrams.
-    static let messageCapacity: CInt = 64
+    /// Most messages of one read, unless less is asked for. With GRO each may hold 64 datagrams.
+    static let messageCapacity = 64
     /// The most that GRO joins, and more than a datagram can be.
     private static let messageSize = 1 << 16
 
-    init(localAddress: SocketAddress) throws(LoopError) {
-        guard let queue = unsafe clinux_receive_queue_create(Self.messageCapacity, Self.messageSize) else {
+    init(localAddress: SocketAddress, messageCapacity: Int = Self.messageCapacity) throws(LoopError) {
+        self.messageCapacity = CInt(clamping: messageCapacity)
+        guard let queue = unsafe clinux_receive_queue_create(self.messageCapacity, Self.messageSize) else {
             throw LoopError("make room for datagrams on \(localAddress)", code: LoopError.outOfMemory)
         }
         unsafe self.queue = queue
         self.localAddress = localAddress
-        entries.reserveCapacity(1_024)
+        entries.reserveCapacity(16 * messageCapacity)
     }
 
     deinit { unsafe clinux_receive_queue_destroy(queue) }

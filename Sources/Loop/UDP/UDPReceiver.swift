@@ -33,13 +33,15 @@ public final class UDPReceiver {
 
     /// Starts reading `socket`. One receiver per socket.
     ///
-    /// - Parameter onBatch: runs on the loop for each read that brought datagrams.
+    /// - Parameters:
+    ///   - messages: most that one read brings. A socket of a single sender needs few; each may take 64 KiB.
+    ///   - onBatch: runs on the loop for each read that brought datagrams.
     public init(
-        _ socket: UDPSocket, on loop: EventLoop, onBatch: @escaping (inout DatagramBatch) -> Void
+        _ socket: UDPSocket, on loop: EventLoop, messages: Int = 64, onBatch: @escaping (inout DatagramBatch) -> Void
     ) throws(LoopError) {
         self.socket = socket
         self.onBatch = onBatch
-        batch = try DatagramBatch(localAddress: socket.localAddress)
+        batch = try DatagramBatch(localAddress: socket.localAddress, messageCapacity: messages)
         watch = try loop.watch(socket.descriptor.number, for: .reading, name: "udp receive") { readiness in
             self.ready(readiness)
         }
@@ -63,7 +65,7 @@ public final class UDPReceiver {
             for index in 0..<batch.count { statistics.bytes &+= UInt64(batch.byteCount(at: index)) }
             if batch.count > 0 { onBatch(&batch) }
             // A read that did not fill the queue has emptied the socket.
-            guard messages == DatagramBatch.messageCapacity else { return }
+            guard messages == batch.messageCapacity else { return }
         }
     }
 }

@@ -34,9 +34,31 @@ public final class UDPSocket: Sendable {
     public let sendBufferSize: Int
 
     /// - Parameter address: port 0 picks a free one.
-    public init(binding address: SocketAddress, settings: Settings = Settings()) throws(LoopError) {
+    public convenience init(binding address: SocketAddress, settings: Settings = Settings()) throws(LoopError) {
         let action = "listen on udp \(address)"
         let descriptor = try Descriptor.bound(to: address, isStream: false, action)
+        try self.init(descriptor, to: address, settings: settings, action)
+    }
+
+    /// Hears what is sent to `group`, beside others on this machine that do. It ends with the socket.
+    ///
+    /// - Parameter interface: the address of the interface that the group is to be joined on; an unspecified one leaves
+    ///   the choice to the system.
+    public convenience init(
+        joining group: SocketAddress, on interface: SocketAddress, settings: Settings = Settings()
+    ) throws(LoopError) {
+        let action = "join the multicast group \(group)"
+        // Bound to the group, so that it hears nothing else of the port.
+        let descriptor = try Descriptor.bound(to: group, isStream: false, isShared: true, action)
+        var groupAddress = group.system
+        var interfaceAddress = interface.system
+        try check(unsafe clinux_join_group(descriptor.number, &groupAddress, &interfaceAddress), action)
+        try self.init(descriptor, to: group, settings: settings, action)
+    }
+
+    private init(
+        _ descriptor: consuming Descriptor, to address: SocketAddress, settings: Settings, _ action: String
+    ) throws(LoopError) {
         let number = descriptor.number
         try check(clinux_udp_report_local_address(number, address.isIPv6), action)
         receiveBufferSize = Int(
@@ -47,6 +69,17 @@ public final class UDPSocket: Sendable {
         segmentation = Atomic(settings.usesSegmentation && clinux_udp_probe_gso(number) == 0)
         localAddress = try descriptor.localAddress
         self.descriptor = descriptor
+    }
+
+    /// Sends one datagram at once, from whatever address the system chooses. For datagrams that are few: media goes
+    /// through a ``DatagramSender``.
+    ///
+    /// - Returns: whether the system took it.
+    public func send(_ bytes: RawSpan, to remote: SocketAddress) -> Bool {
+        var address = remote.system
+        return unsafe bytes.withUnsafeBytes {
+            unsafe clinux_send_datagram(descriptor.number, &address, nil, $0.baseAddress, $0.count) == 0
+        }
     }
 
     /// How many routers datagrams to multicast groups may pass; 1 until this is called, so the own network only. They

@@ -14,7 +14,7 @@ public struct HeaderExtensionForwarding: Sendable {
     private let ownTransportWideCC: UInt8?
     private let ownAbsSendTime: UInt8?
     private let ownMID: UInt8?
-    private let ownPlayoutDelay: UInt8?
+    private var ownPlayoutDelay: UInt8?
     private let ownCaptureTime: UInt8?
     /// A longer MID is not sent; browsers refuse it too, and the answer names each stream's SSRC anyway.
     public static let maximumMIDSize = 16
@@ -25,7 +25,7 @@ public struct HeaderExtensionForwarding: Sendable {
     private let ownSize: Int
     private let ownNeedTwoByteForm: Bool
     /// The end-to-end extensions the viewer negotiated, as bits by raw value.
-    private let forwarded: UInt16
+    private var forwarded: UInt16
 
     /// - Parameters:
     ///   - map: the viewer's ids. What is missing in it is not sent.
@@ -38,14 +38,11 @@ public struct HeaderExtensionForwarding: Sendable {
         ownTransportWideCC = map[.transportWideCC]
         ownAbsSendTime = map[.absSendTime]
         ownMID = midCount == 0 ? nil : map[.mid]
-        ownPlayoutDelay = replacesPlayoutDelay ? map[.playoutDelay] : nil
         ownCaptureTime = map[.absCaptureTime]
         var forwarded: UInt16 = 0
         // A capture time is translated to the server's clock, never passed on as it is.
         for kind in HeaderExtension.allCases
-        where map[kind] != nil && !kind.isHopByHop && kind != .absCaptureTime
-            && !(replacesPlayoutDelay && kind == .playoutDelay)
-        {
+        where map[kind] != nil && !kind.isHopByHop && kind != .absCaptureTime {
             forwarded |= 1 << kind.rawValue
         }
         self.forwarded = forwarded
@@ -58,6 +55,13 @@ public struct HeaderExtensionForwarding: Sendable {
         }
         ownSize = size
         ownNeedTwoByteForm = twoByte
+        if replacesPlayoutDelay { replacePlayoutDelay() }
+    }
+
+    /// From now on the server says how long to hold video back, rather than the publisher.
+    public mutating func replacePlayoutDelay() {
+        ownPlayoutDelay = map[.playoutDelay]
+        forwarded &= ~(1 << HeaderExtension.playoutDelay.rawValue)
     }
 
     /// Bytes that ``append(_:_:from:to:)`` writes at most for this packet; 0 when there is nothing to write and

@@ -2,7 +2,8 @@ public import Codecs
 import Wire
 
 /// The parameter sets of one H.264 or H.265 stream, from its description and from the stream itself, so that a keyframe
-/// that comes without them can be sent with them (RTP-65, PAY-8). Other codecs carry theirs in every keyframe.
+/// that comes without them can be sent with them (RTP-65, PAY-8); of AV1 the sequence header. Other codecs carry theirs
+/// in every keyframe.
 public struct ParameterSets: Sendable {
     /// Sets that together do not fit one packet are not put before keyframes.
     public static let maximumPayloadSize = 1_100
@@ -39,6 +40,8 @@ public struct ParameterSets: Sendable {
             hasChanged = noteEach(of: payload, from: 2)
         case .h264, .h265:
             hasChanged = note(unit: payload)
+        case .av1:
+            hasChanged = noteSequenceHeader(of: payload)
         default: return
         }
         if hasChanged { aggregate() }
@@ -54,6 +57,23 @@ public struct ParameterSets: Sendable {
             offset = unit.upperBound
         }
         return hasChanged
+    }
+
+    private mutating func noteSequenceHeader(of payload: RawSpan) -> Bool {
+        guard let header = try? AV1AggregationHeader(parsing: payload) else { return false }
+        var elements = AV1Elements(header)
+        var isContinuation = header.continuesUnit
+        while let element = elements.next(in: payload) {
+            let isWhole = !isContinuation && !(header.goesOn && element.upperBound == payload.byteCount)
+            isContinuation = false
+            guard isWhole, element.count <= Self.maximumPayloadSize else { continue }
+            let unit = payload.extracting(element)
+            guard let obu = AV1OBUHeader(parsing: unit), obu.type == .sequenceHeader else { continue }
+            if let known = units.first, known.bytes.withBytes({ $0.isEqual(to: unit) }) { return false }
+            units = [Unit(type: obu.type.rawValue, number: 0, bytes: unit.array)]
+            return true
+        }
+        return false
     }
 
     /// - Returns: whether the unit is a parameter set that was not known.
@@ -87,6 +107,11 @@ public struct ParameterSets: Sendable {
     private mutating func aggregate() {
         payload = nil
         guard isComplete else { return }
+        if codec == .av1 {
+            // One element, with which a coded video sequence begins.
+            payload = [0x18] + (units.first?.bytes ?? [])
+            return
+        }
         var payload: [UInt8] = codec == .h264 ? [0x78] : [H265NALUnitType.aggregation.rawValue << 1, 1]
         for unit in units {
             payload.append(bigEndian: UInt16(truncatingIfNeeded: unit.bytes.count))
@@ -96,6 +121,7 @@ public struct ParameterSets: Sendable {
     }
 
     private var isComplete: Bool {
+        if codec == .av1 { return !units.isEmpty }
         let needed: [UInt8] =
             codec == .h264
             ? [H264NALUnitType.sequenceParameterSet.rawValue, H264NALUnitType.pictureParameterSet.rawValue]

@@ -34,6 +34,8 @@ extension PayloadInspector {
             return .unknown
         }
         summary.isDiscardable = slices.areUnreferenced
+        summary.precedesSlices = slices.areNone
+        summary.isFiller = slices.areFiller
         return summary
     }
 
@@ -47,6 +49,8 @@ extension PayloadInspector {
             summary.resolution = H264SequenceParameterSet(parsing: nalUnit)?.resolution
         case .pictureParameterSet:
             summary.hasParameterSets = true
+        case .supplementalEnhancement:
+            if RecoveryPoint.isIn(nalUnit, headerSize: 1) { summary.isRecoveryPoint = true }
         default:
             break
         }
@@ -62,17 +66,27 @@ extension PayloadInspector {
     }
 }
 
-/// Whether the slices of one payload are reference pictures; units that are not slices say nothing.
+/// Whether the slices of one payload are reference pictures, and what it holds beside them.
 private struct H264Slices {
     private var count = 0
     private var referenced = false
+    private var others = 0
+    private var fillers = 0
+    private var trailing = 0
 
     /// - Parameter reference: the byte with `nal_ref_idc`, in a fragment its indicator.
     mutating func add(_ type: H264NALUnitType, reference: UInt8) {
-        guard type.isSlice else { return }
+        guard type.isSlice else {
+            others += 1
+            if type.isFiller { fillers += 1 }
+            if !type.precedesSlices { trailing += 1 }
+            return
+        }
         count += 1
         if reference & 0x60 != 0 { referenced = true }
     }
 
     var areUnreferenced: Bool { count > 0 && !referenced }
+    var areNone: Bool { count == 0 && others > 0 && trailing == 0 }
+    var areFiller: Bool { count == 0 && others > 0 && fillers == others }
 }

@@ -16,6 +16,7 @@ extension PayloadInspector {
             var offset = 2
             var slices = 0
             var discardable = 0
+            var (units, preceding, fillers) = (0, 0, 0)
             while let size = payload.integer(at: offset, as: UInt16.self) {
                 offset += 2
                 let end = offset + Int(size)
@@ -26,14 +27,21 @@ extension PayloadInspector {
                     let inner = H265NALUnitType(header: nalUnit[0])
                     if inner.isSlice { slices += 1 }
                     if inner.isSubLayerNonReference { discardable += 1 }
+                    units += 1
+                    if inner.precedesSlices { preceding += 1 }
+                    if inner.isFiller { fillers += 1 }
                 }
                 offset = end
             }
             summary.isDiscardable = slices > 0 && slices == discardable
+            summary.precedesSlices = units > 0 && preceding == units
+            summary.isFiller = units > 0 && fillers == units
         case .fragmentation:
             let inner = H265NALUnitType(rawValue: payload[2] & 0x3F)
             guard inner.rawValue < 48 else { return .unknown }
             summary.isDiscardable = inner.isSubLayerNonReference
+            summary.precedesSlices = inner.precedesSlices
+            summary.isFiller = inner.isFiller
             if payload[2] & 0x80 != 0 {
                 note(inner, firstSliceByte: payload.integer(at: 3), &summary)
                 if inner.isParameterSet { summary.hasParameterSets = true }
@@ -41,6 +49,8 @@ extension PayloadInspector {
         case let type where type.rawValue < 48:
             visit(payload, &summary)
             summary.isDiscardable = type.isSubLayerNonReference
+            summary.precedesSlices = type.precedesSlices
+            summary.isFiller = type.isFiller
         default:
             return .unknown
         }
@@ -51,6 +61,9 @@ extension PayloadInspector {
         let type = H265NALUnitType(header: nalUnit[0])
         note(type, firstSliceByte: nalUnit.integer(at: 2), &summary)
         if type.isParameterSet { summary.hasParameterSets = true }
+        if type == .prefixSupplementalEnhancement, RecoveryPoint.isIn(nalUnit, headerSize: 2) {
+            summary.isRecoveryPoint = true
+        }
         if type == .sequenceParameterSet {
             summary.resolution = H265SequenceParameterSet(parsing: nalUnit)?.resolution
         }

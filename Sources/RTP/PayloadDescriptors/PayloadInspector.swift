@@ -82,14 +82,17 @@ public enum PayloadInspector {
                 if let whole = AV1OBU(parsing: unit, at: 0) {
                     summary.resolution = AV1SequenceHeader(parsing: unit.extracting(whole.payload))?.resolution
                 }
-            case .temporalDelimiter, .frame, .frameHeader:
+            case .frame, .frameHeader:
+                summary.startsFrame = true
+                if obu.spatialLayer ?? 0 == 0, AV1FrameHeader.isKeyframe(unit, obu) { summary.isKeyframeStart = true }
+            case .temporalDelimiter:
                 summary.startsFrame = true
             default:
                 break
             }
         }
         guard !elements.isMalformed else { return .unknown }
-        summary.isKeyframeStart = header.startsSequence
+        if header.startsSequence { summary.isKeyframeStart = true }
         return summary
     }
 }

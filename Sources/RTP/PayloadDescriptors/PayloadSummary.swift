@@ -12,6 +12,13 @@ public struct PayloadSummary: Hashable, Sendable {
     public var endsFrame = false
     /// A decoder that knows nothing can begin here.
     public var isKeyframeStart = false
+    /// All that the payload holds stands before the slices of its picture: parameter sets, messages, delimiters. No
+    /// frame ends with it, whatever its marker says (PAY-5). Told by H.264 and H.265 only.
+    public var precedesSlices = false
+    /// The payload holds nothing but delimiters and filler, which a decoder does not need (PAY-10).
+    public var isFiller = false
+    /// A message says that decoding can begin here, though the pictures to come need not be right at once (PAY-12).
+    public var isRecoveryPoint = false
     /// The payload holds an SPS, PPS or VPS, or an AV1 sequence header.
     public var hasParameterSets = false
     /// No other frame of the same temporal layer refers to this one (VP8 N, H.264 `nal_ref_idc` 0, H.265 `_N` types).

@@ -38,6 +38,8 @@ public struct VP9PayloadDescriptor: Hashable, Sendable {
     }
     private var references: UInt32 = 0
     public var hasScalabilityStructure: Bool
+    /// Where the scalability structure begins; it is the descriptor's end.
+    public var scalabilityStructureOffset: Int?
     /// Where the sizes of the spatial layers lie, four bytes each; nil where they are not told.
     public var layerSizesOffset: Int?
     /// Spatial layers of the scalability structure: 1–8.
@@ -95,7 +97,10 @@ public struct VP9PayloadDescriptor: Hashable, Sendable {
                 count += 1
             }
         }
-        if hasScalabilityStructure { try readScalabilityStructure(&reader) }
+        if hasScalabilityStructure {
+            scalabilityStructureOffset = reader.offset
+            try readScalabilityStructure(&reader)
+        }
         size = reader.offset
     }
 

@@ -70,6 +70,8 @@ public struct StreamRewriter: Sendable {
     /// Where a jump would have to continue to be a restart.
     private var confirming: UInt16?
     private var sourceTimestamps = TimestampUnwrapper()
+    /// When the source's newest packet was captured.
+    private var sourceCaptured = Instant(nanoseconds: 0)
 
     // Output minus input, in force at the newest packet.
     private var sequenceOffset: Int64 = 0
@@ -134,6 +136,7 @@ public struct StreamRewriter: Sendable {
             checkClock(timestamp, number: number, captured: captured)
         }
         if isNewest { boundJump(to: number) }
+        if isNewest { sourceCaptured = captured }
         let result = RewrittenPosition(
             extendedSequenceNumber: number + sequenceOffset + missing,
             extendedTimestamp: sourceTimestamps.unwrap(timestamp) + timestampOffset)
@@ -221,13 +224,14 @@ public struct StreamRewriter: Sendable {
             timestampLead = target - ideal
         }
         timestampOffset = target - source
+        sourceCaptured = captured
     }
 
     /// Notes the shortest frame interval, and moves over when the source's clock has jumped.
     private mutating func checkClock(_ timestamp: UInt32, number: Int64, captured: Instant) {
         guard hasSent, let previous = sourceTimestamps.highest else { return }
         let step = sourceTimestamps.extend(timestamp) - previous
-        let elapsed = captured.nanoseconds(since: highestCaptured)
+        let elapsed = captured.nanoseconds(since: sourceCaptured)
         if abs(Self.nanoseconds(step, clockRate: clockRate) - elapsed) > Self.largestClockError {
             rebaseTimestamps(at: timestamp, captured: captured)
             floor = number

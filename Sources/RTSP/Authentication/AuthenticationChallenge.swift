@@ -56,21 +56,26 @@ public enum RTSPChallenge: Hashable, Sendable {
 
     /// The Authorization field that answers the challenge.
     ///
-    /// - Parameter clientNonce: random; used when the challenge asks for a quality of protection.
+    /// - Parameters:
+    ///   - clientNonce: random; used when the challenge asks for a quality of protection.
+    ///   - nonceCount: how many answers to this challenge there are with this one.
     public func authorization(
-        user: String, password: String, method: String, uri: String, clientNonce: String, hash: RTSPHash
+        user: String, password: String, method: String, uri: String, clientNonce: String, nonceCount: Int = 1,
+        hash: RTSPHash
     ) -> String {
         switch self {
         case .basic: return "Basic " + Base64Text.encode(Array("\(user):\(password)".utf8))
         case .digest(let realm, let nonce, let algorithm, let qop, _, let opaque):
+            let digits = String(UInt32(truncatingIfNeeded: nonceCount), radix: 16)
+            let count = String(repeating: "0", count: 8 - digits.utf8.count) + digits
             let computation = DigestComputation(
                 user: user, realm: realm, nonce: nonce, uri: uri, algorithm: algorithm, qop: qop ? "auth" : nil,
-                nonceCount: "00000001", clientNonce: clientNonce)
+                nonceCount: count, clientNonce: clientNonce)
             let response = computation.response(password: password, method: method, hash: hash)
             var text = "Digest username=\"\(Self.escaped(user))\", realm=\"\(Self.escaped(realm))\""
             text += ", nonce=\"\(nonce)\", uri=\"\(uri)\", response=\"\(response)\""
             if algorithm != .md5 { text += ", algorithm=\(algorithm.rawValue)" }
-            if qop { text += ", qop=auth, nc=00000001, cnonce=\"\(clientNonce)\"" }
+            if qop { text += ", qop=auth, nc=\(count), cnonce=\"\(clientNonce)\"" }
             if let opaque { text += ", opaque=\"\(opaque)\"" }
             return text
         }

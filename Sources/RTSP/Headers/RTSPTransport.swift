@@ -111,9 +111,11 @@ public struct RTSPTransport: Hashable, Sendable {
         case "RTP/SAVP", "RTP/SAVP/UDP", "RTP/SAVPF", "RTP/SAVPF/UDP":
             self.init(.udp)
             isSecure = true
+            hasFeedback = parts[0].utf8.contains(UInt8(ascii: "F")) || parts[0].utf8.contains(UInt8(ascii: "f"))
         case "RTP/SAVP/TCP", "RTP/SAVPF/TCP":
             self.init(.tcp)
             isSecure = true
+            hasFeedback = parts[0].utf8.contains(UInt8(ascii: "F")) || parts[0].utf8.contains(UInt8(ascii: "f"))
         default: return nil
         }
         for part in parts.dropFirst() { try apply(part.trimmingBlanks) }
@@ -181,7 +183,7 @@ public struct RTSPTransport: Hashable, Sendable {
 
     /// As it stands in a request or an answer.
     public var text: String {
-        var text = isSecure ? "RTP/SAVP" : hasFeedback ? "RTP/AVPF" : "RTP/AVP"
+        var text = (isSecure ? "RTP/SAVP" : "RTP/AVP") + (hasFeedback ? "F" : "")
         if lower == .tcp { text += "/TCP" }
         text += isMulticast ? ";multicast" : ";unicast"
         if let destination { text += ";destination=\(destination)" }

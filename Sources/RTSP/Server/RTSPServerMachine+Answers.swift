@@ -42,10 +42,12 @@ extension RTSPServerMachine {
 
     /// ANNOUNCE.
     ///
-    /// - Parameter controls: of each track, in the description's order.
-    public mutating func announced(controls: [String]) {
+    /// - Parameters:
+    ///   - controls: of each track, in the description's order.
+    ///   - keys: that the description has for each track.
+    public mutating func announced(controls: [String], keys: [RTSPMediaKeys?] = []) {
         guard let (request, operation) = finish(), case .announce(let target, _) = operation else { return }
-        announced = Announced(target: target, controls: controls)
+        announced = Announced(target: target, controls: controls, keys: keys)
         answer(.ok, to: request)
     }
 
@@ -69,14 +71,17 @@ extension RTSPServerMachine {
 
     /// PLAY.
     ///
-    /// - Parameter positions: where each track begins, by its number, as far as it is known.
-    public mutating func played(from positions: [Int: (sequenceNumber: UInt16, timestamp: UInt32)]) {
+    /// - Parameter positions: where each track begins, by its number, as far as it is known (RTSP-15): its first packet's
+    ///   number, and the time stamp of one moment that is the same for all tracks.
+    public mutating func played(from positions: [Int: (sequenceNumber: UInt16?, timestamp: UInt32?)]) {
         guard let (request, operation) = finish(), case .play(let tracks) = operation, let session else { return }
         self.session?.activeTracks.formUnion(tracks)
         var response = RTSPResponse(.ok)
         if let range = request.headers["Range"] { response.headers["Range"] = RTSPRange(range).text }
         let info = session.media.compactMap { media -> RTPInfo? in
-            guard tracks.contains(media.track), let position = positions[media.track] else { return nil }
+            guard tracks.contains(media.track), let position = positions[media.track],
+                position.sequenceNumber != nil || position.timestamp != nil
+            else { return nil }
             return RTPInfo(
                 url: RTSPURL(media.url)?.text ?? media.url, sequenceNumber: position.sequenceNumber,
                 timestamp: position.timestamp)

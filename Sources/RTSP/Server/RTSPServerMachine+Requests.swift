@@ -3,21 +3,30 @@ extension RTSPServerMachine {
     static let publicMethods =
         "OPTIONS, DESCRIBE, ANNOUNCE, SETUP, PLAY, PAUSE, RECORD, TEARDOWN, GET_PARAMETER, SET_PARAMETER"
 
+    /// Options that a client may insist on: with the first, a description has the source's back channel if there is one.
+    static let knownOptions: Set<String> = ["www.onvif.org/ver20/backchannel"]
+
+    private static func requiredOptions(of request: RTSPRequest) -> [String] {
+        (request.headers.all("Require") + request.headers.all("Proxy-Require"))
+            .flatMap { $0.split(separator: ",") }.map { String($0.trimmingBlanks) }.filter { !$0.isEmpty }
+    }
+
     mutating func handle(_ request: RTSPRequest) {
         guard let number = request.headers["CSeq"], number.decimal(upTo: 4_294_967_295) != nil else {
             answer(.badRequest, "the request has no CSeq", to: request)
             return close()
         }
-        let required = request.headers.all("Require") + request.headers.all("Proxy-Require")
-        if !required.isEmpty {
+        let unknown = Self.requiredOptions(of: request).filter { !Self.knownOptions.contains($0) }
+        if !unknown.isEmpty {
             var response = RTSPResponse(.optionNotSupported)
-            response.headers["Unsupported"] = required.joined(separator: ", ")
+            response.headers["Unsupported"] = unknown.joined(separator: ", ")
             return answer(response, to: request)
         }
         if let text = request.headers["Session"] {
-            guard let header = RTSPSessionHeader(text), header.id == session?.id else {
+            guard let header = RTSPSessionHeader(text), session == nil || header.id == session?.id else {
                 return answer(.sessionNotFound, "this connection has no such session", to: request)
             }
+            if session == nil { return ask(.resume(session: header.id), for: request) }
         }
         switch request.method {
         case .options:
@@ -156,10 +165,13 @@ extension RTSPServerMachine {
         guard !session.media.contains(where: { $0.track == track }) else {
             return answer(.methodNotValidInThisState, "the track is set up already", to: request)
         }
+        let keys =
+            request.headers["KeyMgmt"].flatMap { RTSPKeyManagement.keys(inField: $0) }
+            ?? announced.flatMap { $0.keys.indices.contains(track) ? $0.keys[track] : nil }
         let chosen: RTSPTransport?
         do throws(RTSPHeaderError) {
             let alternatives = try RTSPTransport.alternatives(request.headers["Transport"] ?? "")
-            chosen = try choose(alternatives, session) { multicast(track) }
+            chosen = try choose(alternatives, session, hasKeys: keys != nil) { multicast(track) }
         } catch {
             return answer(.badRequest, error.problem, to: request)
         }
@@ -169,22 +181,35 @@ extension RTSPServerMachine {
         chosen.ssrc = ssrc
         chosen.mode = nil
         chosen.source = nil
-        session.media.append(RTSPServerSession.Media(track: track, transport: chosen, url: request.url))
+        session.media.append(
+            RTSPServerSession.Media(
+                track: track, transport: chosen, url: request.url, keys: chosen.isSecure ? keys : nil))
         self.session = session
         var response = RTSPResponse(.ok)
         response.headers["Transport"] = chosen.text
+        if chosen.isSecure, let message = configuration.keyMessage {
+            let url = RTSPURL(request.url)?.text ?? request.url
+            response.headers["KeyMgmt"] = RTSPKeyManagement.field(message(ssrc.map { [$0] } ?? []), url: url)
+        }
         answer(response, to: request)
+    }
+
+    /// SRTP needs keys, which only a secret connection can carry; beside such a connection there is nothing else (RTSP-24).
+    private func isAllowed(_ transport: RTSPTransport, hasKeys: Bool) -> Bool {
+        guard configuration.keyMessage != nil else { return !transport.isSecure }
+        return transport.isSecure ? hasKeys : transport.delivery == .tcp
     }
 
     /// The first alternative that is allowed (RTSP-5); nil when there is none.
     private func choose(
-        _ alternatives: [RTSPTransport], _ session: RTSPServerSession, multicast: () -> RTSPMulticastGroup?
+        _ alternatives: [RTSPTransport], _ session: RTSPServerSession, hasKeys: Bool,
+        multicast: () -> RTSPMulticastGroup?
     ) throws(RTSPHeaderError) -> RTSPTransport? {
-        for alternative in alternatives where !alternative.isSecure {
+        for alternative in alternatives {
             let delivery = alternative.delivery
-            guard configuration.deliveries.contains(delivery), session.delivery ?? delivery == delivery else {
-                continue
-            }
+            guard configuration.deliveries.contains(delivery), session.delivery ?? delivery == delivery,
+                isAllowed(alternative, hasKeys: hasKeys)
+            else { continue }
             if delivery == .multicast {
                 // Group and ports are the server's to choose, whatever the client proposes (RFC 2326, section 12.39).
                 guard let group = session.role == .reader ? multicast() : nil else { continue }

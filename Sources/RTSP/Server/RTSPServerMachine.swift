@@ -17,6 +17,9 @@ public struct RTSPServerMachine: ~Copyable, Sendable {
         /// life exactly when it runs out (RTSP-11).
         public var sessionTimeoutSeconds = 60
         public var graceSeconds: UInt64 = 5
+        /// Writes the message that tells a client the server's keys for streams (MIKEY), on connections that are secret
+        /// themselves. With it nothing travels beside the connection in the clear; without it there is no SRTP (RTSP-24).
+        public var keyMessage: (@Sendable ([UInt32]) -> [UInt8])?
         /// How long a publisher may send nothing.
         public var mediaTimeoutSeconds: UInt64 = 10
         /// How long a request may take to arrive.
@@ -37,6 +40,8 @@ public struct RTSPServerMachine: ~Copyable, Sendable {
     struct Announced {
         var target: RTSPTarget
         var controls: [String]
+        /// What the client encrypts each track with; empty when it tells that track by track.
+        var keys: [RTSPMediaKeys?]
     }
 
     public private(set) var configuration: Configuration
@@ -50,6 +55,7 @@ public struct RTSPServerMachine: ~Copyable, Sendable {
     private var isClosing = false
     private var lastHeard: Instant
     private var incompleteSince: Instant?
+    private var toldCount: UInt32 = 0
     public private(set) var requestCount: UInt64 = 0
 
     /// - Parameters:
@@ -132,6 +138,34 @@ public struct RTSPServerMachine: ~Copyable, Sendable {
     mutating func close() {
         isClosing = true
         events.append(.close)
+    }
+
+    // MARK: other connections
+
+    /// Gives up the connection for another machine: the request being worked on and all bytes behind it.
+    public mutating func surrender() -> [UInt8] {
+        let request = pending?.request.serialized ?? []
+        pending = nil
+        isClosing = true
+        return request + parser.takeUnread()
+    }
+
+    /// The session goes on over another connection, or for the time being over none.
+    public mutating func reconnected(at now: Instant) {
+        parser = RTSPStreamParser(limits: configuration.limits)
+        incompleteSince = nil
+        lastHeard = now
+    }
+
+    /// Sends the client a request of the server's own; its response is not waited for.
+    public mutating func tell(_ method: RTSPMethod, _ fields: [(String, String)], body: [UInt8] = []) {
+        guard !isClosing, let session, let url = session.media.first?.url else { return }
+        toldCount &+= 1
+        var headers = RTSPHeaders([("CSeq", String(toldCount)), ("Session", session.id)])
+        for field in fields { headers.add(field.0, field.1) }
+        let track = "/" + RTSPTarget.control(ofTrack: session.media.first?.track ?? 0)
+        let base = RTSPURL(url)?.text.replacing(track, with: "") ?? url
+        events.append(.send(RTSPRequest(method, base, headers: headers, body: body).serialized))
     }
 
     // MARK: time

@@ -13,6 +13,15 @@ public struct RTSPServerSession: Sendable {
         public var transport: RTSPTransport
         /// The URL the client set it up with.
         public var url: String
+        /// What the client encrypts the track with, when the transport is secure.
+        public var keys: RTSPMediaKeys?
+
+        public init(track: Int, transport: RTSPTransport, url: String, keys: RTSPMediaKeys? = nil) {
+            self.track = track
+            self.transport = transport
+            self.url = url
+            self.keys = keys
+        }
     }
 
     /// Letters and digits only: some clients cut at anything else (RTSP-10).
@@ -83,4 +92,7 @@ public enum RTSPOperation: Hashable, Sendable {
     case tearDown
     /// Answer with ``RTSPServerMachine/read(_:)``.
     case getParameters([String])
+    /// The request is about a session of another connection: hand this one over to it, with what
+    /// ``RTSPServerMachine/surrender()`` returns, or refuse (RTSP-10).
+    case resume(session: String)
 }

@@ -1,6 +1,6 @@
 internal import Wire
 
-/// The server's end of one TLS connection (TLS 1.2 and 1.3), between a byte stream and plaintext.
+/// One end of a TLS connection (TLS 1.2 and 1.3), between a byte stream and plaintext.
 ///
 /// Not `Sendable`: one owner. After every call the owner writes what ``drainCiphertext(_:)`` yields to its socket;
 /// after ``received(_:)`` it also takes what ``drainPlaintext(_:)`` yields.
@@ -29,15 +29,34 @@ public final class TLSEndpoint {
 
     private let connection: SSLConnection
     /// Holds the ALPN list that OpenSSL's context points to.
-    private let context: TLSServerContext
+    private let context: any Sendable
+    /// What the server's certificate has to be.
+    private let pinned: CertificateFingerprint?
     private let maximumPendingOutput: Int
     private var plaintext: [UInt8] = []
 
+    /// The server's end.
+    ///
     /// - Parameter maximumPendingOutput: bytes of ciphertext that may wait to be drained before writing is refused.
     public init(context: TLSServerContext, maximumPendingOutput: Int = 4 << 20) throws(SecureError) {
         self.context = context
+        pinned = nil
         self.maximumPendingOutput = maximumPendingOutput
         connection = unsafe try SSLConnection(context: context.context, role: .server)
+    }
+
+    /// The client's end, which has something to send at once. It opens only to the certificate that `context` trusts.
+    ///
+    /// - Parameter host: the server's name or address as the user wrote it, without brackets.
+    public init(
+        client context: TLSClientContext, host: String, maximumPendingOutput: Int = 4 << 20
+    ) throws(SecureError) {
+        self.context = context
+        pinned = context.fingerprint
+        self.maximumPendingOutput = maximumPendingOutput
+        connection = unsafe try SSLConnection(context: context.context, role: .client)
+        connection.expect(host: host)
+        advanceHandshake()
     }
 
     /// Takes bytes read from the socket. Ignored once the connection is over.
@@ -97,11 +116,19 @@ public final class TLSEndpoint {
         switch connection.handshake() {
         case .needsInput: return
         case .done:
+            if let pinned {
+                let shown = connection.peerFingerprint(pinned.algorithm)
+                guard shown == pinned else {
+                    return fail("the server's certificate has another fingerprint: \(shown?.value ?? "none")")
+                }
+            }
             applicationProtocol = connection.applicationProtocol
             state = .open
         case .closed: fail("closed during the handshake")
         case .alert(let description): fail("alert \(description) during the handshake")
-        case .failed(let reason): fail(reason)
+        case .failed(let reason):
+            let problem = pinned == nil ? connection.verificationProblem : nil
+            fail(problem.map { "the server's certificate is not trusted: \($0)" } ?? reason)
         }
     }
 

@@ -29,6 +29,8 @@ public enum EndReason: String, Sendable, Hashable, CaseIterable {
     case replaced
     /// Nothing was heard from the client within the consent time.
     case silent
+    /// The client took what it was sent too slowly, or not at all.
+    case tooSlow
     case iceNeverConnected
     case dtlsFailed
     case dtlsTimeout
@@ -56,6 +58,7 @@ public enum EndReason: String, Sendable, Hashable, CaseIterable {
             "open the UDP port of webrtcLocalUDPAddress in firewalls, and set webrtcAdditionalHosts to the address "
                 + "that clients reach this machine at"
         case .silent: "the client went away or its network lost all packets"
+        case .tooSlow: "the client's player stands still or its network is too narrow for the stream"
         case .dtlsFailed: "the client's certificate or its fingerprint was not accepted"
         case .dtlsTimeout: "large datagrams may be lost on the way; check the MTU"
         case .noMedia:

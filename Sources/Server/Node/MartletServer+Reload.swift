@@ -22,6 +22,8 @@ extension MartletServer {
             if let room = new.room(named: entry.room.name) { await entry.room.apply(RoomPolicy(room)) }
         }
         await running.sources.apply(new)
+        await running.forwards.apply()
+        await running.rtsp?.service.followRedirections()
         running.hostNames.use(new.webrtcAdditionalHosts)
         await running.hostNames.start()
         updateCandidates(running.service, running.hostNames.addresses)

@@ -27,6 +27,7 @@ public actor MartletServer {
         var metrics: HTTPServer?
         var rtsp: RTSPServer?
         var sources: RTSPSources
+        var forwards: RTSPForwards
         var authorizer: TokenAuthorizer
         var limits: RequestLimits
         var hostNames: HostNames
@@ -186,7 +187,11 @@ public actor MartletServer {
         let rtsp = settings.rtsp ? await rtspServer(control, rtspService) : nil
         let sources = RTSPSources(service: rtspService)
         service.use(sources)
+        let forwards = RTSPForwards(service: rtspService)
+        let following = forwards.follow(hub)
+        forwards.attach(to: registry)
         if settings.rtsp { RTSPMetrics(service: rtspService).attach(to: registry) }
+        RTSPClientMetrics(counters: rtspService.clientCounters).attach(to: registry)
         let metrics = settings.metrics ? metricsServer(control, registry, authorizer, limits) : nil
         do {
             httpAddresses = try await listen(http, settings.webrtcAddress, check)
@@ -205,14 +210,14 @@ public actor MartletServer {
             await metrics?.stop(graceMilliseconds: 0)
             await rtsp?.stop()
             service.use(nil)
+            hub.cancel(following)
             throw error
         }
         await sources.apply(settings)
         return Running(
             control: control, media: media, directory: directory, service: service, feed: feed, events: events,
-            http: http, metrics: metrics, rtsp: rtsp, sources: sources, authorizer: authorizer, limits: limits,
-            hostNames: hostNames,
-            subscriptions: subscriptions, check: check)
+            http: http, metrics: metrics, rtsp: rtsp, sources: sources, forwards: forwards, authorizer: authorizer,
+            limits: limits, hostNames: hostNames, subscriptions: subscriptions + [following], check: check)
     }
 
     private func httpSettings() -> HTTPServerSettings {
@@ -349,6 +354,7 @@ public actor MartletServer {
         await running.feed.stop()
         await running.events.stop()
         running.service.use(nil)
+        await running.forwards.stop()
         await running.sources.stop()
         await running.service.endAll(.stopping)
         await running.rtsp?.stop()

@@ -46,6 +46,25 @@ struct RTSPMetrics: Sendable {
             counter(
                 "wrong_credentials_total", "RTSP requests with wrong credentials.",
                 counters.failedAuthorizations.load(ordering: .relaxed)),
+            counter(
+                "srtp_rejected_total", "Packets from RTSP clients that were not encrypted as agreed.",
+                counters.rejectedProtected.load(ordering: .relaxed)),
+            MetricFamily(
+                name: prefix + "rtsp_oversized_packets_total",
+                help: "Packets of publishers that were too large for a datagram, by what became of them.",
+                kind: .counter,
+                samples: [
+                    sample("cut", counters.oversizedCut.load(ordering: .relaxed)),
+                    sample("uncut", counters.oversizedUncut.load(ordering: .relaxed)),
+                ]),
+            MetricFamily(
+                name: prefix + "rtsp_slow_readers_total",
+                help: "How often readers fell behind and skipped to a keyframe, and how many were ended for it.",
+                kind: .counter,
+                samples: [
+                    sample("skipped", counters.slowReaderSkips.load(ordering: .relaxed)),
+                    sample("ended", counters.slowReadersEnded.load(ordering: .relaxed)),
+                ]),
             MetricFamily(
                 name: prefix + "rtsp_reader_packets",
                 help: "Packets that the readers of this moment were sent or lost, by what became of them.",

@@ -46,12 +46,15 @@ actor RTSPServer: LoopActor {
         }
         service.counters.accepted.wrappingAdd(1, ordering: .relaxed)
         var handover: TLSHandover?
+        var mediaKeys: RTSPMediaKeys?
         var configuration = service.configuration()
         if isSecure {
             guard let tlsContext, let endpoint = try? TLSEndpoint(context: tlsContext) else { return }
             handover = TLSHandover(endpoint)
-            // Packets beside the connection would travel in the clear (RTSP-24).
-            configuration.deliveries.formIntersection([.tcp])
+            mediaKeys = RTSPSecurity.newKeys()
+            // What travels beside the connection has to be encrypted by itself (RTSP-24).
+            configuration.keyMessage = mediaKeys.map { RTSPConnection.keyMessage($0) }
+            configuration.deliveries.remove(.multicast)
         }
         // The groups are of IPv4.
         if accepted.remoteAddress.isIPv6 { configuration.deliveries.remove(.multicast) }
@@ -60,7 +63,7 @@ actor RTSPServer: LoopActor {
             randomNumber: { SecureRandom.uint64() })
         let connection = RTSPConnection(
             service: service, peerID: service.webrtc.newPeerID(), on: eventLoop, machine: machine, socket: accepted,
-            tls: handover)
+            tls: handover, mediaKeys: mediaKeys)
         connection.onLoop { $0.start() }
     }
 

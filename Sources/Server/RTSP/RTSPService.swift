@@ -24,7 +24,10 @@ final class RTSPService: Sendable {
     let datagrams: RTSPDatagramPlane?
     let hash = RTSPHash(md5: { Digest.md5($0) }, sha256: { Digest.sha256($0) })
     private let connections = Mutex<[PeerID: RTSPConnection]>([:])
+    private let sessions = Mutex<[String: RTSPConnection]>([:])
     let counters = RTSPCounters()
+    /// Of connections to other servers.
+    let clientCounters = RTSPClientCounters()
     let tunnels = RTSPTunnels()
 
     /// Whether a room whose media the server pulls has it now, or has got it by waiting.
@@ -54,6 +57,20 @@ final class RTSPService: Sendable {
         connections.withLock { if $0[connection.peerID] === connection { $0[connection.peerID] = nil } }
     }
 
+    /// Lets a session be found that does not end with its connection.
+    func keep(_ session: String, of connection: RTSPConnection) { sessions.withLock { $0[session] = connection } }
+
+    func forget(session: String, of connection: RTSPConnection) {
+        sessions.withLock { if $0[session] === connection { $0[session] = nil } }
+    }
+
+    func connection(ofSession session: String) -> RTSPConnection? { sessions.withLock { $0[session] } }
+
+    /// Sends on those whose paths have come to lead elsewhere.
+    func followRedirections() async {
+        for connection in all { await connection.followRedirection() }
+    }
+
     var all: [RTSPConnection] { connections.withLock { Array($0.values) } }
     var connectionCount: Int { connections.withLock { $0.count } }
 
@@ -81,6 +98,14 @@ final class RTSPCounters: Sendable {
     let refused = Atomic<UInt64>(0)
     let requests = Atomic<UInt64>(0)
     let failedAuthorizations = Atomic<UInt64>(0)
+    /// Packets of publishers that were too large for a datagram, by what became of them.
+    let oversizedCut = Atomic<UInt64>(0)
+    let oversizedUncut = Atomic<UInt64>(0)
+    let rejectedProtected = Atomic<UInt64>(0)
+    /// How often a reader fell behind and lost what came until the next keyframe.
+    let slowReaderSkips = Atomic<UInt64>(0)
+    /// Readers ended because they took nothing any more.
+    let slowReadersEnded = Atomic<UInt64>(0)
 }
 
 extension RTSPDelivery {

@@ -2,7 +2,7 @@
 enum MediaMTXKeys {
     static let notAvailable: Set<String> = Set(
         """
-        sysLogPrefix dumpPackets readBufferCount udpMaxPayloadSize udpReadBufferSize
+        sysLogPrefix dumpPackets readBufferCount udpReadBufferSize
         runOnConnect runOnConnectRestart runOnDisconnect
         authMethod authInternalUsers authHTTPAddress authHTTPFingerprint authHTTPExclude authJWTJWKS
         authJWTJWKSFingerprint authJWTClaimKey authJWTExclude authJWTIssuer authJWTAudience authJWTInHTTPQuery
@@ -25,11 +25,11 @@ enum MediaMTXKeys {
         moq moqHTTP2Address moqHTTP3Address moqQUICAddress moqServerKey moqServerCert moqAllowOrigins
         moqTrustedProxies
         record recordPath recordFormat recordPartDuration recordMaxPartSize recordSegmentDuration recordDeleteAfter
-        sourceFingerprint srtReadPassphrase
-        useAbsoluteTimestamp alwaysAvailable alwaysAvailableTracks alwaysAvailableFile forward fallback
-        srtPublishPassphrase rtspDemuxMpegts rtspTransport rtspAnyPort rtspRangeType rtspRangeStart rtspScale
-        rtspUDPSourcePortRange sourceProtocol sourceAnyPortEnable rtpSDP moqTransport whepBearerToken
-        whepSTUNGatherTimeout whepHandshakeTimeout whepTrackGatherTimeout sourceRedirect
+        srtReadPassphrase
+        useAbsoluteTimestamp alwaysAvailable alwaysAvailableTracks alwaysAvailableFile fallback
+        srtPublishPassphrase rtspDemuxMpegts rtspRangeType rtspRangeStart rtspScale
+        rtpSDP moqTransport whepBearerToken
+        whepSTUNGatherTimeout whepHandshakeTimeout whepTrackGatherTimeout
         publishUser publishPass publishIPs readUser readPass readIPs
         rpiCameraCamID rpiCameraSecondary rpiCameraWidth rpiCameraHeight rpiCameraHFlip rpiCameraVFlip
         rpiCameraBrightness rpiCameraContrast rpiCameraSaturation rpiCameraSharpness rpiCameraExposure rpiCameraAWB

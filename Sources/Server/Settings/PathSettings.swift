@@ -1,12 +1,19 @@
 public import RTP
 public import RTSP
+public import Secure
 
 /// The settings of a path, as `pathDefaults` and `paths` write them.
 public struct PathSettings: Sendable {
     public var source = PathSource.publisher
+    public var sourceRedirect: RTSPURL?
     public var sourceOnDemand = false
     public var sourceOnDemandStartTimeout = Duration.seconds(10)
     public var sourceOnDemandCloseAfter = Duration.seconds(10)
+    public var sourceFingerprint: CertificateFingerprint?
+    public var rtspTransport = RTSPPullTransport.automatic
+    public var rtspAnyPort = false
+    public var rtspUDPSourcePortRange = PortRange(first: 10_000, last: 65_535)
+    public var forward: [ForwardTarget] = []
     public var overridePublisher = true
     public var publisherHoldTimeout = Duration.seconds(10)
     public var backupPublishers = BackupPublishers.asked
@@ -15,6 +22,7 @@ public struct PathSettings: Sendable {
     public var backupReturn = BackupReturn.after(.seconds(5))
     public var maxReaders = 0
     public var playoutDelay = PlayoutDelaySetting.publisher
+    public var lossPlayoutDelay = Duration.milliseconds(500)
     public var publishToken: AccessToken?
     public var readToken: AccessToken?
     public var whepIdlePolicy = WHEPIdlePolicy.conflict409
@@ -51,6 +59,8 @@ public enum PathSource: Sendable, Hashable {
     case publisher
     /// The server pulls it from another RTSP server.
     case rtsp(RTSPURL)
+    /// Readers over RTSP are sent to `sourceRedirect`; there is no room.
+    case redirect
     /// A source of MediaMTX that this version cannot open; rooms of the path do not exist.
     case unavailable(String)
 }
@@ -66,6 +76,8 @@ extension PathSettings {
         source == other.source && sourceOnDemand == other.sourceOnDemand
             && sourceOnDemandStartTimeout == other.sourceOnDemandStartTimeout
             && sourceOnDemandCloseAfter == other.sourceOnDemandCloseAfter
+            && sourceFingerprint == other.sourceFingerprint && rtspTransport == other.rtspTransport
+            && rtspAnyPort == other.rtspAnyPort && rtspUDPSourcePortRange == other.rtspUDPSourcePortRange
     }
 }
 
@@ -93,8 +105,11 @@ extension PathSettings {
     static let declarations: [Setting<PathSettings>] = [
         Setting(
             "source", \.source, .source, in: .path,
-            "Where the media comes from: 'publisher' is whoever publishes to the path, rtsp://user:password@host/path is pulled."
+            "Where media comes from: 'publisher' is whoever publishes to the path; rtsp://user:password@host/path is pulled."
         ),
+        Setting(
+            "sourceRedirect", \.sourceRedirect, .rtspURL, in: .path, reloadable: true,
+            "Where RTSP readers are sent when the source is 'redirect'."),
         Setting(
             "sourceOnDemand", \.sourceOnDemand, .boolean, in: .path, reloadable: true,
             "Pulls the source only while somebody watches."),
@@ -104,6 +119,22 @@ extension PathSettings {
         Setting(
             "sourceOnDemandCloseAfter", \.sourceOnDemandCloseAfter, .duration(.zero...(.seconds(3_600))), in: .path,
             reloadable: true, "How long a source on demand goes on after the last viewer."),
+        Setting(
+            "sourceFingerprint", \.sourceFingerprint, .fingerprint, in: .path, reloadable: true,
+            "SHA-256 of the certificate an rtsps:// source must show; without it the system's authorities decide."),
+        Setting(
+            "rtspTransport", \.rtspTransport, .choice(), in: .path, reloadable: true, aliases: ["sourceProtocol"],
+            "How an rtsp:// source sends: automatic tries UDP, then TCP; rtsps:// always uses TCP."),
+        Setting(
+            "rtspAnyPort", \.rtspAnyPort, .boolean, in: .path, reloadable: true, aliases: ["sourceAnyPortEnable"],
+            "Takes the source's datagrams from any port of its address, for servers that name wrong ones."
+        ),
+        Setting(
+            "rtspUDPSourcePortRange", \.rtspUDPSourcePortRange, .portRange, in: .path, reloadable: true,
+            "The ports of this machine that sources send datagrams to."),
+        Setting(
+            "forward", \.forward, .list(of: .forwardTarget), in: .path, reloadable: true,
+            "Servers that the media is pushed to while somebody publishes; $MTX_PATH stands for the path."),
         Setting(
             "overridePublisher", \.overridePublisher, .boolean, in: .path, reloadable: true,
             aliases: [SettingAlias("disablePublisherOverride", isInverted: true)],
@@ -131,6 +162,10 @@ extension PathSettings {
         Setting(
             "playoutDelay", \.playoutDelay, .playoutDelay, in: .path, reloadable: true,
             "How long viewers that know the extension are asked to hold video back, at least and at most."),
+        Setting(
+            "lossPlayoutDelay", \.lossPlayoutDelay, .duration(.zero...(.seconds(5))), in: .path, reloadable: true,
+            "The longest that viewers on lossy links are asked to hold video back, so that lost packets come again in time."
+        ),
         Setting(
             "publishToken", \.publishToken, .token, in: .path, reloadable: true,
             "Bearer token needed to publish to the room; empty for whipToken, and without that anyone may."),
@@ -198,21 +233,22 @@ extension SettingType<PlayoutDelaySetting> {
 
 extension SettingType<PathSource> {
     private static let availableLater = [
-        "rtsps", "rtmp", "rtmps", "http", "https", "whep", "wheps", "srt", "udp", "udp+mpegts", "unix+mpegts",
+        "rtmp", "rtmps", "http", "https", "whep", "wheps", "srt", "udp", "udp+mpegts", "unix+mpegts",
         "udp+rtp", "unix+rtp", "rtsp+http", "rtsp+ws", "rtsps+http", "rtsps+ws", "moqt",
     ]
 
     static let source = SettingType(
-        name: "source", accepted: "publisher or an rtsp:// URL",
+        name: "source", accepted: "publisher, redirect, or an rtsp:// or rtsps:// URL",
         read: { (node) throws(SettingFault) in
             let text = try node.scalar()
             if text.isEmpty || text == "publisher" { return .publisher }
-            if text.hasPrefix("rtsp://") {
+            if text.hasPrefix("rtsp://") || text.hasPrefix("rtsps://") {
                 guard let url = RTSPURL(text) else { throw SettingFault("the URL of the source cannot be read") }
                 return .rtsp(url)
             }
             let scheme = text.split(separator: ":", maxSplits: 1).first.map(String.init) ?? ""
-            guard text == "redirect" || text == "rpiCamera" || text.contains("://") && availableLater.contains(scheme)
+            if text == "redirect" { return .redirect }
+            guard text == "rpiCamera" || text.contains("://") && availableLater.contains(scheme)
             else { throw SettingFault("\(node.summary) is not a source") }
             return .unavailable(scheme)
         },
@@ -221,7 +257,20 @@ extension SettingType<PathSource> {
             case .publisher: "publisher"
             // Without user and password.
             case .rtsp(let url): "'\(url.text)'"
+            case .redirect: "redirect"
             case .unavailable(let scheme): scheme
             }
         })
+}
+
+extension SettingType<RTSPURL?> {
+    static let rtspURL = SettingType(
+        name: "URL", accepted: "an rtsp:// or rtsps:// URL, or nothing",
+        read: { (node) throws(SettingFault) in
+            let text = try node.scalar()
+            guard !text.isEmpty else { return nil }
+            guard let url = RTSPURL(text) else { throw SettingFault("\(node.summary) is no RTSP URL") }
+            return url
+        },
+        write: { $0.map { "'\($0.text)'" } ?? "''" })
 }

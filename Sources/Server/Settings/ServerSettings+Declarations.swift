@@ -21,7 +21,7 @@ extension ServerSettings {
             "How long a client may take to send a request."),
         Setting(
             "writeTimeout", \.writeTimeout, .duration(.seconds(1)...(.seconds(600))), in: .server,
-            "How long a client may accept nothing of an answer before its connection is closed."),
+            "How long a client may accept nothing of what it is sent before its connection is closed."),
         Setting(
             "httpMaxConnections", \.httpMaxConnections, .integer(1...1_000_000), in: .server,
             "HTTP connections open at the same time."),
@@ -148,6 +148,9 @@ extension ServerSettings {
         Setting(
             "writeQueueSize", \.writeQueueSize, .integer(16...65_536), in: .rtsp,
             "Packets that may wait for a slow reader; then it skips to the next keyframe."),
+        Setting(
+            "udpMaxPayloadSize", \.udpMaxPayloadSize, .integer(576...1_472), in: .rtsp, reloadable: true,
+            "Bytes of the largest datagram that is to be sent; larger packets of RTSP publishers are cut."),
     ]
 
     private static let metricsSettings: [Setting<ServerSettings>] = [

@@ -1,3 +1,5 @@
+import RTSP
+
 /// Everything the operator decided, as one immutable value. A reload makes a new one with a higher version.
 ///
 /// Initial values here are the defaults; the rest of each setting is in `ServerSettings+Declarations.swift`.
@@ -57,6 +59,7 @@ public struct ServerSettings: Sendable {
     public var multicastRTCPPort = 8003
     public var rtspAuthMethods = [RTSPAuthMethod.basic, .digest]
     public var writeQueueSize = 512
+    public var udpMaxPayloadSize = 1_452
 
     // Metrics
     public var metrics = true
@@ -128,8 +131,18 @@ extension ServerSettings {
     /// - Returns: nil when the name is no room name or the configuration has no place for it; the room must not exist.
     public func room(named name: String) -> RoomSettings? {
         guard RoomName.problem(with: name) == nil, let entry = entry(for: name) else { return nil }
-        if case .unavailable = entry.settings.source { return nil }
-        return RoomSettings(room: name, version: version, entry: entry.name, path: entry.settings)
+        switch entry.settings.source {
+        case .unavailable, .redirect: return nil
+        case .publisher, .rtsp:
+            return RoomSettings(room: name, version: version, entry: entry.name, path: entry.settings)
+        }
+    }
+
+    /// Where RTSP readers of a path are sent instead; nil when it leads nowhere else.
+    func redirection(of name: String) -> RTSPURL? {
+        guard RoomName.problem(with: name) == nil, let entry = entry(for: name), entry.settings.source == .redirect
+        else { return nil }
+        return entry.settings.sourceRedirect
     }
 
     /// Global settings whose new value a running server does not take: what to say after a reload.

@@ -119,6 +119,19 @@ public enum SettingsDocuments {
             ("answers kept for Idempotency-Key", AnswerReplay.maximumAnswers, "AnswerReplay.maximumAnswers"),
             ("addresses of a session", ICELimits.maximumTuples, "ICELimits.maximumTuples"),
             ("SSRCs of a publisher", SRTPReceiver.maximumStreams, "SRTPReceiver.maximumStreams"),
+            (
+                "milliseconds between two attempts to pull or push", Int(ReconnectPause.longestMilliseconds),
+                "ReconnectPause.longestMilliseconds"
+            ),
+            (
+                "seconds until UDP that brings nothing gives way to TCP", Int(RTSPPuller.trialSeconds),
+                "RTSPPuller.trialSeconds"
+            ),
+            ("redirections of a source in a row", RTSPSource.maximumRedirections, "RTSPSource.maximumRedirections"),
+            (
+                "bytes read of an RTSP description", RTSPDescriptionRepair.maximumBytes,
+                "RTSPDescriptionRepair.maximumBytes"
+            ),
             ("listeners to the rooms", RoomsFeed.maximumSubscribers, "RoomsFeed.maximumSubscribers"),
             ("bytes of a settings file", YAMLReader.maximumSize, "YAMLReader.maximumSize"),
         ]

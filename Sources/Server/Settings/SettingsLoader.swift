@@ -86,6 +86,9 @@ public enum SettingsLoader {
                         entry.keyOrigin, shown,
                         "the source '\(scheme)' is not available in this version; the path is not served")
                 }
+                if values.source == .redirect, values.sourceRedirect == nil {
+                    report.fault(entry.keyOrigin, shown, "the source 'redirect' needs sourceRedirect")
+                }
                 let path = PathEntry(name: entry.key, match: match, settings: values)
                 guard case .allOthers = match else {
                     settings.paths.append(path)

@@ -47,7 +47,9 @@ extension DownTrackFormat {
             extensions: HeaderExtensionMap(section.extensions), mid: Array(section.mid.utf8),
             firstSequenceNumber: UInt16(truncatingIfNeeded: SecureRandom.uint32()),
             firstTimestamp: SecureRandom.uint32(), canonicalName: draft.canonicalName)
+        removesFiller = true
         if case .between(let delay) = room.playoutDelay { playoutDelay = delay }
+        repairDelayMilliseconds = Int(clamping: room.lossPlayoutDelay.wholeNanoseconds / 1_000_000)
         guard section.feedback.contains(.nack) else { return }
         if let repair = codec.retransmissionPayloadType, let ssrc = section.localRetransmissionSSRC {
             self.repair = .ownStream(

@@ -25,6 +25,9 @@ struct CatchUp: Sendable {
     private var origin: Int64?
     /// The first timestamp is no smaller than this: what was sent before must not be overtaken by the past.
     var leastTimestamp: Int64?
+    /// Whether timestamps may be sent as they come. After a lead one of them has to have caught up with it first: it could
+    /// lie behind those that were moved ahead.
+    private var isInStep: Bool
 
     /// - Parameters:
     ///   - lead: by how many ticks the first timestamp is moved ahead, so that it follows what the viewer got before.
@@ -39,6 +42,7 @@ struct CatchUp: Sendable {
         self.duration = max(1_000_000, duration)
         ageTicks = self.age / 1_000 * Int64(clockRate) / 1_000_000 + lead
         durationTicks = max(1, self.duration / 1_000 * Int64(clockRate) / 1_000_000)
+        isInStep = lead == 0
     }
 
     /// Whether the packet that was captured at `instant` is due.
@@ -51,7 +55,7 @@ struct CatchUp: Sendable {
     }
 
     /// Whether timestamps are in step with real time again.
-    func isOver(at now: Instant) -> Bool { now.nanoseconds(since: startedAt) >= duration }
+    func isOver(at now: Instant) -> Bool { isInStep && now.nanoseconds(since: startedAt) >= duration }
 
     /// The timestamp to send for one in step with real time.
     mutating func compressed(_ timestamp: Int64) -> Int64 {
@@ -59,7 +63,10 @@ struct CatchUp: Sendable {
         if self.origin == nil, let leastTimestamp { ageTicks = max(ageTicks, leastTimestamp - origin) }
         self.origin = origin
         let offset = max(0, timestamp - origin)
-        guard offset < ageTicks + durationTicks else { return timestamp }
+        guard offset < ageTicks + durationTicks else {
+            isInStep = true
+            return timestamp
+        }
         return origin + ageTicks + offset * durationTicks / (ageTicks + durationTicks)
     }
 }

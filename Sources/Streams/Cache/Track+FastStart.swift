@@ -28,6 +28,15 @@ extension Track {
         return true
     }
 
+    /// The publication was asked for a fresh keyframe in vain: whoever can begins at the cached one.
+    func everybodyStartsFromCache() {
+        let now = loop.now
+        chooseLayersIfDue(at: now)
+        for downTrack in downTracks {
+            if let start = cachedStart(for: downTrack) { begin(downTrack, at: start, now: now) }
+        }
+    }
+
     /// A viewer lost its picture, and the publisher has been asked for a keyframe: when none comes in time the viewer
     /// begins again at the cached one.
     func startsAgain(_ downTrack: DownTrack) {

@@ -134,7 +134,7 @@ public final class DownTrack {
 
     /// Tells the viewer that the source is gone for now (RTP-31).
     func sendGoodbye(into scratch: inout [UInt8]) {
-        guard sent.packets > 0 else { return }
+        guard sent.packets > 0, format.saysGoodbye else { return }
         scratch.removeAll(keepingCapacity: true)
         RTCPWriter.appendReceiverReport(ssrc: format.ssrc, blocks: [], to: &scratch)
         RTCPWriter.appendGoodbye(ssrc: format.ssrc, to: &scratch)

@@ -18,6 +18,16 @@ public struct DownTrackFormat: Sendable {
     public var repair: Repair?
     /// How long the viewer is asked to hold video back; nil leaves that to the publisher.
     public var playoutDelay: PlayoutDelay?
+    /// The longest that the viewer is asked to hold video back so that what is sent again comes in time; 0 for never.
+    public var repairDelayMilliseconds = 0
+    /// Whether the viewer is told by a BYE that the source is gone for now. Some readers take it for the end.
+    public var saysGoodbye = true
+
+    /// Whether the viewer gets no delimiters and no filler (PAY-10).
+    public var removesFiller = false
+
+    /// Whether the viewer was told the stream's parameter sets beforehand, and needs none before its first keyframe.
+    public var isToldParameterSets = false
 
     /// How lost packets are sent again.
     public enum Repair: Hashable, Sendable {

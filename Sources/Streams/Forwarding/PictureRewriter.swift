@@ -9,6 +9,7 @@ struct PictureRewriter {
         case none
         case vp8(VP8PictureRewriter)
         case vp9(VP9PictureRewriter)
+        case units(FillerRemoval)
     }
 
     /// What to write over the copied payload.
@@ -16,11 +17,12 @@ struct PictureRewriter {
         case none
         case vp8(VP8PayloadDescriptor, VP8Picture)
         case vp9(VP9PayloadDescriptor, VP9Picture)
+        case units(FillerRemoval)
 
         /// The numbers written, to be kept for sending the packet again.
         var numbers: SentPictureNumbers {
             switch self {
-            case .none: SentPictureNumbers()
+            case .none, .units: SentPictureNumbers()
             case .vp8(_, let picture):
                 SentPictureNumbers(
                     pictureID: picture.pictureID ?? 0, temporalLevelZeroIndex: picture.temporalLayerZeroIndex ?? 0,
@@ -34,9 +36,10 @@ struct PictureRewriter {
         /// Appends `payload` with the new numbers in it.
         func append(_ payload: RawSpan, to output: inout OutputRawSpan) {
             let offset = output.byteCount
+            if case .units(let removal) = self { return removal.append(payload, to: &output) }
             output.append(contentsOf: payload)
             switch self {
-            case .none: break
+            case .none, .units: break
             case .vp8(let descriptor, let picture):
                 descriptor.rewrite(
                     pictureID: picture.pictureID ?? 0, temporalLevelZeroIndex: picture.temporalLayerZeroIndex ?? 0,
@@ -55,6 +58,7 @@ struct PictureRewriter {
     func patch(_ payload: RawSpan, with numbers: SentPictureNumbers) -> Patch {
         switch state {
         case .none: return .none
+        case .units(let removal): return removal.applies(to: payload) ? .units(removal) : .none
         case .vp8:
             guard let descriptor = try? VP8PayloadDescriptor(parsing: payload) else { return .none }
             var picture = VP8Picture(descriptor)
@@ -71,19 +75,21 @@ struct PictureRewriter {
         }
     }
 
-    /// - Parameter firstPictureID: random; the first picture sent gets it.
-    init(codec: Codec, firstPictureID: UInt16) {
+    /// - Parameters:
+    ///   - firstPictureID: random; the first picture sent gets it.
+    ///   - removesFiller: whether the viewer gets no delimiters and no filler.
+    init(codec: Codec, firstPictureID: UInt16, removesFiller: Bool = false) {
         switch codec {
         case .vp8: state = .vp8(VP8PictureRewriter(firstPictureID: firstPictureID))
         case .vp9: state = .vp9(VP9PictureRewriter(firstPictureID: firstPictureID))
-        default: state = .none
+        default: state = removesFiller ? FillerRemoval(codec).map { .units($0) } ?? .none : .none
         }
     }
 
     /// The stream goes over to another source; `payload` begins its first picture.
     mutating func switchSource(_ payload: RawSpan) {
         switch state {
-        case .none: break
+        case .none, .units: break
         case .vp8(var rewriter):
             guard let descriptor = try? VP8PayloadDescriptor(parsing: payload) else { return }
             rewriter.switchSource(to: VP8Picture(descriptor))
@@ -109,6 +115,7 @@ struct PictureRewriter {
     mutating func rewrite(_ payload: RawSpan) -> Patch {
         switch state {
         case .none: return .none
+        case .units(let removal): return removal.applies(to: payload) ? .units(removal) : .none
         case .vp8(var rewriter):
             guard let descriptor = try? VP8PayloadDescriptor(parsing: payload) else { return .none }
             let picture = rewriter.rewrite(VP8Picture(descriptor), startsKeyframe: descriptor.startsKeyframe)

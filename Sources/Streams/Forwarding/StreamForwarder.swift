@@ -11,7 +11,9 @@ struct StreamForwarder {
     private let packetClass: PacketClass
     private let payloadType: UInt8
     private let ssrc: UInt32
-    private let extensions: HeaderExtensionForwarding
+    private var extensions: HeaderExtensionForwarding
+    private let removesFiller: Bool
+    private let isToldParameterSets: Bool
 
     private(set) var rewriter: StreamRewriter
     private var pictures: PictureRewriter
@@ -50,9 +52,7 @@ struct StreamForwarder {
     private var gate: RetransmissionGate?
     /// The next sequence number of the stream for retransmissions.
     private var nextRepair: UInt16 = 0
-    private let playoutDelay: UInt32?
-    /// The playout delay stands in the first packets of a stream and of every keyframe: a viewer keeps the last it saw.
-    private static let playoutDelayPackets: UInt64 = 100
+    private var playoutDelay: PlayoutDelayTeller
 
     init(format: DownTrackFormat, sink: any PacketSink) {
         self.sink = sink
@@ -63,8 +63,12 @@ struct StreamForwarder {
         rewriter = StreamRewriter(
             firstSequenceNumber: format.firstSequenceNumber, firstTimestamp: format.firstTimestamp,
             clockRate: format.track.clockRate, framesEndWithMarker: isVideo)
-        pictures = PictureRewriter(codec: format.track.codec, firstPictureID: format.firstSequenceNumber)
-        playoutDelay = format.playoutDelay?.bits
+        pictures = PictureRewriter(
+            codec: format.track.codec, firstPictureID: format.firstSequenceNumber,
+            removesFiller: format.removesFiller)
+        removesFiller = format.removesFiller
+        isToldParameterSets = format.isToldParameterSets
+        playoutDelay = PlayoutDelayTeller(format)
         extensions = HeaderExtensionForwarding(
             viewer: format.extensions, mid: format.mid, replacesPlayoutDelay: format.playoutDelay != nil)
         repair = format.repair
@@ -131,7 +135,7 @@ struct StreamForwarder {
     private mutating func forward(_ entry: RunEntry, _ packet: RawSpan, statistics: inout TrackStatistics) {
         // An encoder that restarts comes back under another SSRC, with numbers of its own (RTP-8).
         if entry.layer == layer, entry.header.ssrc != source { layer = nil }
-        if entry.isInserted, entry.layer == layer { return }
+        if entry.isInserted, isToldParameterSets || entry.layer == layer { return }
         if layer != target.encoding {
             if leavesAtOnce, entry.layer == layer, entry.header.timestamp != frameTimestamp { layer = nil }
             let isWanted =
@@ -145,7 +149,7 @@ struct StreamForwarder {
             return
         }
         let verdict: LayerFilter.Verdict =
-            entry.header.payload.isEmpty
+            entry.header.payload.isEmpty || removesFiller && entry.summary.isFiller && !entry.header.marker
             ? .drop : packetClass == .audio ? .pass(marker: entry.header.marker) : filter.judge(entry)
         guard case .pass(let marker) = verdict, packetClass == .audio ? !isCutOff : admits(entry) else {
             rewriter.drop(
@@ -305,12 +309,12 @@ struct StreamForwarder {
         return count
     }
 
-    private func insertions(_ entry: RunEntry) -> HeaderExtensionInsertions {
+    private mutating func insertions(_ entry: RunEntry) -> HeaderExtensionInsertions {
         // A packet sent again under its own number has to be the same, byte for byte, so it says nothing of the moment.
-        if repair == .sameStream { return HeaderExtensionInsertions(playoutDelay: playoutDelay) }
-        let isTold = entry.summary.isKeyframeStart || sent.packets < Self.playoutDelayPackets
+        if repair == .sameStream { return HeaderExtensionInsertions(playoutDelay: playoutDelay.bits) }
         return HeaderExtensionInsertions(
-            playoutDelay: isTold ? playoutDelay : nil, captureTime: entry.captureTime)
+            playoutDelay: playoutDelay.take(isKeyframeStart: entry.summary.isKeyframeStart, at: entry.arrival),
+            captureTime: entry.captureTime)
     }
 
     // MARK: repair
@@ -329,7 +333,7 @@ struct StreamForwarder {
         gate?.requested(sequenceNumber, roundTripNanoseconds: roundTripNanoseconds, at: now)
     }
 
-    /// Builds a packet again as it was sent (RTP-46).
+    /// Sends a packet again; twice, when sending it again once was not enough.
     mutating func sendAgain(
         _ answer: RetransmissionGate.Answer, _ packet: RawSpan, publisher map: HeaderExtensionMap, at now: Instant
     ) {
@@ -337,8 +341,28 @@ struct StreamForwarder {
             gate?.couldNotSend()
             return
         }
+        var byteCount = 0
+        for _ in 0..<(repair != .sameStream && answer.packet.tries > 0 ? 2 : 1) {
+            byteCount += rebuild(answer, header, packet, publisher: map, repair)
+        }
+        guard byteCount > 0 else {
+            gate?.couldNotSend()
+            return
+        }
+        gate?.sentAgain(answer.number, byteCount: byteCount, at: now)
+        playoutDelay.sentAgain(lateness: answer.packet.lateness(at: now), at: now)
+        if playoutDelay.bits != nil { extensions.replacePlayoutDelay() }
+    }
+
+    /// Builds a packet again as it was sent (RTP-46).
+    ///
+    /// - Returns: bytes sent at most; 0 when the transport took none.
+    private mutating func rebuild(
+        _ answer: RetransmissionGate.Answer, _ header: RTPHeader, _ packet: RawSpan,
+        publisher map: HeaderExtensionMap, _ repair: DownTrackFormat.Repair
+    ) -> Int {
         let index = HeaderExtensionIndex(header, in: packet, map: map)
-        let insertions = HeaderExtensionInsertions(playoutDelay: playoutDelay)
+        let insertions = HeaderExtensionInsertions(playoutDelay: playoutDelay.bits)
         let extensionSize = extensions.maximumSize(index, insertions)
         let payload = packet.extracting(header.payload)
         let patch = pictures.patch(payload, with: answer.packet.picture)
@@ -367,11 +391,8 @@ struct StreamForwarder {
             patch.append(payload, to: &output)
             return slots
         }
-        guard wasSent else {
-            gate?.couldNotSend()
-            return
-        }
+        guard wasSent else { return 0 }
         if repair == .sameStream { sent.sent(payloadSize: payload.byteCount) } else { nextRepair &+= 1 }
-        gate?.sentAgain(answer.number, byteCount: maximumSize, at: now)
+        return maximumSize
     }
 }

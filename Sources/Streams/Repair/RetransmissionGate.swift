@@ -3,14 +3,14 @@ import Wire
 /// Decides which of the packets a viewer asks for are sent again, and remembers what was sent to it.
 ///
 /// However often a viewer asks, what it gets is bounded: a packet goes out again at most ``maximumTries`` times, not
-/// within a round trip of the last time (RTP-44), not when a keyframe that the viewer asked for has replaced it
+/// within most of a round trip of the last time (RTP-44), not when a keyframe that the viewer asked for has replaced it
 /// (RTP-45), and all of them together take at most a share of the stream's rate (RTP-47).
 struct RetransmissionGate {
     /// As often as browsers ask. With three, a burst loss of 20 % leaves holes that only keyframes close: 15 % of the
     /// time frozen in the place of 4 %. What a storm of requests costs is bounded by the pause and the budget.
     static let maximumTries: UInt8 = 10
-    /// Repairs of a packet are at least this far apart, and further on longer round trips. Clients that do not know their
-    /// round trip ask again after 100 ms; the network may bring two of their requests closer together than that.
+    /// Repairs of a packet are at least this far apart, and three quarters of longer round trips. Clients that do not
+    /// know their round trip ask again after 100 ms; the network may bring two of their requests closer together than that.
     static let minimumPauseMilliseconds: UInt32 = 80
     /// Repairs take at most one byte for this many of the stream.
     static let streamBytesPerRepairByte = 2
@@ -70,7 +70,7 @@ struct RetransmissionGate {
             if let number = sentPackets.extend(sequenceNumber), sentPackets.isTooOld(number) { cannotRepair(number) }
             return nil
         }
-        let pause = max(Self.minimumPauseMilliseconds, UInt32(clamping: roundTripNanoseconds / 1_000_000))
+        let pause = max(Self.minimumPauseMilliseconds, UInt32(clamping: roundTripNanoseconds / 1_000_000 * 3 / 4))
         let isRecent = packet.tries > 0 && packet.millisecondsSinceSent(at: now) < pause
         guard number >= floor, packet.tries < Self.maximumTries, !isRecent else {
             statistics.suppressed &+= 1

@@ -20,6 +20,8 @@ struct PacketRecord: Hashable, Sendable {
     var frameNumber: UInt16
     /// How often it has been sent again.
     fileprivate(set) var tries: UInt8 = 0
+    /// Milliseconds from when it was first sent to when it was last sent.
+    fileprivate var sinceFirst: UInt16 = 0
     /// When it was last sent, in milliseconds that wrap.
     fileprivate(set) var lastSent: UInt32 = 0
     /// The low bits of its sequence number without wraps.
@@ -38,6 +40,9 @@ struct PacketRecord: Hashable, Sendable {
 
     /// Milliseconds from the last time it was sent to `now`.
     func millisecondsSinceSent(at now: Instant) -> UInt32 { now.wrappingMilliseconds &- lastSent }
+
+    /// Milliseconds from the first time it was sent to `now`: by so much later it comes when it is sent again now.
+    func lateness(at now: Instant) -> UInt32 { UInt32(sinceFirst) &+ millisecondsSinceSent(at: now) }
 }
 
 /// From the sequence numbers one viewer got to the packets of the track (RTP-43, PROP-3).
@@ -96,6 +101,7 @@ struct SentPacketMap {
     mutating func sentAgain(_ number: Int64, at now: Instant) {
         guard var entry = self[number] else { return }
         entry.tries = entry.tries == .max ? .max : entry.tries + 1
+        entry.sinceFirst = UInt16(clamping: entry.lateness(at: now))
         entry.lastSent = now.wrappingMilliseconds
         entries[slot(number)] = entry
     }

@@ -3,7 +3,8 @@ public import RTP
 public import Wire
 
 /// Standby publishers: they send all the time, and the room lets one of them in at a keyframe when the active one ends
-/// or falls silent, and goes back to the primary one by its policy.
+/// or falls silent, and goes back to the primary one by its policy. One that is needed and ignores requests is let in
+/// at its last keyframe, from which viewers catch up.
 ///
 /// Viewers are not told of a switch: their streams go on under the same numbers, as they do over a restart.
 extension Room {
@@ -34,16 +35,26 @@ extension Room {
             !header.isPaddingOnly, let lane = standbys[index].lane(kind), layer < lane.layerCount
         else { return false }
         // Its clocks run all the time, so that sound and picture are aligned from the first packet shown.
-        _ = standbys[index].publication.onLoop {
+        let captured = standbys[index].publication.onLoop {
             $0.captured(header.timestamp, kind: kind, layer: layer, arrival: now)
         }
         let summary = PayloadInspector.inspect(packet.extracting(header.payload), codec: lane.format.codec)
+        if kind == .video, let picture = standbys[index].picture {
+            let extensions = HeaderExtensionIndex(header, in: packet, map: lane.extensions)
+            picture.received(
+                packet,
+                RunEntry(
+                    header: header, layer: layer, summary: summary, captured: captured, extensions: extensions,
+                    arrival: now))
+        }
         let isLeading = standbys[index].leadingKind == kind
         if isLeading {
             standbys[index].activity.heard(at: now, pause: standbys[index].silenceLimit(policy.standby))
         }
         guard isLeading, kind == .audio || summary.isKeyframeStart, let reason = reasonToSwitch(to: index, at: now)
         else { return summary.isKeyframeStart }
+        // The packet at hand is what viewers begin with.
+        standbys[index].picture = nil
         switchOver(to: index, reason)
         return track(kind).onLoop { $0.receive(packet, header: header, layer: layer, generation: generation, at: now) }
     }
@@ -87,6 +98,10 @@ extension Room {
 
     /// Lets a publisher wait: the primary one first, backups in the order in which they came.
     func insert(_ source: RoomSource) {
+        var source = source
+        source.picture =
+            policy.cachesKeyframes ? source.lane(.video).map { StandbyPicture(layerCount: $0.layerCount) } : nil
+        source.askedSince = nil
         if source.isBackup { standbys.append(source) } else { standbys.insert(source, at: 0) }
     }
 
@@ -113,11 +128,24 @@ extension Room {
         defer { watchActivePublisher() }
         let now = loop.now
         if let active, isHeard(active, at: now) {
+            for index in standbys.indices { standbys[index].askedSince = nil }
             guard let primary = standbys.first, isReturnDue(primary, at: now) else { return }
             requestKeyframe(of: primary)
-        } else if let best = standbys.first(where: { $0.isFlowing(policy.standby, at: now) }) {
-            requestKeyframe(of: best)
+        } else if let index = standbys.firstIndex(where: { $0.isFlowing(policy.standby, at: now) }) {
+            if wasAskedInVain(standbys[index], at: now), let reason = reasonToSwitch(to: index, at: now) {
+                return switchOver(to: index, reason)
+            }
+            if standbys[index].askedSince == nil { standbys[index].askedSince = now }
+            requestKeyframe(of: standbys[index])
         }
+    }
+
+    /// Whether viewers are to begin at the last keyframe of a publisher, because they would have to wait for its next.
+    private func wasAskedInVain(_ source: RoomSource, at now: Instant) -> Bool {
+        guard source.picture?.hasKeyframe == true, let lane = source.lane(.video) else { return false }
+        guard lane.answersKeyframeRequests else { return true }
+        guard let asked = source.askedSince else { return false }
+        return now.milliseconds(since: asked) >= Int64(FastStart.patienceMilliseconds)
     }
 
     private func requestKeyframe(of source: RoomSource) {

@@ -95,7 +95,9 @@ public actor Room: LoopActor {
     func activate(_ source: RoomSource, isSwitch: Bool = false) {
         cancelAbsence()
         active = source
-        activeGeneration = source.publication.generation
+        active?.picture = nil
+        let (publication, publisher) = (source.publication, source.publisher)
+        activeGeneration = publication.generation
         for track in [video, audio] {
             guard let lane = source.lane(track.kind) else {
                 track.onLoop { $0.detach() }
@@ -103,7 +105,7 @@ public actor Room: LoopActor {
             }
             let known = track.onLoop { $0.format?.codec }
             let ended = track.onLoop {
-                $0.attach(source.publication, lane: lane, publisher: source.publisher, isSwitch: isSwitch)
+                $0.attach(publication, lane: lane, publisher: publisher, isSwitch: isSwitch)
             }
             let codec = lane.format.codec
             if let known, known != codec {
@@ -112,6 +114,10 @@ public actor Room: LoopActor {
                 observer(.trackAdded(track.id, lane.format))
             }
             for viewer in ended { (viewers[viewer] ?? bridges[viewer])?.end(.codecChanged) }
+        }
+        if let picture = source.picture, picture.hasKeyframe {
+            picture.lendEach { entry, packet in video.onLoop { $0.recall(packet, entry) } }
+            video.onLoop { $0.everybodyStartsFromCache() }
         }
     }
 

@@ -9,6 +9,10 @@ struct RoomSource {
     let isBackup: Bool
     /// Whether media of ``leadingKind`` comes.
     var activity = SourceActivity()
+    /// While it waits: what viewers could begin with.
+    var picture: StandbyPicture?
+    /// While it is to be shown: since when it has been asked for a keyframe.
+    var askedSince: Instant?
 
     var peerID: PeerID { publisher.peerID }
 

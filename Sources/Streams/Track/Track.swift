@@ -29,8 +29,11 @@ public actor Track: LoopActor {
     /// Whether viewers may begin at cached keyframes.
     private(set) var cachesKeyframes: Bool
     var answers = KeyframeAnswers(canBeAsked: true)
-    /// Of each layer of H.264 and H.265.
+    private var recovery = RecoveryStart(canAskForKeyframes: true, at: Instant(nanoseconds: 0))
+    /// Of each layer of H.264, H.265 and AV1.
     private var parameterSets: [LayerParameterSets] = []
+    /// For those who take frames.
+    var frames = TrackFrames()
     var fastStartTimer: (any LoopTimer)?
     /// Where the next round among the viewers that catch up begins.
     var fastStartTurn = 0
@@ -79,6 +82,8 @@ public actor Track: LoopActor {
         extensions = lane.extensions
         beginStore(layerCount: lane.layerCount)
         answers = KeyframeAnswers(canBeAsked: lane.answersKeyframeRequests)
+        frames.begin(lane.format, of: id)
+        recovery = RecoveryStart(canAskForKeyframes: lane.answersKeyframeRequests, at: loop.now)
         parameterSets = (0..<lane.layerCount).map { _ in LayerParameterSets(lane) }
         layers = TrackLayers(lane)
         startTimers()
@@ -148,10 +153,15 @@ public actor Track: LoopActor {
         else { return false }
         statistics.packetsReceived &+= 1
         statistics.bytesReceived &+= UInt64(packet.byteCount)
-        let summary =
+        var summary =
             header.isPaddingOnly
             ? .unknown : PayloadInspector.inspect(packet.extracting(header.payload), codec: format.codec)
+        var header = header
+        // Some cameras set the marker on parameter sets too: a viewer would take each for a frame (PAY-5).
+        if summary.precedesSlices { header.marker = false }
+        if summary.isRecoveryPoint, recovery.isNeeded(layer: layer, at: now) { summary.isKeyframeStart = true }
         if summary.isKeyframeStart {
+            if !summary.isRecoveryPoint { recovery.keyframeReceived(at: now) }
             statistics.keyframes &+= 1
             spacing.keyframeReceived(at: now)
             if kind == .video { answers.keyframeReceived(layer: layer, at: now) }
@@ -177,8 +187,25 @@ public actor Track: LoopActor {
             completeKeyframe(packet.extracting(header.payload), entry, at: now)
         }
         keep(packet, &entry, at: now)
+        if frames.isActive, layer == 0 { frames.received(packet, header: header, of: id, at: now) }
         flushHook?.request()
         return summary.isKeyframeStart
+    }
+
+    /// Takes one packet that the publication sent while it waited to feed the track: for the history alone, in which
+    /// viewers may begin.
+    func recall(_ packet: RawSpan, _ entry: RunEntry) {
+        guard let codec = format?.codec, layers.encodings.indices.contains(entry.layer) else { return }
+        var entry = entry
+        if !entry.header.isPaddingOnly { layers.received(packet, &entry, codec: codec) }
+        if entry.summary.isKeyframeStart || entry.summary.hasParameterSets {
+            var inserted = entry
+            let payload = packet.extracting(entry.header.payload)
+            parameterSets[entry.layer].packet(before: &inserted, payload)?.withBytes {
+                store?.append($0, &inserted, answersRequests: false, at: entry.arrival)
+            }
+        }
+        store?.append(packet, &entry, answersRequests: false, at: entry.arrival)
     }
 
     /// Puts parameter sets before a keyframe that comes without (RTP-65), for viewers that begin at it.

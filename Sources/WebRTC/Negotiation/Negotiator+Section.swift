@@ -1,4 +1,5 @@
 import Codecs
+import RTP
 import SDP
 import Wire
 
@@ -169,14 +170,5 @@ extension MediaDescription {
 
 extension OfferedCodec {
     /// `sprop-parameter-sets` of H264, `sprop-vps`, `sprop-sps` and `sprop-pps` of H265; unreadable ones left out.
-    fileprivate var parameterSets: [[UInt8]] {
-        let names: [String] =
-            switch codec {
-            case .h264: ["sprop-parameter-sets"]
-            case .h265: ["sprop-vps", "sprop-sps", "sprop-pps"]
-            default: []
-            }
-        return names.flatMap { parameters[$0]?.split(separator: ",") ?? [] }
-            .compactMap { Base64.decode($0) }.filter { !$0.isEmpty }
-    }
+    fileprivate var parameterSets: [[UInt8]] { ParameterSets.announced(codec) { parameters[$0] } }
 }

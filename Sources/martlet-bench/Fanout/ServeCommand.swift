@@ -6,7 +6,7 @@ import Wire
 
 /// `martlet-bench serve`: the real server in a process of its own, asked for readings over its standard input.
 ///
-/// It prints its HTTP port first, then obeys ``Command`` bytes. It ends when the input does, so it never outlives its
+/// It prints its HTTP port and its RTSP port first, then obeys ``Command`` bytes. It ends when the input does, so it never outlives its
 /// parent.
 enum ServeCommand {
     enum Command: UInt8 {
@@ -23,13 +23,17 @@ enum ServeCommand {
         settings.logDestinations = []
         settings.webrtcAddress = ListenAddress(host: SocketAddress(ipv4: 0x7F00_0001, port: 0), port: 0)
         settings.webrtcLocalUDPAddress = ListenAddress(port: 0)
-        settings.rtsp = false
+        settings.rtspAddress = ListenAddress(host: SocketAddress(ipv4: 0x7F00_0001, port: 0), port: 0)
+        settings.rtpAddress = ListenAddress(port: 0)
+        settings.rtcpAddress = ListenAddress(port: 0)
         settings.httpRequestsPerSecond = 10_000
         settings.httpRequestBurst = 10_000
         let server = MartletServer(settings: settings, log: Log(level: .error, sinks: []))
         try await server.start()
-        guard let address = await server.httpAddresses.first else { throw BenchmarkFault("the server does not listen") }
-        Console.print(String(address.port))
+        guard let http = await server.httpAddresses.first, let rtsp = await server.rtspAddresses.first else {
+            throw BenchmarkFault("the server does not listen")
+        }
+        Console.print("\(http.port) \(rtsp.port)")
         // What answering has cost so far is no cost of the server's.
         var ownAllocations: UInt64 = 0
         var ownNanoseconds: UInt64 = 0
@@ -38,7 +42,7 @@ enum ServeCommand {
             let nanoseconds = process_cpu_nanoseconds()
             switch command {
             case .read:
-                var reading = ServerReading(await server.mediaTraffic)
+                var reading = ServerReading(await server.mediaTraffic, await server.rtspTraffic)
                 reading.allocations = allocations - ownAllocations
                 reading.processorNanoseconds = nanoseconds - ownNanoseconds
                 Console.print(reading.line)

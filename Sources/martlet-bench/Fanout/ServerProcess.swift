@@ -1,8 +1,10 @@
 import Glibc
+import Loop
 
 /// The server under measurement, in a child process of the same program.
 final class ServerProcess {
     let port: UInt16
+    let rtspPort: UInt16
     let processID: pid_t
     private let input: CInt
     private let output: CInt
@@ -36,10 +38,10 @@ final class ServerProcess {
         processID = child
         input = toChild[1]
         output = fromChild[0]
-        guard let port = Self.readLine(from: output).flatMap({ UInt16($0) }) else {
-            throw BenchmarkFault("the server's process does not answer")
-        }
-        self.port = port
+        let ports = Self.readLine(from: output)?.split(separator: " ").compactMap { UInt16($0) } ?? []
+        guard ports.count == 2 else { throw BenchmarkFault("the server's process does not answer") }
+        port = ports[0]
+        rtspPort = ports[1]
     }
 
     deinit { stop() }
@@ -60,6 +62,16 @@ final class ServerProcess {
             throw BenchmarkFault("the server's process gave no reading")
         }
         return reading
+    }
+
+    /// Memory of the process that is in RAM, in bytes.
+    func residentBytes() throws -> Int {
+        let text = String(
+            decoding: try FileReader.readNow("/proc/\(processID)/statm", maximumSize: 4_096), as: UTF8.self)
+        guard let pages = text.split(separator: " ").dropFirst().first.flatMap({ Int($0) }) else {
+            throw BenchmarkFault("the server's memory cannot be read")
+        }
+        return pages * Int(getpagesize())
     }
 
     func startTrace() { send(.trace) }

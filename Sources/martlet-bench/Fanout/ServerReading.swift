@@ -21,11 +21,11 @@ struct ServerReading: Sendable {
 
     init() {}
 
-    init(_ traffic: MediaTraffic) {
-        packetsSent = traffic.sent.datagrams
-        sendCalls = traffic.sent.systemCalls
-        segmentedMessages = traffic.sent.segmentedMessages
-        packetsDropped = traffic.sent.droppedQueueFull + traffic.sent.droppedUnsendable
+    init(_ traffic: MediaTraffic, _ rtsp: RTSPTraffic) {
+        packetsSent = traffic.sent.datagrams + rtsp.packets
+        sendCalls = traffic.sent.systemCalls + rtsp.sendCalls
+        segmentedMessages = traffic.sent.segmentedMessages + rtsp.segmentedMessages
+        packetsDropped = traffic.sent.droppedQueueFull + traffic.sent.droppedUnsendable + rtsp.discarded
         otherCalls = traffic.received.batches + traffic.turns
     }
 

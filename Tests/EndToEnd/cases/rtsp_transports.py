@@ -3,11 +3,12 @@
 import contextlib
 import re
 import socket
+import ssl
 import struct
 import subprocess
 import time
 
-from cases.rtsp import ask, ffmpeg_publisher, require, run
+from cases.rtsp import ask, ffmpeg_publisher, require, run, run_gstreamer
 from harness.runner import check, test, until
 from harness.server import free_port
 
@@ -53,8 +54,8 @@ def ffmpeg_reads(url, transport):
 
 
 def gstreamer_reads(url, *properties):
-    require("gst-launch-1.0")
-    run(["gst-launch-1.0", "-q", "rtspsrc", f"location={url}", *properties, "name=s",
+    run_gstreamer(
+        ["gst-launch-1.0", "-q", "rtspsrc", f"location={url}", *properties, "name=s",
          "s.", "!", "application/x-rtp,media=video", "!", "decodebin", "!", "fakesink", "num-buffers=50", "sync=false",
          "s.", "!", "application/x-rtp,media=audio", "!", "decodebin", "!", "fakesink", "num-buffers=50", "sync=false"])
 
@@ -132,3 +133,54 @@ def through_http(env):
                 answer = ask(browser, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 check(answer.startswith("HTTP/1.0 400"), answer)
         until(lambda: server.metrics()[0]["martlet_rtsp_tunnels"] == 0, 10, "the tunnels are closed")
+
+
+@contextlib.contextmanager
+def secure_server(env, **settings):
+    """A server with RTSP over TLS beside the plain port."""
+    require("openssl")
+    key, certificate = env.directory / "rtsp-key.pem", env.directory / "rtsp-cert.pem"
+    run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
+         str(key), "-out", str(certificate), "-days", "2", "-subj", "/CN=127.0.0.1"])
+    port = free_port()
+    with env.server(settings={"rtspEncryption": "optional", "rtspsAddress": f"127.0.0.1:{port}", "rtspServerKey": str(key),
+                              "rtspServerCert": str(certificate), **settings}) as server:
+        server.rtsps = lambda path: f"rtsps://127.0.0.1:{port}/{path}"
+        server.rtsps_port = port
+        yield server
+
+
+@test("rtsp over tls with srtp")
+def secure_media(env):
+    """RTSP-24: keys over TLS, media encrypted by itself over UDP; nothing in the clear."""
+    with secure_server(env) as server, ffmpeg_publisher(server, "secret", "tcp"):
+        with env.case("read by GStreamer over udp"):
+            gstreamer_reads(server.rtsps("secret"), "protocols=udp", "tls-validation-flags=0")
+        with env.case("read by GStreamer over tcp"):
+            gstreamer_reads(server.rtsps("secret"), "protocols=tcp", "tls-validation-flags=0")
+        with env.case("read by FFmpeg over tcp"):
+            ffmpeg_reads(server.rtsps("secret"), "tcp")
+        with env.case("plain udp is refused"):
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            with socket.create_connection(("127.0.0.1", server.rtsps_port)) as plain, context.wrap_socket(plain) as control:
+                setup = f"SETUP {server.rtsps('secret')}/trackID=0 RTSP/1.0\r\nCSeq: 1\r\nTransport: "
+                for field in ("RTP/AVP;unicast;client_port=5000-5001", "RTP/SAVP;unicast;client_port=5000-5001"):
+                    answer = ask(control, f"{setup}{field}\r\n\r\n")
+                    check(answer.startswith("RTSP/1.0 461"), answer)
+        for transport in ("udp", "tcp"):
+            with env.case(f"published by GStreamer over {transport}, read in the clear"):
+                require("gst-launch-1.0")
+                room = f"secret-{transport}"
+                command = ("gst-launch-1.0 -q videotestsrc is-live=true ! video/x-raw,width=640,height=360,framerate=25/1 "
+                           "! videoconvert ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=25 ! h264parse "
+                           "config-interval=-1 ! sink. rtspclientsink name=sink profiles=savp tls-validation-flags=0 "
+                           f"protocols={transport} location={server.rtsps(room)}")
+                publisher = subprocess.Popen(command.split(), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                try:
+                    server.wait_for_room(room)
+                    ffmpeg_reads(server.rtsp(room), "tcp")
+                    check(publisher.poll() is None, "the publisher ended by itself")
+                finally:
+                    publisher.terminate()
+                    publisher.wait()

@@ -94,6 +94,8 @@ async def main(options):
             if options.mode == "watch" and not playing and counts["video"] >= options.frames and counts["audio"] >= 10:
                 playing = True
                 report("playing", frames=counts["video"], audio=counts["audio"], **sizes)
+            elif playing and options.progress:
+                report("progress", frames=counts["video"])
             await asyncio.wait({closed}, timeout=0.05)
         async with http.delete(location, headers=authorization) as response:
             report("deleted", status=response.status, frames=counts["video"], audio=counts["audio"])
@@ -107,4 +109,5 @@ parser.add_argument("url")
 parser.add_argument("--codec")
 parser.add_argument("--token")
 parser.add_argument("--frames", type=int, default=20)
+parser.add_argument("--progress", help="report frames all the time, too")
 sys.exit(asyncio.run(main(parser.parse_args())))

@@ -51,6 +51,16 @@ class Client:
                 return event
             check(event["event"] not in ("end", "failed"), f"{self.name} gave up: {event} {self.tail()}")
 
+    def latest(self, name):
+        """The last event of this name that has come, without waiting; None when there is none."""
+        found = None
+        while not self._events.empty():
+            event = self._events.get()
+            check(event["event"] not in ("end", "failed"), f"{self.name} gave up: {event} {self.tail()}")
+            if event["event"] == name:
+                found = event
+        return found
+
     def tail(self, lines=4):
         self._log.flush()
         return " | ".join(self.log_file.read_text(errors="replace").splitlines()[-lines:])[-600:]

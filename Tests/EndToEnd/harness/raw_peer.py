@@ -154,6 +154,15 @@ class RawPeer:
         return self
 
     def establish(self, deadline=10):
+        self.prepare()
+        end = time.monotonic() + deadline
+        while not self.is_connected:
+            check(time.monotonic() < end, f"no connection to {self.remote} within {deadline} s")
+            self.pump(0.05)
+        return self
+
+    def prepare(self):
+        """Makes what is needed to connect; that happens while pumping."""
         context = SSL.Context(SSL.DTLS_METHOD)
         context.use_certificate(_certificate)
         context.use_privatekey(_key)
@@ -166,11 +175,6 @@ class RawPeer:
             self._tls.set_accept_state()
         else:
             self._tls.set_connect_state()
-        end = time.monotonic() + deadline
-        while not self.is_connected:
-            check(time.monotonic() < end, f"no connection to {self.remote} within {deadline} s")
-            self.pump(0.05)
-        return self
 
     def pump(self, seconds):
         """Handles what arrives, and sends checks when due, for that long."""
@@ -186,11 +190,11 @@ class RawPeer:
             if self._tls is not None and self._nominated and not self.is_connected:
                 self._advance_handshake()
             left = end - time.monotonic()
-            if left <= 0:
-                return
-            ready, _, _ = select.select([self.socket, *self._earlier_sockets], [], [], min(left, 0.05))
+            ready, _, _ = select.select([self.socket, *self._earlier_sockets], [], [], max(0.0, min(left, 0.05)))
             for one in ready:
                 self._receive(one)
+            if left <= 0:
+                return
 
     def send(self, datagram):
         try:

@@ -47,4 +47,23 @@ import Wire
         viewer.run(seconds: 20) { _, isKeyframe, _ in isKeyframe ? 60_000 : 10_000 }
         #expect(viewer.framesRefused == 0)
     }
+
+    /// A fifth of the packets lost in bursts, as radio links lose them, is no sign of a link that is too small.
+    @Test(arguments: [1, 2, 3] as [UInt64])
+    func lossInBurstsAloneDoesNotStarveTheViewer(seed: UInt64) {
+        var link = EmulatedLink(bitsPerSecond: 20_000_000, seed: seed)
+        link.randomLoss = 0.2
+        link.burstLength = 6
+        var viewer = PacedViewer(link)
+        viewer.run(seconds: 60) { _, isKeyframe, _ in isKeyframe ? 25_000 : 5_000 }
+        #expect(viewer.framesRefused == 0)
+    }
+
+    /// A link that drops what is too much without letting it wait shows no delay at all.
+    @Test func aLinkThatDropsWhatIsTooMuchIsNotFilledTwice() {
+        var viewer = PacedViewer(EmulatedLink(bitsPerSecond: 1_000_000, queueMilliseconds: 12))
+        viewer.run(seconds: 30) { _, isKeyframe, _ in isKeyframe ? 30_000 : 10_000 }
+        let mean = viewer.meanEstimate(from: 10, to: 30)
+        #expect((0.5...1.6).contains(mean / 1_000_000))
+    }
 }

@@ -73,6 +73,8 @@ actor RawClient: LoopActor {
 
     func pauseReading() { connection?.pauseReading() }
 
+    func resumeReading() { connection?.resumeReading() }
+
     /// Waits for one response with Content-Length, or for the end, and takes it.
     func response() async -> String {
         await wait { $0.hasEnded || $0.responseLength != nil }
@@ -83,6 +85,13 @@ actor RawClient: LoopActor {
 
     func status() async -> Int? {
         await response().split(separator: " ").dropFirst().first.flatMap { Int($0) }
+    }
+
+    /// Waits for something, and takes all there is; empty at the end.
+    func takeReceived() async -> [UInt8] {
+        await wait { $0.hasEnded || !$0.received.isEmpty }
+        defer { received = [] }
+        return received
     }
 
     /// Waits for so many bytes, or for the end, and takes them.

@@ -1,3 +1,4 @@
+import Foundation
 import Loop
 import RTSP
 import Secure
@@ -166,6 +167,7 @@ import Wire
         }
     }
 
+    /// RTSP-18
     @Test func descriptionsKeepTheParameterSetsAndRoomsThatAreNotThereAreNotFound() async throws {
         try await Self.withServer { _, address, loop in
             var publisher = try await Client(address, loop)
@@ -175,6 +177,7 @@ import Wire
             let answer = await reader.ask("DESCRIBE \(url)/")
             #expect(answer.contains("sprop-parameter-sets=Z0LAHtkAoD2wEQAAAwABAAADADIPFi5I,aMuDyyA="))
             #expect(answer.contains("a=rtpmap:96 H264/90000\r\n"))
+            #expect(answer.contains("a=control:*\r\na=range:npt=now-\r\n"))
             #expect(answer.contains("a=control:trackID=0\r\n"))
             #expect(answer.contains("Content-Base: \(url)/\r\n"))
             #expect(await reader.ask("DESCRIBE rtsp://\(address)/c").hasPrefix("RTSP/1.0 404"))
@@ -246,6 +249,68 @@ import Wire
         }
     }
 
+    /// RTSP-21: who guesses is answered no more for a while; others, and those who need no token, notice nothing.
+    @Test func guessesAreLimitedAndOthersGoOn() async throws {
+        try await Self.withServer { settings in
+            settings.httpFailedAuthorizationBurst = 3
+            settings.everyPath { $0.publishToken = AccessToken(.plain(Array("secret".utf8))) }
+        } _: { _, address, loop in
+            let url = "rtsp://\(address)/cam1"
+            let wrong = "Authorization: Basic \(Data("x:wrong".utf8).base64EncodedString())"
+            var guesser = try await Client(address, loop)
+            var statuses: [String] = []
+            for _ in 0..<6 { statuses.append(await guesser.publish(url, wrong).first ?? "") }
+            #expect(statuses.first == "RTSP/1.0 401")
+            #expect(statuses.last == "RTSP/1.0 503")
+            var reader = try await Client(address, loop)
+            #expect(await reader.ask("DESCRIBE \(url)").hasPrefix("RTSP/1.0 404"))
+            #expect(await guesser.ask("OPTIONS *").hasPrefix(Self.success))
+        }
+    }
+
+    /// RTSP-27: a reader gets a report at once, so that it can play sound and picture together.
+    @Test func theFirstReportComesWithTheFirstPacket() async throws {
+        try await Self.withServer { _, address, loop in
+            var publisher = try await Client(address, loop)
+            let url = "rtsp://\(address)/cam1"
+            _ = await publisher.publish(url)
+            var reader = try await Client(address, loop)
+            _ = await reader.play(url)
+            await publisher.raw.send(Self.frame(Self.packet(1, isKeyframe: true)))
+            let packet = await reader.packet()
+            let report = await reader.packet(channel: 1)
+            #expect(report[1] == 200)
+            #expect(report[4..<8] == packet[8..<12])
+        }
+    }
+
+    /// Sessions of which only half is there: announced and never recorded, set up and never played, set up twice.
+    @Test func halfOpenSessionsHoldNothingOfARoom() async throws {
+        try await Self.withServer { server, address, loop in
+            let url = "rtsp://\(address)/cam1"
+            var half = try await Client(address, loop)
+            _ = await half.ask("ANNOUNCE \(url)", "Content-Type: application/sdp", body: Self.description)
+            _ = await half.ask("SETUP \(url)/streamid=0", "Transport: RTP/AVP/TCP;mode=record")
+            let directory = try #require(await server.running?.directory)
+            #expect(await directory.count == 0)
+            var publisher = try await Client(address, loop)
+            #expect(await publisher.publish(url).last == Self.success)
+            var reader = try await Client(address, loop)
+            var statuses: [String] = []
+            for _ in 0..<3 {
+                let answer = await reader.ask("SETUP \(url)/trackID=0", "Transport: RTP/AVP/TCP;interleaved=0-1")
+                statuses.append(String(answer.prefix(12)))
+            }
+            #expect(statuses == [Self.success, "RTSP/1.0 455", "RTSP/1.0 455"])
+            let room = try #require(await directory.room(named: "cam1")).room
+            #expect(await room.snapshot.viewers.isEmpty)
+            await half.raw.abort()
+            await publisher.raw.send(Self.frame(Self.packet(1, isKeyframe: true)))
+            #expect(await reader.ask("PLAY \(url)").hasPrefix(Self.success))
+            #expect(await room.snapshot.viewers.count == 1)
+        }
+    }
+
     @Test func whatAClientTookIsGivenBackWhenItGoes() async throws {
         try await Self.withServer { server, address, loop in
             let url = "rtsp://\(address)/cam1"
@@ -289,11 +354,11 @@ import Wire
             var sent: UInt16 = 0
             while sent < count {
                 for _ in 0..<100 {
-                    let packet = Self.packet(sent, isKeyframe: sent % 100 == 0, size: 1_400)
+                    let packet = Self.packet(sent, isKeyframe: sent % 100 == 0, size: 1_300)
                     await publisher.raw.send(Self.frame(packet))
                     sent += 1
                 }
-                for _ in 0..<100 { #expect(await reader.packet().count == 1_414) }
+                for _ in 0..<100 { #expect(await reader.packet().count == 1_314) }
             }
             let directory = try #require(await server.running?.directory)
             let room = try #require(await directory.room(named: "cam1")).room

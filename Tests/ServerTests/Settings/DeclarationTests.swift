@@ -108,6 +108,7 @@ import Testing
         Bound(
             key: "playoutDelay", good: ["publisher", "0s-0s", "200ms", "0-40s"],
             bad: ["off", "400ms-100ms", "41s", "1s-2s-3s", "-1s"], isPath: true),
+        Bound(key: "lossPlayoutDelay", good: ["0s", "5s"], bad: ["-1s", "5001ms", "publisher"], isPath: true),
         Bound(key: "backupPublishers", good: ["asked", "always"], bad: ["never", "yes"], isPath: true),
         Bound(key: "maxBackupPublishers", good: ["0", "16"], bad: ["-1", "17"], isPath: true),
         Bound(key: "backupSilenceTimeout", good: ["500ms", "1m"], bad: ["499ms", "61s", "0"], isPath: true),
@@ -132,7 +133,7 @@ import Testing
             bad: ["'a b'", "sha256:abc", "'sha256:!!'", "\"a\\nb\"", "[a]"]),
         Bound(key: "logDestinations", good: ["[stdout]", "file"], bad: ["[stderr]", "syslog"]),
         Bound(
-            key: "source", good: ["publisher", "rtsp://a/b", "redirect"], bad: ["ftp://x", "publishers"], isPath: true),
+            key: "source", good: ["publisher", "rtsp://a/b"], bad: ["ftp://x", "publishers"], isPath: true),
     ]
 
     @Test(arguments: bounds)

@@ -85,6 +85,7 @@ struct OtherValue: Sendable, CustomTestStringConvertible {
         OtherValue("multicastRTCPPort", "9003"),
         OtherValue("rtspAuthMethods", "[digest]", environment: "digest", text: "[digest]"),
         OtherValue("writeQueueSize", "1024"),
+        OtherValue("udpMaxPayloadSize", "1200"),
         OtherValue("metrics", "no"),
         OtherValue("metricsAddress", "127.0.0.1:1"),
         OtherValue("metricsToken", "m1", text: "'[redacted]'"),
@@ -95,11 +96,21 @@ struct OtherValue: Sendable, CustomTestStringConvertible {
         OtherValue("maxViewersPerIP", "0"),
     ]
 
+    private static let fingerprint = String(repeating: "0123456789abcdef", count: 4)
+
     static let path: [OtherValue] = [
         OtherValue("source", "publisher"),
+        OtherValue("sourceRedirect", "rtsp://a/b", text: "'rtsp://a/b'"),
         OtherValue("sourceOnDemand", "yes"),
         OtherValue("sourceOnDemandStartTimeout", "5s"),
         OtherValue("sourceOnDemandCloseAfter", "0s"),
+        OtherValue("sourceFingerprint", fingerprint),
+        OtherValue("rtspTransport", "tcp"),
+        OtherValue("rtspAnyPort", "yes"),
+        OtherValue("rtspUDPSourcePortRange", "[20000, 30000]", environment: "20000, 30000", text: "[20000, 30000]"),
+        OtherValue(
+            "forward", "['rtsp://u:p@h/a']", environment: "rtsp://u:p@h/a",
+            text: "[{url: 'rtsp://h/a', transport: tcp}]"),
         OtherValue("overridePublisher", "no"),
         OtherValue("publisherHoldTimeout", "30s"),
         OtherValue("backupPublishers", "always"),
@@ -108,6 +119,7 @@ struct OtherValue: Sendable, CustomTestStringConvertible {
         OtherValue("backupReturn", "never"),
         OtherValue("maxReaders", "3"),
         OtherValue("playoutDelay", "100ms-400ms"),
+        OtherValue("lossPlayoutDelay", "1s"),
         OtherValue("publishToken", "p1", text: "'[redacted]'"),
         OtherValue("readToken", "r1", text: "'[redacted]'"),
         OtherValue("whepIdlePolicy", "notFound404"),

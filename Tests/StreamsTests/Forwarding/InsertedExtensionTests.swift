@@ -11,7 +11,8 @@ import Wire
 
     /// A viewer that negotiated both.
     private static func join(
-        _ harness: RoomHarness, delay: PlayoutDelay? = nil, repair: DownTrackFormat.Repair? = nil
+        _ harness: RoomHarness, delay: PlayoutDelay? = nil, repair: DownTrackFormat.Repair? = nil,
+        repairDelayMilliseconds: Int = 0
     ) throws -> FakeSink {
         let viewer = FakeViewer(9)
         let sink = try harness.join(viewer, [])
@@ -20,12 +21,30 @@ import Wire
             firstTimestamp: 0, canonicalName: "viewer")
         format.playoutDelay = delay
         format.repair = repair
+        format.repairDelayMilliseconds = repairDelayMilliseconds
         let (track, made) = (harness.room.track(.video), format)
         let added = harness.loop.run {
             track.onLoop { $0.add(DownTrack(viewer: viewer.peerID, format: made, sink: sink)) }
         }
         #expect(added)
         return sink
+    }
+
+    private static func ask(_ harness: RoomHarness, for lost: UInt16) {
+        var request: [UInt8] = []
+        RTCPWriter.appendNegativeAcknowledgement(sender: 1, media: 42, sequenceNumbers: [lost], to: &request)
+        let (track, now) = (harness.room.track(.video), harness.loop.now)
+        harness.loop.run {
+            request.withBytes { bytes in
+                var packets = RTCPIterator()
+                while let packet = try? packets.next(in: bytes) {
+                    guard case .negativeAcknowledgement(_, _, let list) = packet else { continue }
+                    track.onLoop {
+                        $0.sendAgain(list, in: bytes, to: PeerID(9), roundTripNanoseconds: 0, at: now)
+                    }
+                }
+            }
+        }
     }
 
     /// The extensions of every packet sent, by id.
@@ -83,22 +102,55 @@ import Wire
         let first = sink.packets
         sink.forget()
         let lost = UInt16(180)
-        var request: [UInt8] = []
-        RTCPWriter.appendNegativeAcknowledgement(sender: 1, media: 42, sequenceNumbers: [lost], to: &request)
-        let (track, now) = (harness.room.track(.video), harness.loop.now)
-        harness.loop.run {
-            request.withBytes { bytes in
-                var packets = RTCPIterator()
-                while let packet = try? packets.next(in: bytes) {
-                    guard case .negativeAcknowledgement(_, _, let list) = packet else { continue }
-                    track.onLoop {
-                        $0.sendAgain(list, in: bytes, to: PeerID(9), roundTripNanoseconds: 0, at: now)
-                    }
-                }
-            }
-        }
+        Self.ask(harness, for: lost)
         #expect(sink.packets.count == 1)
         #expect(sink.packets == first.filter { SentPacket($0)?.header.sequenceNumber == lost })
+    }
+
+    /// Plays for a while at 25 frames a second; once a second a packet is asked for that was sent 200 ms before.
+    private static func play(_ harness: RoomHarness, _ source: inout VideoSource, frames: Int, loses: Bool, first: Int)
+    {
+        for frame in first..<first + frames {
+            harness.deliver(source.frame(key: frame == 0, packets: 1, elapsedMilliseconds: 40))
+            harness.advance(40)
+            if loses, frame % 25 == 24 { ask(harness, for: UInt16(1 + frame - 4)) }
+        }
+    }
+
+    @Test func whileRepairsComeLateViewersAreAskedToHoldVideoBack() throws {
+        let harness = RoomHarness()
+        try harness.publish(FakePublisher(1))
+        let repair = DownTrackFormat.Repair.ownStream(payloadType: 101, ssrc: 43, firstSequenceNumber: 0)
+        let sink = try Self.join(harness, repair: repair, repairDelayMilliseconds: 500)
+        var source = VideoSource(ssrc: 7)
+        Self.play(harness, &source, frames: 49, loses: true, first: 0)
+        #expect(try Self.extensions(sink).allSatisfy { $0[1] == nil }, "one gap says nothing")
+        sink.forget()
+        Self.play(harness, &source, frames: 151, loses: true, first: 49)
+        // 200 ms and the time for decoding; at most what browsers take by themselves.
+        let told = try Self.extensions(sink).map { $0[1] }
+        #expect(told.dropFirst(20).prefix(80).allSatisfy { $0 == [0x01, 0x73, 0xE8] })
+        // Players follow at once, so it is told bit by bit.
+        let steps = told.prefix(20).compactMap { $0.map { Int($0[0]) << 4 | Int($0[1]) >> 4 } }
+        #expect(zip(steps, steps.dropFirst()).allSatisfy { (0...5).contains($1 - $0) } && steps.first == 5)
+        sink.forget()
+        Self.play(harness, &source, frames: 1_000, loses: false, first: 200)
+        let later = try Self.extensions(sink).compactMap { $0[1] }
+        #expect(later.last == [0x00, 0x03, 0xE8], "a quiet link is not delayed")
+        #expect(later.count <= 300)
+    }
+
+    /// What the room's operator sets as the most holds for losses too.
+    @Test func theRoomsOwnBoundsAreKept() throws {
+        let harness = RoomHarness()
+        try harness.publish(FakePublisher(1))
+        let repair = DownTrackFormat.Repair.ownStream(payloadType: 101, ssrc: 43, firstSequenceNumber: 0)
+        let delay = try #require(PlayoutDelay(leastMilliseconds: 50, mostMilliseconds: 100))
+        let sink = try Self.join(harness, delay: delay, repair: repair, repairDelayMilliseconds: 500)
+        var source = VideoSource(ssrc: 7)
+        Self.play(harness, &source, frames: 200, loses: true, first: 0)
+        let told = try Self.extensions(sink).compactMap { $0[1] }
+        #expect(told.first == [0x00, 0x50, 0x0A] && told.last == [0x00, 0xA0, 0x0A])
     }
 
     private static func milliseconds(_ ntp: [UInt8], since start: UInt64) -> Double {

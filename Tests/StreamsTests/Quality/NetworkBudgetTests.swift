@@ -44,8 +44,10 @@ import Wire
     }
 
     /// A path that has played for two seconds under the conditions.
-    private func path(_ conditions: NetworkConditions, seed: UInt64) throws -> QualityPath {
-        let path = try QualityPath(seed: seed)
+    private func path(
+        _ conditions: NetworkConditions, seed: UInt64, repairDelayMilliseconds: Int? = nil
+    ) throws -> QualityPath {
+        let path = try QualityPath(seed: seed, repairDelayMilliseconds: repairDelayMilliseconds)
         path.run(milliseconds: 500)
         path.downlink.setBoth(conditions)
         path.roundTripNanoseconds = conditions.latencyMilliseconds * 2_000_000
@@ -79,6 +81,17 @@ import Wire
         #expect(path.statistics.repairs.requested == 0)
     }
 
+    @Test func n1ACleanPathIsNotAskedToWait() throws {
+        var conditions = NetworkConditions()
+        conditions.latencyMilliseconds = 20
+        let path = try path(conditions, seed: 1, repairDelayMilliseconds: 500)
+        path.run(milliseconds: Self.milliseconds)
+        path.viewer.finish(at: path.now)
+        #expect(path.viewer.player.asked == 0)
+        #expect(path.viewer.player.latency <= 45_000_000)
+        #expect(path.viewer.player.freezes == 0)
+    }
+
     @Test(arguments: Case.lossy, seeds)
     func lossIsRepairedWithinTheBudget(_ example: Case, _ seed: UInt64) throws {
         let path = try path(example.conditions, seed: seed)
@@ -90,6 +103,21 @@ import Wire
         #expect(player.longestInterval < 2_000_000_000, "it recovers within 2 s")
         #expect(path.viewer.malformed == 0)
         #expect(player.shown > Int(Self.milliseconds) / 33 * 9 / 10)
+    }
+
+    /// A browser that only watches does not wait for what is sent again unless it is asked to.
+    @Test(arguments: Case.lossy, seeds)
+    func aViewerThatKnowsNoRoundTripIsAskedToWaitForRepairs(_ example: Case, _ seed: UInt64) throws {
+        let path = try path(example.conditions, seed: seed, repairDelayMilliseconds: 500)
+        path.run(milliseconds: 3_000)
+        path.viewer.forget()
+        path.run(milliseconds: Self.milliseconds)
+        path.viewer.finish(at: path.now)
+        say("\(example.name), asked to wait \(path.viewer.player.asked / 1_000_000) ms", path)
+        let player = path.viewer.player
+        #expect(player.freezeRatio(at: path.now) < example.freezeRatio)
+        #expect(player.longestInterval < 2_000_000_000, "it recovers within 2 s")
+        #expect(player.asked <= 500_000_000)
     }
 
     /// Demonstration 1: publisher and viewer each lose 10 % both ways at 40 ms each way.

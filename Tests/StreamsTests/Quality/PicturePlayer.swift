@@ -21,6 +21,11 @@ struct PicturePlayer {
     static let bufferRange: ClosedRange<Int64> = 10_000_000...500_000_000
     private static let usualIntervals = 30
 
+    /// Whether its buffer follows the lateness it has seen. Browsers that only watch know no round trip and do not
+    /// wait for what is sent again.
+    var followsLateness = true
+    /// How long it was asked to hold pictures back, in nanoseconds.
+    var asked: Int64 = 0
     private var pictures: [Key: Picture] = [:]
     /// The newest decoded, and when it was captured.
     private var decoded: (key: Key, captured: Instant)?
@@ -74,7 +79,8 @@ struct PicturePlayer {
         let sorted = lateness.sorted()
         let least = sorted[0]
         let usual = sorted[min(sorted.count - 1, sorted.count * 98 / 100)] - least
-        let buffer = max(Self.bufferRange.lowerBound, min(Self.bufferRange.upperBound, usual))
+        let own = max(Self.bufferRange.lowerBound, min(Self.bufferRange.upperBound, usual))
+        let buffer = max(followsLateness ? own : Self.bufferRange.lowerBound, asked)
         var due = captured.advanced(byNanoseconds: UInt64(max(0, least + buffer)))
         due = max(due, now, lastShown ?? now)
         if let lastShown {

@@ -114,10 +114,12 @@ final class QualityPath {
 
     /// - Parameters:
     ///   - cameras: one for each layer.
+    ///   - repairDelayMilliseconds: the longest that the viewer is asked to hold video back; nil for one that cannot be
+    ///     asked, and whose buffer follows the lateness it sees.
     ///   - looksAfterLink: whether the viewer's link is estimated and paced, for which the viewer gives feedback.
     init(
-        seed: UInt64 = 1, cameras: [Camera] = [Camera(ssrc: publisherSSRC)], looksAfterLink: Bool = false,
-        limits: ICELimits = ICELimits()
+        seed: UInt64 = 1, cameras: [Camera] = [Camera(ssrc: publisherSSRC)], repairDelayMilliseconds: Int? = nil,
+        looksAfterLink: Bool = false, limits: ICELimits = ICELimits()
     ) throws {
         loop = ManualLoop(clock: clock)
         self.cameras = cameras
@@ -136,7 +138,7 @@ final class QualityPath {
         }
         publication = try loop.run { [room, publisher] in try room.onLoop { try $0.publish(publisher, lanes: lanes) } }
         try connect()
-        try join(lanes.map(\.format))
+        try join(lanes.map(\.format), repairDelayMilliseconds)
     }
 
     private func connect() throws {
@@ -152,7 +154,8 @@ final class QualityPath {
 
     private var bothConnected: Bool { uplink.engine.isConnected && downlink.engine.isConnected }
 
-    private func join(_ formats: [TrackFormat]) throws {
+    private func join(_ formats: [TrackFormat], _ repairDelayMilliseconds: Int?) throws {
+        viewer.player.followsLateness = repairDelayMilliseconds == nil
         let handle = FakeViewer(Self.viewerID.value)
         try loop.run { [room] in try room.onLoop { try $0.join(handle) } }
         for format in formats {
@@ -161,12 +164,14 @@ final class QualityPath {
                 track: format, payloadType: isVideo ? 96 : 111,
                 ssrc: isVideo ? QualityViewer.videoSSRC : QualityViewer.audioSSRC,
                 extensions: HeaderExtensionMap(
-                    [(.mid, 4)] + (sink.congestion == nil ? [] : [(.transportWideCC, QualityViewer.numberID)])),
+                    [(.mid, 4), (.playoutDelay, QualityViewer.playoutDelayID)]
+                        + (sink.congestion == nil ? [] : [(.transportWideCC, QualityViewer.numberID)])),
                 mid: Array(isVideo ? "1".utf8 : "0".utf8),
                 firstSequenceNumber: 32_000, firstTimestamp: 5, canonicalName: "cname")
             if isVideo {
                 wanted.repair = .ownStream(
                     payloadType: 97, ssrc: QualityViewer.repairSSRC, firstSequenceNumber: 100)
+                wanted.repairDelayMilliseconds = repairDelayMilliseconds ?? 0
             }
             let added = loop.run { [room, sink, wanted] in
                 room.track(format.kind).onLoop {

@@ -100,10 +100,11 @@ struct QualityViewer {
     static let repairSSRC: UInt32 = 7_001
     static let audioSSRC: UInt32 = 7_002
     /// The extension with the transport-wide number.
-    static let numberID: UInt8 = 5
+    static let numberID: UInt8 = 6
+    static let playoutDelayID: UInt8 = 5
     static let stuckNanoseconds: Int64 = 3_000_000_000
 
-    private(set) var player = PicturePlayer()
+    var player = PicturePlayer()
     private var losses: NackGenerator
     private var lastKeyframeRequest: Instant?
     private(set) var keyframeRequests = 0
@@ -171,11 +172,26 @@ struct QualityViewer {
             return
         }
         if losses.received(sequenceNumber, at: now) { wantsKeyframe = true }
+        if let asked = Self.playoutDelay(packet) { player.asked = asked }
         guard let mark = PictureMark(packet) else {
             malformed += 1
             return
         }
         player.received(mark, captured: captured(mark), at: now)
+    }
+
+    /// How long the packet asks to hold pictures back at least, in nanoseconds; nil when it says nothing.
+    private static func playoutDelay(_ packet: [UInt8]) -> Int64? {
+        packet.withBytes { bytes -> Int64? in
+            guard let header = try? RTPHeader(parsing: bytes) else { return nil }
+            var elements = HeaderExtensionIterator(header)
+            while let element = elements.next(in: bytes) {
+                guard element.id == playoutDelayID, element.value.count == 3 else { continue }
+                let value = bytes.extracting(element.value)
+                return (Int64(value[0]) << 4 | Int64(value[1]) >> 4) * 10_000_000
+            }
+            return nil
+        }
     }
 
     /// The RTCP that it has to send now; nil for nothing.

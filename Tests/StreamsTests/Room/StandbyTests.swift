@@ -28,8 +28,8 @@ import Wire
         let harness: RoomHarness
         var cameras: [Camera] = []
 
-        init(_ change: (inout StandbyPolicy) -> Void = { _ in }) {
-            var policy = RoomPolicy()
+        init(_ policy: RoomPolicy = RoomPolicy(), _ change: (inout StandbyPolicy) -> Void = { _ in }) {
+            var policy = policy
             change(&policy.standby)
             harness = RoomHarness(policy)
         }
@@ -208,6 +208,50 @@ import Wire
         backup.answersRequests = false
         let sink = try stage.harness.join(FakeViewer(9))
         stage.run(milliseconds: 500)
+        stage.leave(primary)
+        sink.forget()
+        stage.run(milliseconds: 2_000)
+        #expect(stage.active == nil && sink.sent.isEmpty)
+        stage.run(milliseconds: 33, keyframes: true)
+        #expect(stage.active == 2 && sink.sent.first?.isKeyframeStart == true)
+    }
+
+    /// Encoders with a long distance between keyframes that ignore requests, such as OBS.
+    @Test(arguments: [true, false])
+    func aBackupThatIgnoresRequestsStandsInAtItsLastKeyframe(_ isSilence: Bool) throws {
+        let stage = Stage()
+        let primary = try stage.enter(1)
+        let backup = try stage.enter(2, backup: true)
+        backup.answersRequests = false
+        let sink = try stage.harness.join(FakeViewer(9))
+        stage.run(milliseconds: 33, keyframes: true)
+        stage.run(milliseconds: 4_000)
+        if isSilence { primary.isSending = false } else { stage.leave(primary) }
+        if isSilence { stage.run(milliseconds: 2_000) }
+        sink.forget()
+        stage.run(milliseconds: 600)
+        #expect(stage.active == 2 && stage.waiting == (isSilence ? [1] : []))
+        #expect(sink.sent.first?.isKeyframeStart == true)
+        // All that was sent since the keyframe, with two packets to a picture; then at the pace of the camera.
+        stage.run(milliseconds: 1_000)
+        let frames = (4_000 + 600 + 1_000 + (isSilence ? 2_000 : 0)) / 33
+        #expect(abs(sink.sent.count - 2 * frames) <= 20)
+        #expect(Self.isContinuous(sink))
+        sink.forget()
+        stage.run(milliseconds: 990)
+        #expect(sink.sent.count == 60 && sink.timestampSteps.allSatisfy { $0 == 0 || $0 == 2_970 })
+    }
+
+    @Test func withoutAKeyframeCacheABackupStandsInAtItsNextKeyframe() throws {
+        var policy = RoomPolicy()
+        policy.cachesKeyframes = false
+        let stage = Stage(policy)
+        let primary = try stage.enter(1)
+        let backup = try stage.enter(2, backup: true)
+        backup.answersRequests = false
+        let sink = try stage.harness.join(FakeViewer(9))
+        stage.run(milliseconds: 33, keyframes: true)
+        stage.run(milliseconds: 1_000)
         stage.leave(primary)
         sink.forget()
         stage.run(milliseconds: 2_000)

@@ -17,7 +17,8 @@ extension RTSPConnection {
         case .tearDown:
             machine.done()
             leaveRoom()
-        case .getParameters: machine.read(publishing?.parameters ?? [:])
+        case .getParameters: machine.read(publishing?.parameters ?? reading?.parameters ?? [:])
+        case .resume(let session): await resume(session)
         }
         drive()
     }
@@ -26,11 +27,18 @@ extension RTSPConnection {
 
     private func describe(_ target: RTSPTarget) async {
         guard let offer = await offer(target) else { return }
+        let wantsMulticast =
+            target.hasQueryItem("vlcmulticast") && machine.configuration.deliveries.contains(.multicast)
         machine.described(
             by: RTSPDescriptionWriter.write(
                 room: offer.room.room, formats: offer.formats, version: offer.entry.numericID,
-                group: target.hasQueryItem("vlcmulticast") && machine.configuration.deliveries.contains(.multicast)
-                    ? service.datagrams?.groups.placeholder : nil))
+                group: wantsMulticast ? service.datagrams?.groups.placeholder : nil, keyMessage: keyMessages(offer)))
+    }
+
+    /// The server's keys of each track, for clients that are to encrypt.
+    func keyMessages(_ offer: RTSPReaderOffer) -> ((MediaKind) -> [UInt8])? {
+        guard describesSecurely, let message = machine.configuration.keyMessage else { return nil }
+        return { message([RTSPReaders.ssrc($0, numericID: offer.entry.numericID)]) }
     }
 
     private func setUp(_ target: RTSPTarget) async {
@@ -64,6 +72,15 @@ extension RTSPConnection {
     /// What there is to read; nil when the request has been refused.
     private func offer(_ target: RTSPTarget) async -> RTSPReaderOffer? {
         guard await isAllowed(.read, target) else { return nil }
+        if let elsewhere = service.settings().redirection(of: target.path) {
+            // What was asked for in secret is not told to be asked for in the clear (RTSP-33).
+            if isSecure, !elsewhere.isSecure {
+                machine.refuse(.notFound, "the path leads to a server without TLS (sourceRedirect)")
+            } else {
+                machine.redirect(to: elsewhere.text)
+            }
+            return nil
+        }
         guard let room = service.settings().room(named: target.path) else {
             machine.refuse(.notFound, "the configuration has no room of this name (paths)")
             return nil
@@ -93,14 +110,18 @@ extension RTSPConnection {
                 return
             }
             guard await registerDatagrams(), await join(reading) else { return }
+            keepSession()
         }
         let started = machine.session?.activeTracks ?? []
-        machine.played(from: [:])
+        let readers = RTSPReaders.of(offer.entry) { service.webrtc.newPeerID() }
+        let beginning = (machine.session?.media ?? []).filter {
+            tracks.contains($0.track) && !started.contains($0.track)
+        }
+        machine.played(from: positions(of: beginning, offer, readers))
         // The answer goes before the first packet (RTSP-9).
         drive()
-        guard !isGone, let session = machine.session else { return }
-        let readers = RTSPReaders.of(offer.entry) { service.webrtc.newPeerID() }
-        for media in session.media where tracks.contains(media.track) && !started.contains(media.track) {
+        guard !isGone else { return readers.onLoop { $0.remove(peerID) } }
+        for media in beginning {
             guard offer.formats.indices.contains(media.track), let way = way(of: media, reading) else { continue }
             let isShared = media.transport.delivery == .multicast
             let output = RTSPReaderOutput(peerID: isShared ? service.webrtc.newPeerID() : peerID, way: way)
@@ -110,7 +131,23 @@ extension RTSPConnection {
         }
     }
 
+    private func positions(
+        of media: [RTSPServerSession.Media], _ offer: RTSPReaderOffer, _ readers: RTSPReaders
+    ) -> [Int: (sequenceNumber: UInt16?, timestamp: UInt32?)] {
+        var openings: [Int: RTSPOpening] = [:]
+        for item in media where offer.formats.indices.contains(item.track) {
+            openings[item.track] = readers.onLoop {
+                $0.opening(
+                    offer.formats[item.track].kind,
+                    overDatagrams: item.transport.delivery != .tcp || item.transport.isSecure,
+                    isShared: item.transport.delivery == .multicast)
+            }
+        }
+        return RTSPOpening.positions(openings, at: eventLoop.now)
+    }
+
     private func way(of media: RTSPServerSession.Media, _ reading: RTSPReading) -> RTSPReaderOutput.Way? {
+        if media.transport.isSecure { return .protected(self, track: media.track) }
         if let channels = media.transport.channels { return .connection(self, channels) }
         guard let datagrams = service.datagrams else { return nil }
         let arena = datagrams.arena(of: eventLoop)
@@ -124,7 +161,15 @@ extension RTSPConnection {
     private func registerDatagrams() async -> Bool {
         let wanted = (machine.session?.media ?? []).compactMap { tuples(of: $0) }.flatMap { [$0.rtp, $0.rtcp] }
         guard !wanted.isEmpty, registered.isEmpty else { return true }
-        guard let datagrams = service.datagrams, await datagrams.receiver.register(self, wanted) else {
+        guard let datagrams = service.datagrams else {
+            machine.refuse(.internalError)
+            return false
+        }
+        // A client that lost its connection and began anew has its ports back.
+        if let holder = await datagrams.receiver.holder(of: wanted, besides: self), await holder.makesWay() {
+            await datagrams.receiver.unregister(holder.peerID, wanted)
+        }
+        guard await datagrams.receiver.register(self, wanted) else {
             machine.refuse(.badRequest, "another session has these client ports")
             return false
         }
@@ -191,7 +236,7 @@ extension RTSPConnection {
             return machine.refuse(.unsupportedMediaType, "the description has neither audio nor video")
         }
         publishing = RTSPPublishing(RTSPAnnouncement(room: room, media: media))
-        machine.announced(controls: media.map(\.control))
+        machine.announced(controls: media.map(\.control), keys: media.map(\.keys))
     }
 
     private func record(_ operation: RTSPOperation) async {
@@ -227,9 +272,10 @@ extension RTSPConnection {
                 let publication = try entry.room.onLoop { room throws(RoomError) in
                     try room.publish(self, lanes: lanes)
                 }
-                publishing.began(in: entry.room, publication, ticket)
+                publishing.began(in: entry.room, publication, ticket, service: service)
                 service.hub.publish(.publisherStarted(room: announced.room.room, description))
                 startReports()
+                keepSession()
                 return machine.done()
             } catch {
                 await service.registry.leave(ticket)

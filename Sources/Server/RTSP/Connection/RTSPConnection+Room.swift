@@ -1,7 +1,9 @@
 import Loop
+import RTP
 import RTSP
 import Secure
 import Streams
+import Synchronization
 import Wire
 
 // What the room asks of its peers.
@@ -17,7 +19,12 @@ extension RTSPConnection: PublisherHandle, ViewerHandle {
     }
 
     nonisolated func end(_ reason: ViewerEnd) {
-        eventLoop.execute { self.onLoop { $0.close(PeerEnd(reason)) } }
+        eventLoop.execute {
+            self.onLoop { connection in
+                if reason == .codecChanged { connection.tellNewDescription() }
+                connection.close(PeerEnd(reason))
+            }
+        }
     }
 }
 
@@ -30,12 +37,15 @@ struct RTSPAnnouncement: Sendable {
 /// A publisher over RTSP. Confined to its connection's loop.
 final class RTSPPublishing {
     static let reportIntervalSeconds: UInt64 = 5
+    private static let oversizedAdvice = "have the publisher send smaller ones (FFmpeg: -pkt_size 1400)"
 
     let announced: RTSPAnnouncement
     private var room: Room?
     private var publication: Publication?
     private var ticket: SessionLimits.Ticket?
     private var ingest: RTSPIngest
+    private var service: RTSPService?
+    private var counted = OversizedPacketSplitter.Statistics()
     var report: [UInt8] = []
 
     init(_ announced: RTSPAnnouncement) {
@@ -44,10 +54,14 @@ final class RTSPPublishing {
     }
 
     /// The room took the publisher in; a source of the server's own has no ticket.
-    func began(in room: Room, _ publication: Publication, _ ticket: SessionLimits.Ticket?) {
+    func began(
+        in room: Room, _ publication: Publication, _ ticket: SessionLimits.Ticket?, service: RTSPService
+    ) {
         self.room = room
         self.publication = publication
         self.ticket = ticket
+        self.service = service
+        ingest.begin(announced.media, maximumPacketSize: service.settings().maximumRTPPacketSize)
     }
 
     func received(_ packet: RawSpan, track: Int, isControl: Bool, at now: Instant) {
@@ -58,16 +72,41 @@ final class RTSPPublishing {
             }
             return
         }
-        guard let (kind, header) = ingest.received(packet, track: track, at: now) else { return }
         let generation = publication.generation
-        _ = room.onLoop {
-            $0.receive(packet, header: header, kind: kind, layer: 0, generation: generation, at: now)
+        ingest.received(packet, track: track, at: now) { packet, header, kind in
+            _ = room.onLoop {
+                $0.receive(packet, header: header, kind: kind, layer: 0, generation: generation, at: now)
+            }
         }
     }
 
-    func writeReport(of track: Int, at now: Instant) -> Bool { ingest.writeReport(of: track, into: &report, at: now) }
+    /// Counts what was too large since the last call, and tells the operator once of what cannot be cut.
+    private func countOversized() {
+        guard let service, let room else { return }
+        let oversized = ingest.oversized
+        service.counters.oversizedCut.wrappingAdd(
+            oversized.oversized &- oversized.uncut &- (counted.oversized &- counted.uncut), ordering: .relaxed)
+        service.counters.oversizedUncut.wrappingAdd(oversized.uncut &- counted.uncut, ordering: .relaxed)
+        if counted.oversized == 0, oversized.oversized > 0 {
+            service.logger.info(
+                "packets that are too large for a datagram are cut",
+                [LogField(.room, room.name), LogField(.advice, Self.oversizedAdvice)])
+        }
+        if counted.uncut == 0, oversized.uncut > 0 {
+            service.logger.warn(
+                "packets that are too large for a datagram cannot be cut: viewers and readers over UDP may miss them",
+                [LogField(.room, room.name), LogField(.advice, Self.oversizedAdvice)])
+        }
+        counted = oversized
+    }
+
+    func writeReport(of track: Int, at now: Instant) -> Bool {
+        if track == 0 { countOversized() }
+        return ingest.writeReport(of: track, into: &report, at: now)
+    }
 
     func leave(_ connection: RTSPConnection, _ end: PeerEnd) {
+        countOversized()
         guard let room, let ticket else { return }
         room.onLoop { $0.unpublish(connection.peerID, reason: PublicationEnd(end.reason)) }
         let service = connection.service
@@ -99,8 +138,41 @@ struct RTSPReaderOffer: Sendable {
 final class RTSPReading {
     var offer: RTSPReaderOffer
     private var ticket: SessionLimits.Ticket?
+    /// What the client said last about what it gets.
+    private var report: ReportBlock?
+    private var roundTripNanoseconds: UInt64?
 
     init(_ offer: RTSPReaderOffer) { self.offer = offer }
+
+    /// Reads the client's reports (R20).
+    func receivedControl(_ compound: RawSpan, wallClock: WallClock, at now: Instant) {
+        let own = Set(offer.formats.map { RTSPReaders.ssrc($0.kind, numericID: offer.entry.numericID) })
+        var packets = RTCPIterator()
+        while let packet = try? packets.next(in: compound) {
+            let blocks: ReportBlockList
+            switch packet {
+            case .senderReport(_, let list), .receiverReport(_, let list): blocks = list
+            default: continue
+            }
+            for index in 0..<blocks.count {
+                guard let block = blocks.block(at: index, in: compound), own.contains(block.ssrc) else { continue }
+                report = block
+                roundTripNanoseconds = block.roundTripNanoseconds(arrivalNTP: wallClock.ntp(at: now))
+            }
+        }
+    }
+
+    /// What GET_PARAMETER tells: the link as the client reported it last.
+    var parameters: [String: String] {
+        var parameters = [
+            "packets_lost": String(report?.cumulativeLost ?? 0), "fraction_lost": String(report?.fractionLost ?? 0),
+            "jitter": String(report?.jitter ?? 0),
+        ]
+        if let roundTripNanoseconds {
+            parameters["round_trip_time"] = String(Double(roundTripNanoseconds / 1_000) / 1_000_000)
+        }
+        return parameters
+    }
 
     var hasJoined: Bool { ticket != nil }
 

@@ -27,16 +27,26 @@ actor RTSPConnection: LoopActor {
     /// The challenge's nonce, one for each connection.
     let nonce: String
     private var accepted: AcceptedSocket?
-    private let handover: TLSHandover?
+    private var handover: TLSHandover?
     /// nil for plain connections.
     private var tls: TLSEndpoint?
-    private var socket: TCPConnection?
+    /// nil before the start, at the end, and while a session over UDP has no connection.
+    private(set) var socket: TCPConnection?
     private var timer: (any LoopTimer)?
     private var reportTimer: (any LoopTimer)?
-    private var isOver = false
+    private(set) var isOver = false
     private var end: PeerEnd?
+    /// Where the client sees the server.
+    private(set) var localAddress: SocketAddress?
+    /// Under which the service knows the session, so that another connection can take it up.
+    var keptSession: String?
     var kind: RTSPConnectionKind
-    private let queueLimit: Int
+    /// What the server encrypts this client's media with.
+    let mediaKeys: RTSPMediaKeys?
+    var security: RTSPSecurity?
+    let queueLimit: Int
+    /// Whether the log knows that this reader is slow; once is enough.
+    var hasToldOfSlowness = false
     private var scratch: [UInt8] = []
 
     /// What comes over UDP for this connection.
@@ -49,7 +59,7 @@ actor RTSPConnection: LoopActor {
     init(
         service: RTSPService, peerID: PeerID, on loop: EventLoop, machine: consuming RTSPServerMachine,
         socket: consuming AcceptedSocket, tls: TLSHandover? = nil, nonce: String? = nil,
-        kind: RTSPConnectionKind = .undecided(RTSPConnectionFront())
+        kind: RTSPConnectionKind = .undecided(RTSPConnectionFront()), mediaKeys: RTSPMediaKeys? = nil
     ) {
         self.service = service
         self.peerID = peerID
@@ -60,6 +70,7 @@ actor RTSPConnection: LoopActor {
         handover = tls
         self.nonce = nonce ?? WebRTCSession.newID()
         self.kind = kind
+        self.mediaKeys = mediaKeys
         queueLimit = service.settings().writeQueueSize * Self.packetBytes
     }
 
@@ -73,16 +84,19 @@ actor RTSPConnection: LoopActor {
         settings.acknowledgementMilliseconds = Self.acknowledgementMilliseconds
         let socket = TCPConnection(accepted, on: eventLoop, settings: settings)
         self.socket = socket
+        localAddress = socket.localAddress
         tls = handover?.take()
-        timer = eventLoop.makeTimer(name: "rtsp deadline") { [weak self] in self?.onLoop { $0.deadlineReached() } }
+        if timer == nil { timer = eventLoop.makeTimer(name: "rtsp deadline") { self.deadlineReached() } }
         service.keep(self)
         kind.outputTunnel?.setOutput(self)
         socket.start(
             onData: { [self] in received($0) },
-            onEndOfInput: { [self] in close(PeerEnd(.left, "the client closed the connection")) },
-            onClosed: { [self] reason in closed(reason) })
+            onEndOfInput: { [self] in inputEnded() },
+            onClosed: { [self] reason in closed(reason, of: socket) })
         drive()
     }
+
+    var isSecure: Bool { tls != nil }
 
     private func received(_ bytes: RawSpan) {
         guard let tls else {
@@ -125,7 +139,8 @@ actor RTSPConnection: LoopActor {
             tls.close()
             sendCiphertext(of: tls)
         }
-        socket?.close(afterFlush: true)
+        guard let socket else { return over() }
+        socket.close(afterFlush: true)
     }
 
     private func deadlineReached() {
@@ -176,8 +191,8 @@ actor RTSPConnection: LoopActor {
     // MARK: media
 
     private func receivedFrame(_ channel: UInt8, _ range: Range<Int>, at now: Instant) {
-        guard let (track, isControl) = machine.session?.track(onChannel: channel), let publishing else { return }
-        machine.withFrame(range) { publishing.received($0, track: track, isControl: isControl, at: now) }
+        guard let (track, isControl) = machine.session?.track(onChannel: channel) else { return }
+        machine.withFrame(range) { receivedMedia($0, track: track, isControl: isControl, at: now) }
     }
 
     /// A datagram of one of the tracks, which is a sign of life too.
@@ -191,21 +206,21 @@ actor RTSPConnection: LoopActor {
             let (track, isControl) = session.track(from: tuple.remote.port, to: tuple.local.port)
         else { return }
         machine.heard(at: now)
-        publishing?.received(bytes, track: track, isControl: isControl, at: now)
+        receivedMedia(bytes, track: track, isControl: isControl, at: now)
     }
 
-    /// Where the client sees the server.
-    var localAddress: SocketAddress? { socket?.localAddress }
+    /// System calls that sent something on the connection since it came to this loop.
+    var sendCalls: UInt64 { socket?.statistics.sendCalls ?? 0 }
 
     /// Where a track's packets travel beside the connection; nil when they do not.
     func tuples(of media: RTSPServerSession.Media) -> RTSPTuples? {
         localAddress.flatMap { RTSPTuples(media.transport, local: $0, remote: remoteAddress) }
     }
 
-    /// Whether a reader's queue is short enough to begin again after it was too long.
-    var hasRoom: Bool { (socket?.queuedBytes ?? .max) <= queueLimit / 4 }
+    /// Whether one more run may be queued for the client.
+    var hasQueueRoom: Bool { (socket?.queuedBytes ?? .max) <= queueLimit }
 
-    /// Sends media that other readers get too; `false` when the reader is too slow for it.
+    /// Sends frames that other readers get too; `false` when the reader is too slow for it.
     func send(shared bytes: [UInt8]) -> Bool {
         guard let socket, socket.queuedBytes <= queueLimit else { return false }
         // Every connection has keys of its own, so there is nothing to share.
@@ -223,7 +238,7 @@ actor RTSPConnection: LoopActor {
     /// Has receiver reports sent as long as something is published (RTSP-27).
     func startReports() {
         guard reportTimer == nil else { return }
-        let timer = eventLoop.makeTimer(name: "rtsp reports") { [weak self] in self?.onLoop { $0.reportsDue() } }
+        let timer = eventLoop.makeTimer(name: "rtsp reports") { self.reportsDue() }
         timer.schedule(at: eventLoop.now.advanced(bySeconds: RTSPPublishing.reportIntervalSeconds))
         reportTimer = timer
     }
@@ -232,7 +247,9 @@ actor RTSPConnection: LoopActor {
         guard let publishing, let session = machine.session else { return }
         for media in session.media {
             guard publishing.writeReport(of: media.track, at: eventLoop.now) else { continue }
-            if let channel = media.transport.channels?.rtcp {
+            if media.transport.isSecure {
+                sendProtectedControl(publishing.report, track: media.track)
+            } else if let channel = media.transport.channels?.rtcp {
                 publishing.report.withBytes { _ = send($0, channel: channel) }
             } else if let tuples = tuples(of: media) {
                 let report = publishing.report
@@ -250,7 +267,7 @@ actor RTSPConnection: LoopActor {
     func move(to loop: EventLoop, for operation: RTSPOperation) async -> Bool {
         guard !isOver, let detached = socket?.detach() else { return false }
         isOver = true
-        timer?.cancel()
+        cancelTimers()
         socket = nil
         defer { tls = nil }
         var machine = RTSPServerMachine(
@@ -259,7 +276,7 @@ actor RTSPConnection: LoopActor {
         swap(&machine, &self.machine)
         let successor = RTSPConnection(
             service: service, peerID: peerID, on: loop, machine: machine, socket: detached,
-            tls: tls.map { TLSHandover($0) }, nonce: nonce, kind: kind)
+            tls: tls.map { TLSHandover($0) }, nonce: nonce, kind: kind, mediaKeys: mediaKeys)
         await successor.goOn(publishing?.announced, reading?.offer, operation)
         return true
     }
@@ -283,16 +300,87 @@ actor RTSPConnection: LoopActor {
         leaveRoom()
     }
 
-    private func closed(_ reason: TCPCloseReason) {
+    /// Whether what runs goes on without the connection: what travels beside it does, until nothing is heard any more
+    /// (RTSP-13) or the client comes back (RTSP-10).
+    private var outlivesConnection: Bool { end == nil && keptSession != nil }
+
+    private func inputEnded() {
+        guard !outlivesConnection else { return disconnect() }
+        close(PeerEnd(.left, "the client closed the connection"))
+    }
+
+    private func closed(_ reason: TCPCloseReason, of socket: TCPConnection) {
+        guard !isOver, socket === self.socket else { return }
+        if case .loopStopped = reason { end = end ?? PeerEnd(reason) }
+        guard !outlivesConnection else { return disconnect() }
+        if end == nil { end = PeerEnd(reason) }
+        over()
+    }
+
+    /// Lets go of the connection and keeps the session.
+    private func disconnect() {
+        let former = socket
+        socket = nil
+        tls = nil
+        former?.close(afterFlush: true)
+        machine.reconnected(at: eventLoop.now)
+        drive()
+    }
+
+    /// Whether the session waits for its client to connect again.
+    var isDisconnected: Bool { !isOver && socket == nil && keptSession != nil }
+
+    /// Goes on over another connection of the client's, beginning with what that one has read already.
+    ///
+    /// - Returns: `false`, having changed nothing, when the session cannot be taken up.
+    func goOn(over parcel: SocketParcel, _ handover: TLSHandover?, _ bytes: [UInt8]) -> Bool {
+        guard !isOver, end == nil, keptSession != nil, !machine.isWorking, let socket = parcel.take() else {
+            return false
+        }
+        disconnect()
+        accepted = consume socket
+        self.handover = handover
+        machine.reconnected(at: eventLoop.now)
+        bytes.withBytes { machine.received($0, at: eventLoop.now) }
+        start()
+        return true
+    }
+
+    /// Gives the connection to the owner of the session that it asks for; `false` when that did not take it.
+    func hand(to owner: RTSPConnection) async -> Bool {
+        guard !isOver, let detached = socket?.detach() else { return false }
+        isOver = true
+        cancelTimers()
+        socket = nil
+        let handover = tls.map { TLSHandover($0) }
+        tls = nil
+        service.forget(self)
+        return await owner.goOn(over: SocketParcel(detached), handover, machine.surrender())
+    }
+
+    /// Ends the connection of a client that takes nothing any more, not even a farewell.
+    func cutOff(_ end: PeerEnd) {
+        if self.end == nil { self.end = end }
+        socket?.close()
+        leaveRoom()
+    }
+
+    private func over() {
         guard !isOver else { return }
         isOver = true
-        timer?.cancel()
-        reportTimer?.cancel()
-        if end == nil { end = PeerEnd(reason) }
+        cancelTimers()
         leaveRoom()
         socket = nil
         if let tunnel = kind.outputTunnel { service.tunnels.close(tunnel) }
         service.forget(self)
+    }
+
+    /// Timers keep the connection alive.
+    private func cancelTimers() {
+        timer?.cancel()
+        timer = nil
+        reportTimer?.cancel()
+        reportTimer = nil
     }
 
     /// Gives back everything that was taken of the room.
@@ -305,6 +393,8 @@ actor RTSPConnection: LoopActor {
             Task { await datagrams.receiver.unregister(peerID, registered) }
             self.registered = []
         }
+        forgetSession()
+        security?.forgetTracks()
         publishing?.leave(self, end)
         publishing = nil
         reading?.leave(self, end)

@@ -48,5 +48,14 @@ final class RTSPDatagramPlane: Sendable {
 
     func arena(of loop: EventLoop) -> SendArena { arenas.first { $0.eventLoop === loop } ?? arenas[0] }
 
+    /// What all loops have sent.
+    var sent: DatagramSender.Statistics {
+        get async {
+            var sum = DatagramSender.Statistics()
+            for arena in arenas { sum = sum + (await arena.statistics) }
+            return sum
+        }
+    }
+
     func stop() async { await receiver.stop() }
 }

@@ -50,6 +50,12 @@ actor RTSPDatagramReceiver: LoopActor {
         return true
     }
 
+    /// Who has one of `tuples`, of all but `connection`.
+    func holder(of tuples: [TransportTuple], besides connection: RTSPConnection) -> RTSPConnection? {
+        tuples.lazy.compactMap { self.connections[Key(remote: $0.remote, localPort: $0.local.port)] }
+            .first { $0.peerID != connection.peerID }
+    }
+
     func unregister(_ peer: PeerID, _ tuples: [TransportTuple]) {
         for tuple in tuples {
             let key = Key(remote: tuple.remote, localPort: tuple.local.port)

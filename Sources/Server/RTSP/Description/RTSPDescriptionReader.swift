@@ -1,30 +1,44 @@
 import Codecs
-import SDP
-import Streams
+package import RTSP
+package import SDP
+package import Streams
 import Wire
 
 /// One media section of what a publisher or another server announced.
-struct RTSPAnnouncedMedia: Sendable, Hashable {
+package struct RTSPAnnouncedMedia: Sendable, Hashable {
     /// nil when it is neither audio nor video: the section is set up, its packets go nowhere.
-    var format: TrackFormat?
-    var payloadType: UInt8
-    var clockRate: UInt32
+    package var format: TrackFormat?
+    package var payloadType: UInt8
+    package var clockRate: UInt32
     /// As the section names itself; empty when it does not.
-    var control: String
+    package var control: String
+    /// Whether the section says that its author only sends; in a server's description that is what it would hear.
+    package var isSendOnly = false
+    /// What its packets are encrypted with, when the description says so.
+    package var keys: RTSPMediaKeys?
 }
 
 /// Reads descriptions as encoders and cameras write them.
-enum RTSPDescriptionReader {
-    static func read(_ text: [UInt8]) throws(SDPError) -> [RTSPAnnouncedMedia] {
+package enum RTSPDescriptionReader {
+    package static func read(_ text: [UInt8]) throws(SDPError) -> [RTSPAnnouncedMedia] {
         let session = try SessionDescription(parsing: RTSPDescriptionRepair.repaired(text))
         return session.media.map { media in
             let control = media.otherAttributes.last { $0.name == "control" }?.value ?? ""
-            let payloadType = media.payloadTypes.first ?? 0
+            // Some list types that they do not describe, or describe one that they do not list.
+            let listed = media.payloadTypes.isEmpty ? media.rtpMaps.map(\.payloadType) : media.payloadTypes
+            let payloadType = listed.first { media.rtpMap(for: $0) != nil } ?? listed.first ?? 127
             let map = media.rtpMap(for: payloadType)
             return RTSPAnnouncedMedia(
                 format: map.flatMap { format(media, payloadType, $0) }, payloadType: payloadType,
-                clockRate: map?.clockRate ?? 90_000, control: control)
+                clockRate: map?.clockRate ?? 90_000, control: control,
+                isSendOnly: (media.direction ?? session.direction) == .sendonly,
+                keys: keys(media.otherAttributes) ?? keys(session.otherAttributes))
         }
+    }
+
+    private static func keys(_ attributes: [Attribute]) -> RTSPMediaKeys? {
+        attributes.lazy.filter { $0.name == "key-mgmt" }
+            .compactMap { $0.value.flatMap { RTSPKeyManagement.keys(inAttribute: $0) } }.first
     }
 
     private static func format(_ media: MediaDescription, _ payloadType: UInt8, _ map: RTPMap) -> TrackFormat? {

@@ -1,71 +1,112 @@
+import Codecs
+import Wire
+
 /// Puts right what cameras get wrong in their descriptions, before they are read (RTSP-Q1).
-enum RTSPDescriptionRepair {
+///
+/// Only what is read afterwards is kept: media lines, and of the attributes those about formats, controls and directions.
+/// Every other line may hold anything.
+struct RTSPDescriptionRepair {
     /// Most bytes looked at; what follows belongs to no description.
-    private static let maximumBytes = 64 * 1_024
+    static let maximumBytes = 64 * 1_024
+    /// What one line may be long; parameter sets are the longest that mean something.
+    private static let maximumLineBytes = 4_000
+    private static let maximumPayloadTypes = 32
+    private static let flags: Set<String> = ["sendrecv", "sendonly", "recvonly", "inactive"]
+
+    private var result = Array("v=0\r\n".utf8)
+    private var isVideo = false
+    /// The payload types of the section that have a mapping; a second one is passed over.
+    private var mapped: Set<UInt8> = []
 
     /// The text with a version line in front, without what follows a NUL, and with lines in the form the parser reads.
     static func repaired(_ text: [UInt8]) -> [UInt8] {
+        var repair = RTSPDescriptionRepair()
         let text = text.prefix(maximumBytes).prefix { $0 != 0 }
-        var result = Array("v=0\r\n".utf8)
-        for line in text.split(whereSeparator: { $0 == 0x0A || $0 == 0x0D }) {
-            var line = trimmed(line)
-            // UTF-8's byte order mark.
-            if line.starts(with: [0xEF, 0xBB, 0xBF]) { line = line.dropFirst(3) }
-            guard line.count > 2, line[line.startIndex + 1] == UInt8(ascii: "=") else { continue }
-            switch line[line.startIndex] {
-            case UInt8(ascii: "m"): result += media(line)
-            case UInt8(ascii: "a"): result += attribute(line)
-            // Nothing in these lines is used, and many cameras write them wrongly.
-            case UInt8(ascii: "v"), UInt8(ascii: "o"), UInt8(ascii: "c"), UInt8(ascii: "b"): continue
-            default: result += line.map { $0 < 0x20 ? 0x20 : $0 }
-            }
-            result += [0x0D, 0x0A]
+        for line in text.split(whereSeparator: { $0 == 0x0A || $0 == 0x0D }) { repair.take(line) }
+        return repair.result
+    }
+
+    private mutating func take(_ raw: ArraySlice<UInt8>) {
+        // UTF-8's byte order mark.
+        let raw = raw.starts(with: [0xEF, 0xBB, 0xBF]) ? raw.dropFirst(3) : raw
+        guard raw.count <= Self.maximumLineBytes else { return }
+        let line = String(decoding: raw.map { $0 < 0x20 || $0 == 0x7F ? 0x20 : $0 }, as: UTF8.self).trimmed
+        guard let type = line.first, type != "=", let equals = line.firstIndex(of: "="),
+            line[line.index(after: line.startIndex)..<equals].trimmed.isEmpty
+        else { return }
+        let value = line[line.index(after: equals)...].trimmed
+        switch type {
+        case "m", "M": media(value)
+        case "a", "A": attribute(value)
+        default: break
         }
-        return result
     }
 
-    private static func trimmed(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-        var line = line
-        while let first = line.first, first <= 0x20 { line = line.dropFirst() }
-        while let last = line.last, last <= 0x20 { line = line.dropLast() }
-        return line
+    private mutating func write(_ line: String) { result += Array((line + "\r\n").utf8) }
+
+    /// `video 0 RTP/AVP/TCP 96`, `video 0/2 MP2T/RTP/UDP 33`, `application/x 0 RTP/AVP smart/1/90000`: a kind that is a
+    /// word, a port that is a number, RTP, and payload types that are some.
+    private mutating func media(_ value: Substring) {
+        let parts = value.split(separator: " ")
+        guard let kind = parts.first?.lowercased() else { return }
+        isVideo = kind == "video"
+        mapped = []
+        let name = isVideo || kind == "audio" ? kind : "application"
+        let types = parts.dropFirst(3).compactMap { UInt8($0) }.filter { $0 < 128 }.prefix(Self.maximumPayloadTypes)
+        write((["m=\(name)", "0", "RTP/AVP"] + types.map(String.init)).joined(separator: " "))
     }
 
-    /// `m=video 0 RTP/AVP/TCP 96`, `m=video 0/2 MP2T/RTP/UDP 33`: a port that is a number, and payload types that are.
-    private static func media(_ line: ArraySlice<UInt8>) -> [UInt8] {
-        var parts = String(decoding: line, as: UTF8.self).split(separator: " ", omittingEmptySubsequences: true)
-            .map(String.init)
-        guard parts.count >= 3 else { return Array(line) }
-        if UInt16(parts[1]) == nil { parts[1] = "0" }
-        parts = Array(parts[..<3]) + parts[3...].filter { UInt8($0).map { $0 < 128 } ?? false }
-        return Array(parts.joined(separator: " ").utf8)
-    }
-
-    /// `a = rtpmap : 96 H264/90000`, `a=fmtp:96packetization-mode=1`: blanks gone around the colon.
-    private static func attribute(_ line: ArraySlice<UInt8>) -> [UInt8] {
-        let body = line.dropFirst(2)
-        let printable = body.map { $0 < 0x20 || $0 == 0x7F ? 0x20 : $0 }
-        guard let colon = printable.firstIndex(of: UInt8(ascii: ":")) else {
-            return Array("a=".utf8) + trimmed(printable[...])
+    /// `rtpmap : 96 H264/90000`, `rtpmap 96 H264/90000`: a name, a colon, a value.
+    private mutating func attribute(_ text: Substring) {
+        let lowercased = text.lowercased()
+        if Self.flags.contains(lowercased) { return write("a=\(lowercased)") }
+        // Some forget the colon.
+        let end = text.firstIndex { $0 == ":" || $0 == " " } ?? text.endIndex
+        guard end < text.endIndex else { return }
+        var value = text[text.index(after: end)...].trimmed
+        if text[end] == " ", value.first == ":" { value = value.dropFirst().trimmed }
+        switch text[..<end].lowercased() {
+        case "control": write("a=control:\(value)")
+        case "rtpmap": mapping(value)
+        case "fmtp":
+            let (number, rest) = Self.payloadType(value)
+            guard let number, number < 128 else { return }
+            write("a=fmtp:\(number) \(rest)")
+        default: break
         }
-        let name = trimmed(printable[..<colon])
-        var value = trimmed(printable[(colon + 1)...])
-        // Only what is about RTP is read; other attributes may hold anything.
-        let text = String(decoding: name, as: UTF8.self).lowercased()
-        guard ["rtpmap", "fmtp", "control"].contains(text) else { return Array("x=".utf8) + name }
-        if text == "rtpmap" { value = repairedMapping(value) }
-        if text == "fmtp", let end = value.firstIndex(where: { !(0x30...0x39).contains($0) }), value[end] != 0x20 {
-            value = value[..<end] + [0x20] + value[end...]
-        }
-        return Array("a=\(text):".utf8) + value
     }
 
-    /// `96 H264` without a clock rate gets the usual one; whatever follows the numbers goes.
-    private static func repairedMapping(_ value: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-        let parts = value.split(separator: 0x20)
-        guard parts.count >= 2 else { return value }
-        let encoding = parts[1]
-        let hasRate = encoding.contains(UInt8(ascii: "/"))
-        return parts[0] + [0x20] + encoding + (hasRate ? [] : Array("/90000".utf8))
+    /// The number at the beginning, whatever follows it.
+    private static func payloadType(_ value: Substring) -> (UInt8?, Substring) {
+        let digits = value.prefix { $0.isASCII && $0.isNumber }
+        return (UInt8(digits), value[digits.endIndex...].trimmed)
+    }
+
+    /// `96 H264`, `96H264/90000`, `96 H264 / 90000`, `8 PCMA/8000/0`: a clock rate that the codec has, and a number of
+    /// channels that can be.
+    private mutating func mapping(_ value: Substring) {
+        let (number, rest) = Self.payloadType(value)
+        guard let number, number < 128, !mapped.contains(number) else { return }
+        let parts = rest.split(separator: "/", omittingEmptySubsequences: false).map(\.trimmed)
+        let name = parts[0].prefix { $0 != " " }
+        guard !name.isEmpty, name.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-._+".contains($0)) })
+        else { return }
+        let codec = Codec(encodingName: String(name))
+        let stated = parts.count > 1 ? UInt32(parts[1].prefix { $0.isASCII && $0.isNumber }) ?? 0 : 0
+        // Video that is known has one clock, whatever a camera believes, and so has Opus; other sound may have any.
+        let own = codec.flatMap { $0.kind == .video || $0 == .opus ? $0.clockRate : nil }
+        let clockRate = own ?? (stated > 0 ? stated : isVideo ? 90_000 : 8_000)
+        let channels = parts.count > 2 ? UInt8(parts[2].prefix { $0.isASCII && $0.isNumber }) ?? 0 : 0
+        mapped.insert(number)
+        write("a=rtpmap:\(number) \(name)/\(clockRate)" + (channels > 0 ? "/\(channels)" : ""))
+    }
+}
+
+extension StringProtocol where SubSequence == Substring {
+    fileprivate var trimmed: Substring {
+        var slice = self[startIndex...]
+        while slice.first == " " { slice = slice.dropFirst() }
+        while slice.last == " " { slice = slice.dropLast() }
+        return slice
     }
 }

@@ -6,20 +6,29 @@ import Wire
 /// Writes what a room's readers are told (RTSP-18): relative controls, no addresses, the publisher's own parameters.
 enum RTSPDescriptionWriter {
     ///
-    /// - Parameter group: tells clients to ask for multicast, as VLC does on seeing such an address (RTSP-Q2).
-    static func write(room: String, formats: [TrackFormat], version: UInt32, group: String? = nil) -> [UInt8] {
+    /// - Parameters:
+    ///   - group: tells clients to ask for multicast, as VLC does on seeing such an address (RTSP-Q2).
+    ///   - keyMessage: the server's keys of a track, when media is to be encrypted by itself.
+    static func write(
+        room: String, formats: [TrackFormat], version: UInt32, group: String? = nil,
+        keyMessage: ((MediaKind) -> [UInt8])? = nil
+    ) -> [UInt8] {
         let connection = group.map { "\($0)/\(RTSPMulticastGroups.timeToLive)" } ?? "0.0.0.0"
         var lines = [
             "v=0", "o=- \(version) 1 IN IP4 127.0.0.1", "s=\(room)", "c=IN IP4 \(connection)", "t=0 0",
             "a=control:*", "a=range:npt=now-",
         ]
+        let profile = keyMessage == nil ? "RTP/AVP" : "RTP/SAVP"
         for (index, format) in formats.enumerated() {
             let payloadType = payloadType(of: format)
-            lines.append("m=\(format.kind == .video ? "video" : "audio") 0 RTP/AVP \(payloadType)")
+            lines.append("m=\(format.kind == .video ? "video" : "audio") 0 \(profile) \(payloadType)")
             let channels = format.kind == .audio ? channels(of: format) : ""
             lines.append("a=rtpmap:\(payloadType) \(format.encodingName)/\(format.clockRate)\(channels)")
             let parameters = parameters(of: format)
             if !parameters.isEmpty { lines.append("a=fmtp:\(payloadType) \(parameters)") }
+            if let keyMessage {
+                lines.append("a=key-mgmt:\(RTSPKeyManagement.attribute(keyMessage(format.kind)))")
+            }
             lines.append("a=control:\(RTSPTarget.control(ofTrack: index))")
         }
         return Array(lines.map { $0 + "\r\n" }.joined().utf8)

@@ -2,6 +2,12 @@ import RTP
 import Streams
 import Wire
 
+extension ServerSettings {
+    /// What is left of a datagram's payload for a whole RTP packet: less the authentication tag and the header
+    /// extensions that viewers get.
+    var maximumRTPPacketSize: Int { udpMaxPayloadSize - 52 }
+}
+
 /// The receiving side of a publisher over RTSP: which track a packet belongs to, what was lost, what it is told.
 ///
 /// Packets go on as they came. Confined to the publisher's loop.
@@ -20,6 +26,9 @@ struct RTSPIngest {
         var ssrc: UInt32?
         var statistics: ReceiveStatistics
         var clockRate: UInt32
+        /// Makes packets that fit a datagram; nil before media is expected.
+        var splitter: OversizedPacketSplitter?
+        var markers = MarkerRepair()
     }
 
     private var streams: [Stream]
@@ -47,12 +56,52 @@ struct RTSPIngest {
         var kinds: Set<MediaKind> = []
         return media.compactMap { item in
             guard let format = item.format, kinds.insert(format.kind).inserted else { return nil }
-            return PublicationLane(format: format, extensions: HeaderExtensionMap())
+            return PublicationLane(
+                format: format, extensions: HeaderExtensionMap(), parameterSets: format.announcedParameterSets,
+                answersKeyframeRequests: false)
+        }
+    }
+
+    /// Media is expected from now on: packets that are larger than `maximumPacketSize` are cut.
+    mutating func begin(_ media: [RTSPAnnouncedMedia], maximumPacketSize: Int) {
+        for (track, item) in media.enumerated() where streams.indices.contains(track) {
+            streams[track].splitter = item.format.map {
+                OversizedPacketSplitter($0.payloadDescription, maximumSize: maximumPacketSize)
+            }
+        }
+    }
+
+    /// Takes a packet.
+    ///
+    /// - Parameter body: is lent what goes on: the packet as it came, or the pieces of one that is too large.
+    mutating func received(
+        _ packet: RawSpan, track: Int, at now: Instant, _ body: (RawSpan, RTPHeader, MediaKind) -> Void
+    ) {
+        guard let (kind, header) = received(packet, track: track, at: now) else { return }
+        if streams[track].splitter == nil { return body(packet, header, kind) }
+        guard kind == .video else {
+            streams[track].splitter?.receive(packet, header: header) { body($0, $1, kind) }
+            return
+        }
+        var markers = streams[track].markers
+        streams[track].splitter?.receive(packet, header: header) { packet, header in
+            markers.receive(packet, header: header) { body($0, $1, kind) }
+        }
+        streams[track].markers = markers
+    }
+
+    /// What became of packets that are too large for a datagram.
+    var oversized: OversizedPacketSplitter.Statistics {
+        streams.reduce(into: OversizedPacketSplitter.Statistics()) { sum, stream in
+            guard let one = stream.splitter?.statistics else { return }
+            sum.oversized &+= one.oversized
+            sum.pieces &+= one.pieces
+            sum.uncut &+= one.uncut
         }
     }
 
     /// Looks at a packet; nil when it goes nowhere.
-    mutating func received(
+    private mutating func received(
         _ packet: RawSpan, track: Int, at now: Instant
     ) -> (kind: MediaKind, header: RTPHeader)? {
         guard streams.indices.contains(track) else { return nil }

@@ -3,186 +3,246 @@ import RTSP
 import SDP
 import Secure
 import Streams
+import Synchronization
 import Wire
 
 /// One attempt to pull a room's media from another RTSP server: a connection from its first byte to its end, on the
-/// room's loop. What it brings is published as any publisher's.
+/// room's loop. What it brings is published as any publisher's, from the first packet on.
 actor RTSPPuller: LoopActor, PublisherHandle {
     /// How it ended.
     struct Outcome: Sendable {
-        var hasPlayed: Bool
+        var hasPlayed = false
         /// For the operator's log.
         var reason: String
+        var failure: RTSPClientMachine.Failure?
         /// Where the server sent the client.
         var redirection: RTSPURL?
+    }
+
+    /// Where to, how, and whom to tell.
+    struct Attempt: Sendable {
+        var url: RTSPURL
+        var address: SocketAddress
+        var delivery: RTSPDelivery
+        /// Whether the server's silence at the beginning is not waited out, because media may come another way.
+        var isTrying: Bool
+        /// For `rtsps`.
+        var trust: TLSClientContext?
+        /// Media comes.
+        var onPlaying: @Sendable () -> Void
     }
 
     nonisolated let peerID: PeerID
     nonisolated let eventLoop: EventLoop
     nonisolated var loop: any LoopExecutor { eventLoop }
 
-    private static let goodbyeMilliseconds: UInt64 = 2_000
+    /// How long UDP may bring nothing before TCP is tried (RTSP-40).
+    static let trialSeconds: UInt64 = 4
 
     private let room: Room
     private let settings: RoomSettings
     private let service: RTSPService
-    private let address: SocketAddress
-    private var machine: RTSPClientMachine
-    private var socket: TCPConnection?
-    private var timer: (any LoopTimer)?
+    private let attempt: Attempt
+    private let session: RTSPClientSession
+    private var sockets: RTSPPullSockets?
     private var reportTimer: (any LoopTimer)?
     private var media: [RTSPAnnouncedMedia] = []
     private var publishing: RTSPPublishing?
-    private var channels: [RTSPTransport.Channels?] = []
+    private var clocks = RTSPClockWatch(clockRates: [])
     private var scratch: [UInt8] = []
     private var outcome: Outcome?
     private var waiter: CheckedContinuation<Outcome, Never>?
     private var hasPlayed = false
     private var isStopping = false
-    private let onPlaying: @Sendable () -> Void
 
-    init(
-        _ url: RTSPURL, at address: SocketAddress, into entry: RoomEntry, settings: RoomSettings, service: RTSPService,
-        onPlaying: @escaping @Sendable () -> Void
-    ) {
+    init(_ attempt: Attempt, into entry: RoomEntry, settings: RoomSettings, service: RTSPService) {
         peerID = service.webrtc.newPeerID()
         eventLoop = entry.loop
         room = entry.room
         self.settings = settings
         self.service = service
-        self.address = address
-        self.onPlaying = onPlaying
-        let configuration = RTSPClientMachine.Configuration(url: url)
-        machine = RTSPClientMachine(
-            configuration: configuration, hash: service.hash, randomNumber: { SecureRandom.uint64() })
+        self.attempt = attempt
+        var configuration = RTSPClientMachine.Configuration(url: attempt.url)
+        configuration.delivery = attempt.delivery
+        let patience = max(1, service.settings().readTimeout.wholeSeconds)
+        configuration.responseTimeoutSeconds = patience
+        configuration.mediaTimeoutSeconds = patience
+        configuration.firstMediaTimeoutSeconds = attempt.isTrying ? min(Self.trialSeconds, patience) : patience
+        session = RTSPClientSession(configuration, hash: service.hash, on: entry.loop)
     }
 
     /// Connects, plays, and returns when it is over.
     func run() async -> Outcome {
-        do throws(LoopError) {
-            let socket = try TCPConnection.connect(to: address, on: eventLoop)
-            self.socket = socket
-            let timer = eventLoop.makeTimer(name: "rtsp pull") { [weak self] in self?.onLoop { $0.deadlineReached() } }
-            timer.schedule(at: eventLoop.now.advanced(bySeconds: machine.configuration.responseTimeoutSeconds))
-            self.timer = timer
-            socket.start(
-                onConnected: { [self] in
-                    machine.start(at: eventLoop.now)
-                    drive()
-                },
-                onData: { [self] bytes in
-                    machine.received(bytes, at: eventLoop.now)
-                    drive()
-                },
-                onClosed: { [self] in finish($0.text) })
+        guard !isStopping else { return Outcome(reason: "stopped") }
+        service.clientCounters.pullAttempts.wrappingAdd(1, ordering: .relaxed)
+        do {
+            try session.start(
+                to: attempt.address, trusting: attempt.trust, settings: TCPConnectionSettings(),
+                onEvent: { [self] in happened($0) }, onEnd: { [self] in ended($0) })
         } catch {
-            return Outcome(hasPlayed: false, reason: error.description)
+            ended(RTSPClientSession.End(reason: "\(error)"))
         }
         return await withCheckedContinuation { continuation in
             if let outcome { continuation.resume(returning: outcome) } else { waiter = continuation }
         }
     }
 
-    /// Says goodbye and ends.
+    /// Says goodbye and ends, after two seconds at the latest (RTSP-52).
     func stop() {
-        guard outcome == nil else { return }
-        machine.tearDown(at: eventLoop.now)
-        drive()
-        guard outcome == nil else { return }
-        timer?.schedule(at: eventLoop.now.advanced(byMilliseconds: Self.goodbyeMilliseconds))
         isStopping = true
+        session.stop()
     }
 
-    private func deadlineReached() {
-        if isStopping { return finish("stopped") }
-        guard machine.nextDeadline != nil else { return finish("the server does not answer") }
-        machine.deadlineReached(at: eventLoop.now)
-        drive()
-    }
-
-    private func drive() {
-        let now = eventLoop.now
-        while outcome == nil, let event = machine.nextEvent(at: now) {
-            switch event {
-            case .send(let bytes): if socket?.write(bytes) != true { finish("the connection is gone") }
-            case .described(let description): choose(description, at: now)
-            case .playing(let transports): play(transports)
-            case .frame(let track, let isControl, let range):
-                machine.withFrame(range) { publishing?.received($0, track: track, isControl: isControl, at: now) }
-            case .redirected(let url):
-                outcome = Outcome(hasPlayed: hasPlayed, reason: "redirected", redirection: url)
-                finish("redirected")
-            case .failed(let failure): finish(failure.text)
-            case .ended: finish("stopped")
-            }
+    private func happened(_ event: RTSPClientMachine.Event) {
+        switch event {
+        case .described(let description): choose(description)
+        case .ready(let transports): prepare(transports)
+        case .playing: startReports()
+        case .frame(let track, let isControl, let range):
+            session.withFrame(range) { received($0, track: track, isControl: isControl, at: eventLoop.now) }
+        case .send, .redirected, .failed, .ended: break
         }
-        guard outcome == nil, !isStopping else { return }
-        if let deadline = machine.nextDeadline { timer?.schedule(at: deadline) }
     }
+
+    // MARK: tracks
 
     /// Takes the tracks that are understood, the first of each kind (RTSP-50, RTSP-Q7).
-    private func choose(_ description: [UInt8], at now: Instant) {
-        var kinds: Set<MediaKind> = []
+    private func choose(_ description: [UInt8]) {
+        let choice: RTSPTrackChoice
         do throws(SDPError) {
-            media = try RTSPDescriptionReader.read(description).filter { item in
-                item.format.map { kinds.insert($0.kind).inserted } ?? false
-            }
+            choice = RTSPTrackChoice(try RTSPDescriptionReader.read(description))
         } catch {
-            return finish("the description cannot be read: \(error)")
+            return session.give(up: "the description cannot be read: \(error)")
         }
-        machine.choose(media.map(\.control), at: now)
+        media = choice.tracks
+        for remark in choice.remarks {
+            service.logger.info(
+                "a track of the source is not pulled", [LogField(.room, room.name), LogField(.reason, remark)])
+        }
+        let controls = media.map(\.control)
+        guard attempt.delivery == .udp, let stream = session.stream else { return session.choose(controls) }
+        do throws(LoopError) {
+            let sockets = try RTSPPullSockets(
+                trackCount: media.count, local: stream.localAddress, in: settings.rtspUDPSourcePortRange)
+            self.sockets = sockets
+            session.choose(controls, clientPorts: sockets.ports)
+        } catch {
+            session.give(up: error.description)
+        }
     }
 
-    private func play(_ transports: [RTSPTransport]) {
-        channels = transports.map(\.channels)
+    /// Opens the way for datagrams before the server is asked to send them.
+    private func prepare(_ transports: [RTSPTransport]) {
+        guard attempt.delivery != .tcp, let stream = session.stream else { return }
+        do throws(LoopError) {
+            // Multicast groups are known only now.
+            if sockets == nil { sockets = try RTSPPullSockets(joining: transports, on: stream.localAddress) }
+            guard let sockets else { return }
+            sockets.expect(transports, from: attempt.address, anyPort: settings.rtspAnyPort)
+            try sockets.start(on: eventLoop) { [self] track, isControl, packet in
+                guard outcome == nil else { return }
+                if !isControl { session.heardMedia() }
+                received(packet, track: track, isControl: isControl, at: eventLoop.now)
+            }
+            sockets.open()
+        } catch {
+            session.give(up: error.description)
+        }
+    }
+
+    // MARK: media
+
+    private func received(_ packet: RawSpan, track: Int, isControl: Bool, at now: Instant) {
+        if publishing == nil {
+            guard !isControl, !isStopping, outcome == nil else { return }
+            publish()
+        }
+        if !isControl, let timestamp: UInt32 = packet.integer(at: 4),
+            clocks.isJump(to: timestamp, track: track, at: now)
+        {
+            beginAgain()
+        }
+        publishing?.received(packet, track: track, isControl: isControl, at: now)
+    }
+
+    /// What follows has nothing to do with the time before: viewers go on with it as with another publisher's.
+    private func beginAgain() {
+        service.logger.info(
+            "the source's clock jumped; its media begins anew", [LogField(.room, room.name)])
+        clocks = RTSPClockWatch(clockRates: media.map(\.clockRate))
+        withdraw(.connectionLost, .silent)
+        publish()
+    }
+
+    private func publish() {
         let publishing = RTSPPublishing(RTSPAnnouncement(room: settings, media: media))
         let lanes = RTSPIngest.lanes(of: media)
         do throws(RoomError) {
             let publication = try room.onLoop { room throws(RoomError) in try room.publish(self, lanes: lanes) }
-            publishing.began(in: room, publication, nil)
+            publishing.began(in: room, publication, nil, service: service)
         } catch {
-            return finish("the room takes no publisher")
+            return session.give(up: "the room takes no publisher")
         }
         self.publishing = publishing
+        if !hasPlayed { clocks = RTSPClockWatch(clockRates: media.map(\.clockRate)) }
         hasPlayed = true
+        service.clientCounters.playing.wrappingAdd(1, ordering: .relaxed)
         service.hub.publish(.publisherStarted(room: room.name, description))
+        attempt.onPlaying()
+    }
+
+    private func startReports() {
         let timer = eventLoop.makeTimer(name: "rtsp pull reports") { [weak self] in self?.onLoop { $0.reportsDue() } }
         timer.schedule(at: eventLoop.now.advanced(bySeconds: RTSPPublishing.reportIntervalSeconds))
         reportTimer = timer
-        onPlaying()
     }
 
-    /// Some cameras end a session whose reader never reports (RTSP-43).
+    /// Some cameras end a session whose reader never reports (RTSP-43), and firewalls forget a way that is not used.
     private func reportsDue() {
-        guard let publishing, let socket else { return }
-        for (track, channels) in channels.enumerated() {
-            guard let channel = channels?.rtcp, publishing.writeReport(of: track, at: eventLoop.now) else { continue }
-            scratch.removeAll(keepingCapacity: true)
-            publishing.report.withBytes { InterleavedFrame.append($0, channel: channel, to: &scratch) }
-            _ = scratch.withBytes { socket.write($0) }
+        sockets?.open()
+        for (track, transport) in session.transports.enumerated() {
+            guard let publishing, publishing.writeReport(of: track, at: eventLoop.now) else { continue }
+            if let sockets {
+                publishing.report.withBytes { sockets.send($0, ofTrack: track) }
+            } else if let stream = session.stream, let channel = transport.channels?.rtcp {
+                scratch.removeAll(keepingCapacity: true)
+                publishing.report.withBytes { InterleavedFrame.append($0, channel: channel, to: &scratch) }
+                _ = scratch.withBytes { stream.write($0) }
+            }
         }
         reportTimer?.schedule(at: eventLoop.now.advanced(bySeconds: RTSPPublishing.reportIntervalSeconds))
     }
 
-    private func finish(_ reason: String) {
-        timer?.cancel()
+    // MARK: end
+
+    private func ended(_ end: RTSPClientSession.End) {
         reportTimer?.cancel()
-        socket?.close(afterFlush: true)
-        socket = nil
-        if publishing != nil {
-            publishing = nil
-            let reason = isStopping ? PublicationEnd.stoppedByPublisher : .connectionLost
-            room.onLoop { $0.unpublish(peerID, reason: reason) }
-            service.hub.publish(.publisherStopped(room: room.name, description, isStopping ? .left : .silent))
+        if let sockets {
+            service.clientCounters.foreignDatagrams.wrappingAdd(sockets.foreignDatagrams, ordering: .relaxed)
+            sockets.close()
         }
-        let outcome = outcome ?? Outcome(hasPlayed: hasPlayed, reason: reason)
+        sockets = nil
+        if isStopping { withdraw(.stoppedByPublisher, .left) } else { withdraw(.connectionLost, .silent) }
+        if !hasPlayed, !isStopping, end.redirection == nil {
+            service.clientCounters.pullFailures.wrappingAdd(1, ordering: .relaxed)
+        }
+        let outcome = Outcome(
+            hasPlayed: hasPlayed, reason: end.reason, failure: end.failure, redirection: end.redirection)
         self.outcome = outcome
         waiter?.resume(returning: outcome)
         waiter = nil
     }
 
+    private func withdraw(_ end: PublicationEnd, _ reason: EndReason) {
+        guard publishing != nil else { return }
+        publishing = nil
+        service.clientCounters.playing.wrappingSubtract(1, ordering: .relaxed)
+        room.onLoop { $0.unpublish(peerID, reason: end) }
+        service.hub.publish(.publisherStopped(room: room.name, description, reason))
+    }
+
     private nonisolated var description: PeerDescription {
-        PeerDescription(id: peerID, protocol: .rtsp, remote: address)
+        PeerDescription(id: peerID, protocol: .rtsp, remote: attempt.address)
     }
 
     // MARK: the room
@@ -194,32 +254,5 @@ actor RTSPPuller: LoopActor, PublisherHandle {
 
     nonisolated func wasReplaced() {
         eventLoop.execute { self.onLoop { $0.stop() } }
-    }
-}
-
-extension TCPCloseReason {
-    /// For a log.
-    fileprivate var text: String {
-        switch self {
-        case .requested: "the connection was closed"
-        case .peerClosed: "the server closed the connection"
-        case .failed(let error): error.description
-        case .loopStopped: "the server is stopping"
-        }
-    }
-}
-
-extension RTSPClientMachine.Failure {
-    /// For a log: what happened, and what to try.
-    fileprivate var text: String {
-        switch self {
-        case .refused(let method, let status):
-            "the server answered \(method.rawValue) with \(status.code) \(status.phrase)"
-        case .unauthorized: "the server does not take the user and password of the source's URL"
-        case .transportRefused: "the server does not send media inside the connection"
-        case .malformed(let problem): problem
-        case .noAnswer(let method): "the server does not answer \(method.rawValue)"
-        case .noMedia: "the server stopped sending media"
-        }
     }
 }

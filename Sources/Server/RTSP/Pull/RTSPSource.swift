@@ -7,21 +7,24 @@ import Wire
 
 /// Keeps one room fed from its source: always, or as long as somebody watches. Pulls again whenever an attempt ends.
 actor RTSPSource {
-    private static let firstPauseMilliseconds: UInt64 = 1_000
-    private static let longestPauseMilliseconds: UInt64 = 30_000
     /// How often a source on demand looks whether somebody still watches.
     private static let lookMilliseconds: UInt64 = 500
-    private static let maximumRedirections = 5
+    static let maximumRedirections = 5
+    /// A viewer for whom the source was brought needs this long to take its place.
+    private static let leastIdleTime = Duration.seconds(1)
 
     nonisolated let settings: RoomSettings
     nonisolated let url: RTSPURL
     private let service: RTSPService
     private let resolver: HostResolver
     private var task: Task<Void, Never>?
+    /// The last task that was stopped, which may still be saying goodbye.
+    private var ending: Task<Void, Never>?
     private var puller: RTSPPuller?
     private var isPlaying = false
     private var waiters: [CheckedContinuation<Bool, Never>] = []
-    private var attempts = 0
+    private var transports: [Bool: RTSPTransportChoice] = [:]
+    private var trust: TLSClientContext?
 
     init(_ url: RTSPURL, settings: RoomSettings, service: RTSPService, resolver: HostResolver) {
         self.url = url
@@ -33,7 +36,10 @@ actor RTSPSource {
     /// Begins to pull, if it does not yet.
     func start() {
         guard task == nil else { return }
-        task = Task { await pullAgainAndAgain() }
+        task = Task { [ending] in
+            await ending?.value
+            await pullAgainAndAgain()
+        }
     }
 
     /// Begins to pull for a viewer, and waits until media comes; `false` when it does not in time.
@@ -50,12 +56,18 @@ actor RTSPSource {
         return isThere
     }
 
+    /// Ends the attempt that runs, and returns when the server has been told.
     func stop() async {
-        task?.cancel()
-        task = nil
+        guard let task else { return }
+        self.task = nil
+        ending = task
+        task.cancel()
         isPlaying = false
         resumeWaiters(false)
-        await puller?.stop()
+        // Without a connection there is nobody to tell.
+        guard let puller else { return }
+        await puller.stop()
+        await task.value
     }
 
     private func giveUpWaiting() { resumeWaiters(false) }
@@ -67,24 +79,31 @@ actor RTSPSource {
     }
 
     private func played() {
+        guard task != nil else { return }
         isPlaying = true
         resumeWaiters(true)
     }
 
     private func pullAgainAndAgain() async {
-        var pause = Self.firstPauseMilliseconds
+        var pause = ReconnectPause()
         var target = url
         var redirections = 0
         while !Task.isCancelled {
             let watch = settings.sourceOnDemand ? Task { await stopWhenNobodyWatches() } : nil
             let outcome = await attempt(target)
             watch?.cancel()
-            isPlaying = false
             puller = nil
-            guard !Task.isCancelled else { break }
+            guard !Task.isCancelled else { return }
+            isPlaying = false
             if let redirection = outcome.redirection, redirections < Self.maximumRedirections {
                 redirections += 1
                 target = redirection
+                continue
+            }
+            if transports[target.isSecure]?.ended(with: outcome.failure, hasPlayed: outcome.hasPlayed) == true {
+                service.clientCounters.fallbacks.wrappingAdd(1, ordering: .relaxed)
+                service.logger.info(
+                    "the source is tried over TCP", [LogField(.room, settings.room), LogField(.reason, outcome.reason)])
                 continue
             }
             redirections = 0
@@ -92,42 +111,42 @@ actor RTSPSource {
             service.logger.warn(
                 "the source does not play; trying again",
                 [LogField(.room, settings.room), LogField(.reason, outcome.reason)])
-            if outcome.hasPlayed { pause = Self.firstPauseMilliseconds }
-            // Nobody is to come back at the same moment as everybody else.
-            let jitter = UInt64(SecureRandom.uint32()) % (pause / 4)
-            try? await Task.sleep(for: .milliseconds(Int(pause + jitter)))
-            pause = min(pause * 2, Self.longestPauseMilliseconds)
-            if settings.sourceOnDemand, waiters.isEmpty, await !hasViewers { break }
+            if outcome.hasPlayed { pause.succeeded() }
+            try? await Task.sleep(for: pause.next(random: SecureRandom.uint32()))
+            guard !Task.isCancelled else { return }
+            if settings.sourceOnDemand, await !hasViewers, waiters.isEmpty { break }
         }
-        task = nil
+        if !Task.isCancelled { task = nil }
     }
 
     private func attempt(_ url: RTSPURL) async -> RTSPPuller.Outcome {
-        guard let address = await resolve(url) else {
-            return RTSPPuller.Outcome(hasPlayed: false, reason: "the host of the source has no address")
+        guard let address = await resolver.address(of: url) else {
+            return RTSPPuller.Outcome(reason: "the host of the source has no address")
+        }
+        do throws(SecureError) {
+            if url.isSecure, trust == nil { trust = try TLSClientContext(fingerprint: settings.sourceFingerprint) }
+        } catch {
+            return RTSPPuller.Outcome(reason: "TLS cannot be used: \(error)")
         }
         let entry: RoomEntry
         do throws(RoomDirectory.DirectoryError) {
             entry = try await service.directory.open(
                 settings.room, policy: RoomPolicy(settings), limit: service.settings().maxRooms)
         } catch {
-            return RTSPPuller.Outcome(hasPlayed: false, reason: "the server takes no further rooms (maxRooms)")
+            return RTSPPuller.Outcome(reason: "the server takes no further rooms (maxRooms)")
         }
-        let puller = RTSPPuller(url, at: address, into: entry, settings: settings, service: service) { [weak self] in
-            Task { await self?.played() }
-        }
+        let choice = transports[url.isSecure] ?? RTSPTransportChoice(settings.rtspTransport, isSecure: url.isSecure)
+        transports[url.isSecure] = choice
+        let puller = RTSPPuller(
+            RTSPPuller.Attempt(
+                url: url, address: address, delivery: choice.current, isTrying: choice.isTrying,
+                trust: url.isSecure ? trust : nil,
+                onPlaying: { [weak self] in Task { await self?.played() } }),
+            into: entry, settings: settings, service: service)
         self.puller = puller
-        let outcome = await puller.run()
+        let outcome = Task.isCancelled ? RTSPPuller.Outcome(reason: "stopped") : await puller.run()
         await entry.room.closeIfEmpty()
         return outcome
-    }
-
-    private func resolve(_ url: RTSPURL) async -> SocketAddress? {
-        if let address = SocketAddress(host: url.host, port: url.effectivePort) { return address }
-        let found = await withCheckedContinuation { continuation in
-            resolver.resolve(url.host) { continuation.resume(returning: $0) }
-        }
-        return (found.first { !$0.isIPv6 } ?? found.first)?.withPort(url.effectivePort)
     }
 
     private var hasViewers: Bool {
@@ -138,13 +157,14 @@ actor RTSPSource {
     }
 
     private func stopWhenNobodyWatches() async {
+        let patience = max(settings.sourceOnDemandCloseAfter, Self.leastIdleTime)
         var idleSince = ContinuousClock.now
         while !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(Int(Self.lookMilliseconds)))
             let isWanted = await hasViewers
             let now = ContinuousClock.now
             if isWanted || !waiters.isEmpty || !isPlaying { idleSince = now }
-            if now - idleSince >= settings.sourceOnDemandCloseAfter, !Task.isCancelled { return await stop() }
+            if now - idleSince >= patience, !Task.isCancelled { return await stop() }
         }
     }
 }
@@ -203,6 +223,8 @@ final class RTSPSources: Sendable {
             defer { sources = [:] }
             return Array(sources.values)
         }
-        for source in all { await source.stop() }
+        await withTaskGroup { group in
+            for source in all { group.addTask { await source.stop() } }
+        }
     }
 }

@@ -35,16 +35,28 @@ extension SendArena {
 struct RTSPReaderOutput {
     enum Way {
         case connection(RTSPConnection, RTSPTransport.Channels)
+        case pusher(RTSPPusher, RTSPTransport.Channels)
         case datagrams(SendArena, RTSPTuples)
+        /// Encrypted for this reader, inside its connection or beside it.
+        case protected(RTSPConnection, track: Int)
     }
 
     let peerID: PeerID
     let way: Way
 
-    /// Whether a reader that fell behind has caught up.
-    var hasRoom: Bool {
+    /// A run of packets does not go to this reader.
+    func fellBehind() {
         switch way {
-        case .connection(let connection, _): connection.onLoop { $0.hasRoom }
+        case .connection(let connection, _), .protected(let connection, _): connection.onLoop { $0.fellBehind() }
+        case .pusher, .datagrams: break
+        }
+    }
+
+    /// Whether a reader that fell behind has caught up; one that stands still is ended.
+    func catchesUp() -> Bool {
+        switch way {
+        case .connection(let connection, _), .protected(let connection, _): connection.onLoop { $0.catchesUp() }
+        case .pusher(let pusher, _): pusher.onLoop { $0.hasRoom }
         case .datagrams: true
         }
     }
@@ -57,8 +69,15 @@ struct RTSPReaderOutput {
             connection.onLoop { connection in
                 compound.withBytes { _ = connection.send($0, channel: channel) }
             }
+        case .pusher(let pusher, let channels):
+            guard let channel = channels.rtcp else { return }
+            pusher.onLoop { pusher in
+                compound.withBytes { _ = pusher.send($0, channel: channel) }
+            }
         case .datagrams(let arena, let tuples):
             arena.onLoop { $0.send(compound, along: tuples.rtcp) }
+        case .protected(let connection, let track):
+            connection.onLoop { $0.sendProtectedControl(compound, track: track) }
         }
     }
 }

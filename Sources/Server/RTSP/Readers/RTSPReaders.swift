@@ -14,7 +14,7 @@ actor RTSPReaders: LoopActor, ViewerHandle {
 
     private let numericID: UInt32
     private var outputs: [MediaKind: RTSPTrackOutput] = [:]
-    private var readers: [PeerID: RTSPConnection] = [:]
+    private var readers: [PeerID: any ViewerHandle] = [:]
     /// Multicast readers, who share an output of the same way.
     private var groups: [Group] = []
     private let canonicalName = "martlet-" + String(SecureRandom.uint32(), radix: 16)
@@ -51,11 +51,12 @@ actor RTSPReaders: LoopActor, ViewerHandle {
     ///
     /// - Parameter isShared: whether all readers with the same way are sent to once; the output is the group's then.
     func add(
-        _ reader: RTSPConnection, _ format: TrackFormat, _ output: RTSPReaderOutput, isShared: Bool = false
+        _ reader: any ViewerHandle, _ format: TrackFormat, _ output: RTSPReaderOutput, isShared: Bool = false
     ) -> Bool {
         guard let track = self.output(format) else { return false }
         readers[reader.peerID] = reader
         if !isShared || !joinGroup(reader.peerID, format.kind, output) { track.onLoop { $0.add(output) } }
+        joinAudioToVideo()
         room.track(format.kind).onLoop { $0.requestKeyframe() }
         return true
     }
@@ -88,21 +89,34 @@ actor RTSPReaders: LoopActor, ViewerHandle {
         return gone
     }
 
+    /// Where a reader that plays tracks of these kinds now begins, as far as it is known.
+    func opening(_ kind: MediaKind, overDatagrams: Bool, isShared: Bool) -> RTSPOpening? {
+        outputs[kind]?.onLoop { $0.opening(overDatagrams: overDatagrams, isShared: isShared) }
+    }
+
     /// Multicast groups that are sent to now.
     var groupCount: Int { groups.count }
 
     private func output(_ format: TrackFormat) -> RTSPTrackOutput? {
         if let output = outputs[format.kind] { return output.format.isInterchangeable(with: format) ? output : nil }
         let output = RTSPTrackOutput(format: format, loop: eventLoop)
-        let description = DownTrackFormat(
+        var description = DownTrackFormat(
             track: format, payloadType: RTSPDescriptionWriter.payloadType(of: format),
             ssrc: Self.ssrc(format.kind, numericID: numericID), extensions: HeaderExtensionMap(), mid: [],
             firstSequenceNumber: UInt16(truncatingIfNeeded: SecureRandom.uint32()),
             firstTimestamp: SecureRandom.uint32(), canonicalName: canonicalName)
+        // FFmpeg leaves at a BYE, and would miss the publisher that comes back; those who stay away end connections.
+        description.saysGoodbye = false
+        description.isToldParameterSets = !format.announcedParameterSets.isEmpty
         let downTrack = DownTrack(viewer: peerID, format: description, sink: output)
         guard room.track(format.kind).onLoop({ $0.add(downTrack) }) else { return nil }
         outputs[format.kind] = output
         return output
+    }
+
+    private func joinAudioToVideo() {
+        guard let video = outputs[.video], let audio = outputs[.audio] else { return }
+        video.onLoop { $0.accompany(audio) }
     }
 
     /// Takes a reader's tracks away, or all of them.
@@ -110,6 +124,7 @@ actor RTSPReaders: LoopActor, ViewerHandle {
         for (kind, output) in leaveGroups(reader, kinds ?? Set(outputs.keys)) {
             outputs[kind]?.onLoop { $0.remove(output) }
         }
+        joinAudioToVideo()
         if kinds == nil { readers[reader] = nil }
         guard readers.isEmpty else { return }
         outputs.removeAll()
@@ -125,6 +140,12 @@ actor RTSPReaders: LoopActor, ViewerHandle {
             sum.overflowed &+= one.overflowed
         }
         return sum
+    }
+
+    /// What the readers were sent, and with how many system calls on their connections.
+    var totals: (RTSPTrackOutput.Statistics, sendCalls: UInt64) {
+        let connections = readers.values.compactMap { $0 as? RTSPConnection }
+        return (statistics, connections.reduce(0) { $0 &+ $1.onLoop { $0.sendCalls } })
     }
 
     /// A track changed its codec: who reads it has to describe the room again.

@@ -47,10 +47,24 @@ struct RTSPStartCache {
             start = end
             guard packet.count >= 8 else { continue }
             let own = packet.withBytes { timestamp(of: $0) } ?? last
-            let age = Int32(bitPattern: last &- own)
-            packet.set(bigEndian: last &- UInt32(bitPattern: age / Self.compression), at: 4)
+            packet.set(bigEndian: compressed(own, last: last), at: 4)
             packet.withBytes(body)
         }
+    }
+
+    /// Number and time stamp of the first packet, as it is to be sent now.
+    var first: (sequenceNumber: UInt16, timestamp: UInt32)? {
+        guard isComplete, let last = lastTimestamp, let end = ends.first else { return nil }
+        return bytes.withBytes { bytes in
+            guard let number = bytes.integer(at: 2, as: UInt16.self),
+                let own = timestamp(of: bytes.extracting(0..<end))
+            else { return nil }
+            return (number, compressed(own, last: last))
+        }
+    }
+
+    private func compressed(_ timestamp: UInt32, last: UInt32) -> UInt32 {
+        last &- UInt32(bitPattern: Int32(bitPattern: last &- timestamp) / Self.compression)
     }
 
     private var lastTimestamp: UInt32? {

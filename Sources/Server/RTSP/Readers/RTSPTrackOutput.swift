@@ -38,9 +38,15 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
     private var waitingCount = 0
     private var framed: [FramedRun] = []
     private var hook: (any TurnHook)?
+    private var timer: (any LoopTimer)?
+    private var gathering: RTSPGathering
+    /// The room's audio, whose packets go out before this track's; nil for audio.
+    private var companion: RTSPTrackOutput?
     private var cache = RTSPStartCache()
     /// The latest report, for readers that come between two.
     private var report: [UInt8] = []
+    private var reportedAt = Instant(nanoseconds: 0)
+    private var lastSequenceNumber: UInt16?
     private(set) var statistics = Statistics()
 
     /// What goes through the connections of all readers that have the same channel.
@@ -54,6 +60,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
     init(format: TrackFormat, loop: EventLoop) {
         self.format = format
         eventLoop = loop
+        gathering = RTSPGathering(kind: format.kind)
     }
 
     // MARK: readers
@@ -62,7 +69,8 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
 
     func add(_ output: RTSPReaderOutput) {
         if hook == nil {
-            hook = eventLoop.makeTurnHook(name: "rtsp readers") { [weak self] in self?.onLoop { $0.flush() } }
+            hook = eventLoop.makeTurnHook(name: "rtsp readers") { self.flush() }
+            timer = eventLoop.makeTimer(name: "rtsp readers") { self.flush() }
         }
         // What waits belongs to the time before.
         flush()
@@ -70,6 +78,14 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         let isWaiting = format.kind == .video && !sendStart(to: output)
         readers.append(Reader(output: output, isWaiting: isWaiting))
         waitingCount += isWaiting ? 1 : 0
+        gathering.readerCount = readers.count
+    }
+
+    /// Has `audio` go out together with this track as long as both have readers.
+    func accompany(_ audio: RTSPTrackOutput) {
+        let isAccompanied = !readers.isEmpty
+        companion = isAccompanied ? audio : nil
+        audio.onLoop { $0.gathering.isAccompanied = isAccompanied }
     }
 
     /// Most packets of a start over UDP: more at once would not fit into a receiver's socket.
@@ -80,11 +96,11 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         guard cache.packetCount > 0 else { return false }
         switch output.way {
         case .connection(let connection, let channels):
-            var bytes: [UInt8] = []
-            bytes.reserveCapacity(cache.byteCount + InterleavedFrame.headerSize * cache.packetCount)
-            cache.lendEach { InterleavedFrame.append($0, channel: channels.rtp, to: &bytes) }
-            let start = bytes
+            let start = framedStart(channel: channels.rtp)
             guard connection.onLoop({ $0.send(shared: start) }) else { return false }
+        case .pusher(let pusher, let channels):
+            let start = framedStart(channel: channels.rtp)
+            guard pusher.onLoop({ $0.send(shared: start) }) else { return false }
         case .datagrams(let arena, let tuples):
             guard cache.packetCount <= Self.maximumStartDatagrams else { return false }
             cache.lendEach { packet in
@@ -92,14 +108,55 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
                     _ = $0.append(along: tuples.rtp, maximumSize: packet.byteCount) { $0.append(contentsOf: packet) }
                 }
             }
+        case .protected(let connection, let track):
+            guard cache.packetCount <= Self.maximumStartDatagrams else { return false }
+            cache.lendEach { packet in connection.onLoop { _ = $0.sendProtected(packet, track: track) } }
         }
         statistics.packets &+= UInt64(cache.packetCount)
         return true
     }
 
+    private func framedStart(channel: UInt8) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(cache.byteCount + InterleavedFrame.headerSize * cache.packetCount)
+        cache.lendEach { InterleavedFrame.append($0, channel: channel, to: &bytes) }
+        return bytes
+    }
+
     func remove(_ peer: PeerID) {
         readers.removeAll { $0.output.peerID == peer }
         waitingCount = readers.count { $0.isWaiting }
+        gathering.readerCount = readers.count
+        guard readers.isEmpty else { return }
+        // They keep the output alive.
+        timer?.cancel()
+        timer = nil
+        hook = nil
+    }
+
+    /// Where a reader that is added now begins, as far as that is known.
+    ///
+    /// - Parameter isShared: whether it joins others, who are not sent anything again.
+    func opening(overDatagrams: Bool, isShared: Bool) -> RTSPOpening {
+        flush()
+        var opening = RTSPOpening(clockRate: format.clockRate)
+        if report.count >= 20, report[1] == 200 {
+            report.withBytes { bytes in
+                opening.report = bytes.integer(at: 8).flatMap { ntp in
+                    bytes.integer(at: 16).map { RTSPOpening.Report(ntp: ntp, timestamp: $0, at: reportedAt) }
+                }
+            }
+        }
+        let isCached =
+            !isShared && cache.packetCount > 0
+            && (!overDatagrams || cache.packetCount <= Self.maximumStartDatagrams)
+        if isCached, let first = cache.first {
+            opening.sequenceNumber = first.sequenceNumber
+            opening.timestamp = first.timestamp
+        } else if format.kind == .audio {
+            opening.sequenceNumber = lastSequenceNumber.map { $0 &+ 1 }
+        }
+        return opening
     }
 
     // MARK: packets in
@@ -119,7 +176,12 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
                 return false
             }
         }
-        hook?.request()
+        let patience = run.isEmpty ? nil : run.withPacket(at: run.count - 1) { gathering.patience(after: $0) }
+        if let patience {
+            if timer?.deadline == nil { timer?.schedule(at: eventLoop.now.advanced(byMilliseconds: patience)) }
+        } else {
+            hook?.request()
+        }
         return true
     }
 
@@ -133,8 +195,28 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
             output.flush()
             output.report.removeAll(keepingCapacity: true)
             output.report.append(contentsOf: packet)
-            for reader in output.readers { reader.output.sendControl(output.report) }
+            output.reportedAt = output.eventLoop.now
+            output.sendReport()
             return true
+        }
+    }
+
+    /// Framed once for all readers that have the same channel, as packets are.
+    private func sendReport() {
+        var framed: (channel: UInt8, bytes: [UInt8])?
+        for reader in readers {
+            guard case .connection(let connection, let channels) = reader.output.way else {
+                reader.output.sendControl(report)
+                continue
+            }
+            guard let channel = channels.rtcp else { continue }
+            if framed?.channel != channel {
+                var bytes: [UInt8] = []
+                bytes.reserveCapacity(InterleavedFrame.headerSize + report.count)
+                report.withBytes { InterleavedFrame.append($0, channel: channel, to: &bytes) }
+                framed = (channel, bytes)
+            }
+            if let bytes = framed?.bytes { connection.onLoop { _ = $0.send(shared: bytes) } }
         }
     }
 
@@ -142,10 +224,13 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
 
     private func flush() {
         guard !run.isEmpty else { return }
+        companion?.onLoop { $0.flush() }
+        if timer?.deadline != nil { timer?.cancel() }
         let keyframe = format.kind == .video ? keepAndFindKeyframe() : nil
         framed.removeAll(keepingCapacity: true)
         for index in readers.indices { deliver(to: index, keyframe: keyframe) }
         if waitingCount > 0 { waitingCount = readers.count { $0.isWaiting } }
+        run.withPacket(at: run.count - 1) { lastSequenceNumber = $0.integer(at: 2) }
         run.removeAll()
     }
 
@@ -153,7 +238,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         let output = readers[index].output
         var first = 0
         if readers[index].isWaiting {
-            guard output.hasRoom, format.kind == .audio || keyframe != nil else {
+            guard output.catchesUp(), format.kind == .audio || keyframe != nil else {
                 statistics.discarded &+= UInt64(run.count)
                 return
             }
@@ -166,6 +251,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
             statistics.discarded &+= UInt64(run.count - first)
             readers[index].isWaiting = true
             waitingCount += 1
+            output.fellBehind()
         }
     }
 
@@ -174,6 +260,9 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         case .connection(let connection, let channels):
             let bytes = framedRun(channel: channels.rtp, from: first, keyframe: keyframe)
             return connection.onLoop { $0.send(shared: bytes) }
+        case .pusher(let pusher, let channels):
+            let bytes = framedRun(channel: channels.rtp, from: first, keyframe: keyframe)
+            return pusher.onLoop { $0.send(shared: bytes) }
         case .datagrams(let arena, let tuples):
             // What the socket does not take is lost, as on the network, and counted by the arena.
             for index in first..<run.count {
@@ -186,6 +275,14 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
                 }
             }
             return true
+        case .protected(let connection, let track):
+            var isSent = true
+            for index in first..<run.count where isSent {
+                run.withPacket(at: index) { packet in
+                    isSent = connection.onLoop { $0.sendProtected(packet, track: track) }
+                }
+            }
+            return isSent
         }
     }
 
@@ -217,7 +314,9 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
             run.withPacket(at: index) { packet in
                 guard let header = try? RTPHeader(parsing: packet) else { return }
                 let payload = packet.extracting(header.payload)
-                let starts = PayloadInspector.inspect(payload, codec: format.codec).isKeyframeStart
+                let summary = PayloadInspector.inspect(payload, codec: format.codec)
+                // Where no keyframe is known, a decoder that begins at a recovery point is better than none (PAY-12).
+                let starts = summary.isKeyframeStart || summary.isRecoveryPoint && cache.packetCount == 0
                 cache.append(packet, startsKeyframe: starts)
                 if starts, first == nil { first = index }
             }

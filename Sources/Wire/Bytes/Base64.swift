@@ -1,7 +1,7 @@
 /// RFC 4648, section 4.
-enum Base64 {
+public enum Base64 {
     /// nil for anything that is not base64; missing padding is accepted.
-    static func decode(_ text: some StringProtocol) -> [UInt8]? {
+    public static func decode(_ text: some StringProtocol) -> [UInt8]? {
         var bytes: [UInt8] = []
         var bits: UInt32 = 0
         var bitCount = 0
