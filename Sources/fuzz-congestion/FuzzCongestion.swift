@@ -5,7 +5,7 @@ import Wire
 
 /// Takes the input as what happens between a viewer that lies and the server: time, pictures, and feedback, byte for byte or
 /// put right so that it speaks of packets that were sent.
-private func play(_ input: RawSpan) {
+func play(_ input: RawSpan) {
     guard let stage = Stage() else { return }
     stage.picture(key: true, packets: 8, size: 900)
     var position = 0
@@ -49,5 +49,5 @@ private func name(_ compound: inout [UInt8], near link: Link, back: UInt16) {
 }
 
 @main struct FuzzCongestion {
-    static func main() { fuzz { play($0) } }
+    static func main() { fuzz(play) }
 }

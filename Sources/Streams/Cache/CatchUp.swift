@@ -23,11 +23,11 @@ struct CatchUp: Sendable {
     private let durationTicks: Int64
     /// The keyframe's timestamp in step with real time, known when it is sent.
     private var origin: Int64?
+    /// The first timestamp is no smaller than this: what was sent before must not be overtaken by the past.
+    var leastTimestamp: Int64?
     /// Whether timestamps may be sent as they come. After a lead one of them has to have caught up with it first: it could
     /// lie behind those that were moved ahead.
     private var isInStep: Bool
-    /// The first timestamp is no smaller than this: what was sent before must not be overtaken by the past.
-    var leastTimestamp: Int64?
 
     /// - Parameters:
     ///   - lead: by how many ticks the first timestamp is moved ahead, so that it follows what the viewer got before.
@@ -60,10 +60,7 @@ struct CatchUp: Sendable {
     /// The timestamp to send for one in step with real time.
     mutating func compressed(_ timestamp: Int64) -> Int64 {
         let origin = origin ?? timestamp
-        if self.origin == nil, let leastTimestamp, leastTimestamp - origin > ageTicks {
-            ageTicks = leastTimestamp - origin
-            isInStep = false
-        }
+        if self.origin == nil, let leastTimestamp { ageTicks = max(ageTicks, leastTimestamp - origin) }
         self.origin = origin
         let offset = max(0, timestamp - origin)
         guard offset < ageTicks + durationTicks else {

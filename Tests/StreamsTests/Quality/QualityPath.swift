@@ -114,12 +114,12 @@ final class QualityPath {
 
     /// - Parameters:
     ///   - cameras: one for each layer.
-    ///   - looksAfterLink: whether the viewer's link is estimated and paced, for which the viewer gives feedback.
     ///   - repairDelayMilliseconds: the longest that the viewer is asked to hold video back; nil for one that cannot be
     ///     asked, and whose buffer follows the lateness it sees.
+    ///   - looksAfterLink: whether the viewer's link is estimated and paced, for which the viewer gives feedback.
     init(
-        seed: UInt64 = 1, cameras: [Camera] = [Camera(ssrc: publisherSSRC)], looksAfterLink: Bool = false,
-        limits: ICELimits = ICELimits(), repairDelayMilliseconds: Int? = nil
+        seed: UInt64 = 1, cameras: [Camera] = [Camera(ssrc: publisherSSRC)], repairDelayMilliseconds: Int? = nil,
+        looksAfterLink: Bool = false, limits: ICELimits = ICELimits()
     ) throws {
         loop = ManualLoop(clock: clock)
         self.cameras = cameras

@@ -99,9 +99,9 @@ struct QualityViewer {
     static let videoSSRC: UInt32 = 7_000
     static let repairSSRC: UInt32 = 7_001
     static let audioSSRC: UInt32 = 7_002
-    static let playoutDelayID: UInt8 = 5
     /// The extension with the transport-wide number.
     static let numberID: UInt8 = 6
+    static let playoutDelayID: UInt8 = 5
     static let stuckNanoseconds: Int64 = 3_000_000_000
 
     var player = PicturePlayer()
