@@ -259,8 +259,11 @@ import Wire
             let wrong = "Authorization: Basic \(Data("x:wrong".utf8).base64EncodedString())"
             var guesser = try await Client(address, loop)
             var statuses: [String] = []
-            for _ in 0..<6 { statuses.append(await guesser.publish(url, wrong).first ?? "") }
-            #expect(statuses.first == "RTSP/1.0 401")
+            // Guesses are allowed again with time, so on a busy machine more than the burst of them pass.
+            repeat {
+                statuses.append(await guesser.publish(url, wrong).first ?? "")
+            } while statuses.last == "RTSP/1.0 401" && statuses.count < 200
+            #expect(statuses.count > 3)
             #expect(statuses.last == "RTSP/1.0 503")
             var reader = try await Client(address, loop)
             #expect(await reader.ask("DESCRIBE \(url)").hasPrefix("RTSP/1.0 404"))
