@@ -27,6 +27,8 @@ struct LayerFilter {
     private var boundary: UInt16?
     private var spatialBefore = LayerChoice.topmost
     private var temporalBefore = LayerChoice.topmost
+    /// The last packet of all that were left out.
+    private var lastDropped: UInt16?
     private var frames = ForwardedFrames()
 
     /// What becomes of a packet.
@@ -52,6 +54,7 @@ struct LayerFilter {
         temporal = wantedTemporal
         waitingSince = nil
         boundary = nil
+        lastDropped = nil
         frames = ForwardedFrames()
     }
 
@@ -77,7 +80,11 @@ struct LayerFilter {
             if distance < 0 { (spatial, temporal) = (spatialBefore, temporalBefore) }
             if distance > Self.lateLimit { self.boundary = nil }
         }
-        guard layer <= spatial, rate <= temporal else { return .drop }
+        guard layer <= spatial, rate <= temporal else {
+            let number = entry.header.sequenceNumber
+            if lastDropped.map({ $0.isBefore(number) }) ?? true { lastDropped = number }
+            return .drop
+        }
         // The picture ends for the viewer with the highest layer that it gets.
         return .pass(marker: marker || layer == spatial && entry.summary.endsFrame)
     }
@@ -88,6 +95,8 @@ struct LayerFilter {
     private mutating func move(at entry: RunEntry, _ layer: UInt8, _ rate: UInt8) {
         let summary = entry.summary
         guard summary.startsFrame else { return }
+        // Of a frame whose later packets came first they are gone already.
+        if let lastDropped, lastDropped &- entry.header.sequenceNumber < UInt16(Self.lateLimit) { return }
         if summary.isKeyframeStart { return set(wantedSpatial, wantedTemporal, from: entry) }
         var (spatial, temporal) = (self.spatial, self.temporal)
         if layer == 0 {
