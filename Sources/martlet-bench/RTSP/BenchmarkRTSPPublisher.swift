@@ -19,11 +19,12 @@ actor BenchmarkRTSPPublisher: LoopActor {
         var octets: UInt32 = 0
     }
 
-    /// Full packets of a frame, and the size of the last: 59 frames and a keyframe make 500 kB in two seconds.
-    private static let payloadSize = 1_400
+    /// Full packets of a frame, which no reader needs cut, and the size of the last: 59 frames and a keyframe make 500 kB in two
+    /// seconds.
+    private static let payloadSize = 1_380
     private static let packetsPerFrame = 5
     private static let packetsPerKeyframe = 34
-    private static let lastPayloadSize = 660
+    private static let lastPayloadSize = 760
     private static let reportMilliseconds: UInt64 = 1_000
 
     private let exchange: RTSPExchange
