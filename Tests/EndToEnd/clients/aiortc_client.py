@@ -91,7 +91,8 @@ async def main(options):
         closed = asyncio.ensure_future(standard_input_closed())
         playing = False
         while not closed.done():
-            if options.mode == "watch" and not playing and counts["video"] >= options.frames and counts["audio"] >= 10:
+            enough = counts["video"] >= options.frames and counts["audio"] >= options.audio
+            if options.mode == "watch" and not playing and enough:
                 playing = True
                 report("playing", frames=counts["video"], audio=counts["audio"], **sizes)
             elif playing and options.progress:
@@ -109,5 +110,6 @@ parser.add_argument("url")
 parser.add_argument("--codec")
 parser.add_argument("--token")
 parser.add_argument("--frames", type=int, default=20)
+parser.add_argument("--audio", type=int, default=10, help="audio frames to wait for")
 parser.add_argument("--progress", help="report frames all the time, too")
 sys.exit(asyncio.run(main(parser.parse_args())))
