@@ -147,6 +147,12 @@ public struct StreamRewriter: Sendable {
         return result
     }
 
+    /// Whether later packets of the source have come, so that leaving this one out would leave a gap that a viewer asks for
+    /// in vain.
+    public func isLate(_ sequenceNumber: UInt16) -> Bool {
+        isActive && Int16(bitPattern: sequenceNumber &- UInt16(truncatingIfNeeded: window.highest)) <= 0
+    }
+
     /// Leaves out a packet of the current source without leaving a gap: a padding packet, a layer not wanted.
     ///
     /// A packet that is dropped after later ones were sent leaves the gap behind that those have jumped over.

@@ -149,7 +149,7 @@ struct StreamForwarder {
             return
         }
         let verdict: LayerFilter.Verdict =
-            entry.header.payload.isEmpty || removesFiller && entry.summary.isFiller && !entry.header.marker
+            entry.header.payload.isEmpty || isRemoved(entry)
             ? .drop : packetClass == .audio ? .pass(marker: entry.header.marker) : filter.judge(entry)
         guard case .pass(let marker) = verdict, packetClass == .audio ? !isCutOff : admits(entry) else {
             rewriter.drop(
@@ -178,6 +178,12 @@ struct StreamForwarder {
         } else {
             statistics.packetsRefused &+= 1
         }
+    }
+
+    /// Whether the packet holds nothing that the viewer needs (PAY-10).
+    private func isRemoved(_ entry: RunEntry) -> Bool {
+        removesFiller && entry.summary.isFiller && !entry.header.marker
+            && !rewriter.isLate(entry.header.sequenceNumber)
     }
 
     /// Whether the packet's frame is sent: all of it or nothing (RTP-97).
