@@ -358,11 +358,20 @@ actor RTSPConnection: LoopActor {
         return await owner.goOn(over: SocketParcel(detached), handover, machine.surrender())
     }
 
-    /// Ends the connection of a client that takes nothing any more, not even a farewell.
-    func cutOff(_ end: PeerEnd) {
-        if self.end == nil { self.end = end }
-        socket?.close()
-        leaveRoom()
+    /// Has the connection of a client that takes nothing any more ended, without a farewell, when this turn is over.
+    ///
+    /// - Returns: `false` when it ends already.
+    func cutOff(_ end: PeerEnd) -> Bool {
+        guard self.end == nil else { return false }
+        self.end = end
+        // Whoever asks is in the middle of its readers.
+        eventLoop.execute {
+            self.onLoop { connection in
+                connection.socket?.close()
+                connection.leaveRoom()
+            }
+        }
+        return true
     }
 
     private func over() {

@@ -16,10 +16,9 @@ extension RTSPConnection {
         let timeout = service.settings().writeTimeout
         guard eventLoop.now.nanoseconds(since: socket.statistics.lastSent) >= timeout.wholeMilliseconds * 1_000_000
         else { return false }
-        service.counters.slowReadersEnded.wrappingAdd(1, ordering: .relaxed)
         let end = PeerEnd(.tooSlow, "the client took nothing of what it was sent for \(timeout) (writeTimeout)")
-        // Whoever asks is in the middle of its readers.
-        eventLoop.execute { self.onLoop { $0.cutOff(end) } }
+        // The sound and the picture ask, each for itself.
+        if cutOff(end) { service.counters.slowReadersEnded.wrappingAdd(1, ordering: .relaxed) }
         return false
     }
 
