@@ -43,6 +43,8 @@ def stopped_reader(env):
             stopped.wait_for("playing", 30)
             time.sleep(2)
             memory = server.resident_bytes()
+            # The log of an earlier run stands before.
+            told = server.log_file.read_text(errors="replace").count("skips to the next keyframe")
             with env.case("it skips, and goes on at a keyframe"):
                 os.kill(stopped.process.pid, signal.SIGSTOP)
                 try:
@@ -61,7 +63,7 @@ def stopped_reader(env):
                     os.kill(stopped.process.pid, signal.SIGCONT)
                 until(lambda: not stopped.figures()[0]["open"], 20, "the reader sees the end", interval=0.5)
                 log = server.log_file.read_text(errors="replace")
-                check(log.count("skips to the next keyframe") == 1, "the log tells of a slow reader once")
+                check(log.count("skips to the next keyframe") == told + 1, "the log tells of a slow reader once")
                 check("tooSlow" in log, "the log has the reason")
             with env.case("the others lost nothing"):
                 figures = others.figures()
