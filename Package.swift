@@ -103,7 +103,8 @@ let package = Package(
 
         // Tests
         .target(
-            name: "TestKit", dependencies: ["Wire", "ICE", "Secure", "RTP", "Codecs"], path: "Tests/TestKit",
+            name: "TestKit", dependencies: ["CTestClock", "Wire", "ICE", "Secure", "RTP", "Codecs"],
+            path: "Tests/TestKit",
             swiftSettings: strict),
         .target(name: "CTestClock", path: "Tests/CTestClock"),
         tests("WireTests", []),
@@ -111,8 +112,8 @@ let package = Package(
         tests("RTPTests", ["RTP", "Codecs"]),
         tests("SDPTests", ["SDP"]),
         tests("ICETests", ["ICE", "Secure"]),
-        tests("SecureTests", ["Secure", "COpenSSL", "CSRTP", "CTestClock"]),
-        tests("WebRTCTests", ["WebRTC", "SDP", "ICE", "Secure", "RTP", "Codecs", "CTestClock"]),
+        tests("SecureTests", ["Secure", "COpenSSL", "CSRTP"]),
+        tests("WebRTCTests", ["WebRTC", "SDP", "ICE", "Secure", "RTP", "Codecs"]),
         tests("HTTPTests", ["HTTP"]),
         tests("RTSPTests", ["RTSP", "Secure"]),
         tests("StreamsTests", ["Streams", "Loop", "RTP", "Codecs", "WebRTC", "SDP", "ICE", "Secure"]),

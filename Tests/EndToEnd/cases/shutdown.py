@@ -15,9 +15,9 @@ def sigterm(env):
             viewers = [RawViewer(server.whep("end")).start() for _ in range(3)]
             try:
                 until(lambda: all(viewer.of_kind("video")["packets"] > 20 for viewer in viewers), 10, "media flows")
-                status, seconds = server.terminate(5)
+                status, seconds = server.terminate(20)
                 check(status == 0, f"exit status {status}: {server.log_tail()}")
-                check(seconds < 5, f"it took {seconds:.1f} s")
+                env.budget("the end", seconds, 5, 15)
                 until(lambda: all(peer.was_closed_by_server for peer in viewers + [publisher]), 2,
                       "every client gets DTLS close_notify")
                 check(all(peer.was_told_goodbye for peer in viewers + [publisher]), "not every client gets a BYE")
@@ -29,9 +29,9 @@ def sigterm(env):
 @test("SIGTERM without clients")
 def sigterm_idle(env):
     with env.server() as server:
-        status, seconds = server.terminate(5)
+        status, seconds = server.terminate(20)
         check(status == 0, f"exit status {status}: {server.log_tail()}")
-        check(seconds < 2, f"it took {seconds:.1f} s")
+        env.budget("the end", seconds, 2, 10)
 
 
 @test("two publishers at once: exactly one is live")

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 
-from harness.runner import ARTIFACTS, Skip, check
+from harness.runner import ARTIFACTS, Skip, check, patient
 
 CLIENTS = pathlib.Path(__file__).resolve().parent.parent / "clients"
 STOP_DEADLINE = 10
@@ -41,7 +41,7 @@ class Client:
         self._events.put({"event": "end"})
 
     def wait_for(self, name, deadline):
-        end = time.monotonic() + deadline
+        end = time.monotonic() + patient(deadline)
         while True:
             try:
                 event = self._events.get(timeout=max(0.0, end - time.monotonic()))

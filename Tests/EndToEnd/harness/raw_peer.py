@@ -19,7 +19,7 @@ import datetime
 import pylibsrtp
 
 from harness import stun, web
-from harness.runner import check
+from harness.runner import check, patient
 from harness.sdp import Answer
 
 CHECK_INTERVAL = 2.0
@@ -155,7 +155,7 @@ class RawPeer:
 
     def establish(self, deadline=10):
         self.prepare()
-        end = time.monotonic() + deadline
+        end = time.monotonic() + patient(deadline)
         while not self.is_connected:
             check(time.monotonic() < end, f"no connection to {self.remote} within {deadline} s")
             self.pump(0.05)

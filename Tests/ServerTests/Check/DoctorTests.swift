@@ -4,7 +4,7 @@ import Wire
 
 @testable import Server
 
-@Suite(.timeLimit(.minutes(1))) struct DoctorTests {
+@Suite(.timeLimit(.minutes(5))) struct DoctorTests {
     @Test(arguments: [
         ("http://192.0.2.1:8889", "192.0.2.1", 8889), ("http://example.org/", "example.org", 80),
         ("localhost", "localhost", 8889), ("localhost:99", "localhost", 99), ("[::1]:5", "::1", 5),

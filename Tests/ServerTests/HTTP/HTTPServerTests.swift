@@ -71,7 +71,7 @@ final class Recorder<Value: Sendable>: Sendable {
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct HTTPServerTests {
+@Suite(.timeLimit(.minutes(5))) struct HTTPServerTests {
     private let get = "GET /address HTTP/1.1\r\nHost: h\r\n\r\n"
 
     @Test func aConnectionIsUsedAgain() async throws {

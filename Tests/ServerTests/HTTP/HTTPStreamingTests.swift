@@ -4,7 +4,7 @@ import Server
 import Testing
 import Wire
 
-@Suite(.timeLimit(.minutes(1))) struct HTTPStreamingTests {
+@Suite(.timeLimit(.minutes(5))) struct HTTPStreamingTests {
     /// Serves `/notifications` with streams the test writes to.
     private func fixture(
         _ streams: Recorder<HTTPBodyStream>, cancelled: Recorder<Bool> = Recorder(),

@@ -7,13 +7,15 @@ actor RawClient: LoopActor {
     nonisolated var loop: any LoopExecutor { eventLoop }
 
     private var connection: TCPConnection?
-    private var waiters:
-        [(isDone: @Sendable (isolated RawClient) -> Bool, continuation: CheckedContinuation<Void, Never>)] = []
+    private let waits: BoundedWaits
     private(set) var received: [UInt8] = []
     private(set) var hasEnded = false
     private(set) var isClosed = false
 
-    init(on loop: EventLoop) { eventLoop = loop }
+    init(on loop: EventLoop) {
+        eventLoop = loop
+        waits = BoundedWaits(on: loop)
+    }
 
     /// Connects and begins to read.
     static func connected(to address: SocketAddress, on loop: EventLoop) async throws -> RawClient {
@@ -33,33 +35,23 @@ actor RawClient: LoopActor {
 
     private func took(_ bytes: RawSpan) {
         received.append(contentsOf: bytes)
-        wakeWaiters()
+        waits.settle()
     }
 
     private func ended() {
         hasEnded = true
-        wakeWaiters()
+        waits.settle()
     }
 
     private func closed() {
         hasEnded = true
         isClosed = true
-        wakeWaiters()
+        waits.settle()
     }
 
-    private func wakeWaiters() {
-        let waiting = waiters
-        waiters = []
-        for waiter in waiting {
-            if waiter.isDone(self) { waiter.continuation.resume() } else { waiters.append(waiter) }
-        }
-    }
-
-    private func wait(until isDone: @escaping @Sendable (isolated RawClient) -> Bool) async {
-        guard !isDone(self) else { return }
-        await withCheckedContinuation { continuation in
-            waiters.append((isDone, continuation))
-        }
+    private func wait(until isDone: @escaping () -> Bool) async {
+        guard !isDone() else { return }
+        await waits.wait(until: isDone)
     }
 
     func send(_ text: String) { send(Array(text.utf8)) }
@@ -77,7 +69,7 @@ actor RawClient: LoopActor {
 
     /// Waits for one response with Content-Length, or for the end, and takes it.
     func response() async -> String {
-        await wait { $0.hasEnded || $0.responseLength != nil }
+        await wait { self.hasEnded || self.responseLength != nil }
         let length = responseLength ?? received.count
         defer { received.removeFirst(length) }
         return String(decoding: received.prefix(length), as: UTF8.self)
@@ -89,14 +81,14 @@ actor RawClient: LoopActor {
 
     /// Waits for something, and takes all there is; empty at the end.
     func takeReceived() async -> [UInt8] {
-        await wait { $0.hasEnded || !$0.received.isEmpty }
+        await wait { self.hasEnded || !self.received.isEmpty }
         defer { received = [] }
         return received
     }
 
     /// Waits for so many bytes, or for the end, and takes them.
     func bytes(_ count: Int) async -> [UInt8] {
-        await wait { $0.hasEnded || $0.received.count >= count }
+        await wait { self.hasEnded || self.received.count >= count }
         let taken = Array(received.prefix(count))
         received.removeFirst(taken.count)
         return taken
@@ -104,7 +96,7 @@ actor RawClient: LoopActor {
 
     /// Waits until `pattern` has come, and takes everything up to and with it; nil when the end comes first.
     func text(through pattern: String) async -> String? {
-        await wait { $0.hasEnded || $0.find(pattern) != nil }
+        await wait { self.hasEnded || self.find(pattern) != nil }
         guard let end = find(pattern) else { return nil }
         defer { received.removeFirst(end) }
         return String(decoding: received.prefix(end), as: UTF8.self)
@@ -112,7 +104,7 @@ actor RawClient: LoopActor {
 
     /// Waits for the server's end and takes everything.
     func everything() async -> String {
-        await wait { $0.hasEnded }
+        await wait { self.hasEnded }
         defer { received = [] }
         return String(decoding: received, as: UTF8.self)
     }

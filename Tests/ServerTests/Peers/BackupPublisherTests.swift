@@ -8,7 +8,7 @@ import Wire
 @testable import Server
 
 /// Backup publishers over real sockets: `POST /{room}/whip?backup`.
-@Suite(.timeLimit(.minutes(1))) struct BackupPublisherTests {
+@Suite(.timeLimit(.minutes(5))) struct BackupPublisherTests {
     /// Connects a publisher and waits until the server knows its stream.
     private static func publisher(_ server: ServerHarness, _ target: String) async throws -> (LiveClient, String) {
         let (client, location) = try await LivePeersTests.client(server, target, try Offers.publisher())

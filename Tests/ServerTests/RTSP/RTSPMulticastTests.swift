@@ -66,7 +66,7 @@ import Wire
             #expect(await bridge.groupCount == 1)
             // Both read, and a packet is sent once.
             await publisher.raw.send(RTSPServerTests.frame(RTSPServerTests.packet(1, isKeyframe: true)))
-            while await bridge.statistics.packets == 0 { await Task.yield() }
+            #expect(await eventually { await bridge.statistics.packets > 0 })
             #expect(await bridge.statistics.packets == 1)
             let groups = try #require(await server.running?.rtsp?.service.datagrams?.groups)
             #expect(await readers[0].ask("PAUSE \(url)").hasPrefix(RTSPServerTests.success))
@@ -74,7 +74,7 @@ import Wire
             #expect(await bridge.groupCount == 1)
             #expect(await readers[1].ask("TEARDOWN \(url)").hasPrefix(RTSPServerTests.success))
             #expect(await bridge.groupCount == 0)
-            while groups.count > 0 { await Task.yield() }
+            #expect(await eventually { groups.count == 0 })
         }
     }
 }

@@ -223,7 +223,7 @@ import Wire
                 _ = await publisher.publish("rtsp://\(address)/cam")
                 let directory = try #require(await target.running?.directory)
                 try await feeding(publisher) {
-                    while await directory.room(named: "copy/cam")?.room.formats.isEmpty != false { await Task.yield() }
+                    #expect(await eventually { await directory.room(named: "copy/cam")?.room.formats.isEmpty == false })
                     var reader = try await RTSPServerTests.Client(targetAddress, targetLoop)
                     #expect(await reader.play("rtsp://\(targetAddress)/copy/cam").last == RTSPServerTests.success)
                     #expect(await reader.packet().count == 54)
@@ -232,7 +232,7 @@ import Wire
                 let source = try #require(await server.running?.directory.room(named: "cam"))
                 #expect(await source.room.snapshot.viewers.isEmpty)
                 #expect(await publisher.ask("TEARDOWN rtsp://\(address)/cam").hasPrefix(RTSPServerTests.success))
-                while await directory.room(named: "copy/cam")?.room.formats.isEmpty == false { await Task.yield() }
+                #expect(await eventually { await directory.room(named: "copy/cam")?.room.formats.isEmpty != false })
                 let counters = try #require(await server.running?.rtsp?.service.clientCounters)
                 #expect(counters.pushAttempts.load(ordering: .relaxed) == 1)
                 #expect(counters.pushing.load(ordering: .relaxed) == 0)

@@ -328,13 +328,7 @@ import Wire
             await reader.raw.abort()
             await publisher.raw.abort()
             let service = try #require(await server.running?.rtsp?.service)
-            var rooms = await directory.count
-            for _ in 0..<100_000 where rooms > 0 || service.connectionCount > 0 {
-                await Task.yield()
-                rooms = await directory.count
-            }
-            #expect(rooms == 0)
-            #expect(service.connectionCount == 0)
+            #expect(await eventually { await directory.count == 0 && service.connectionCount == 0 })
             #expect(await room.bridge(RTSPReaders.self) == nil)
         }
     }

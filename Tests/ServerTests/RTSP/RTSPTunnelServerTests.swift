@@ -74,7 +74,7 @@ import Wire
             await publisher.output.abort()
             _ = await publisher.input.everything()
             await reader.output.abort()
-            while service.tunnels.count > 0 || service.connectionCount > 0 { await Task.yield() }
+            #expect(await eventually { service.tunnels.count == 0 && service.connectionCount == 0 })
         }
     }
 

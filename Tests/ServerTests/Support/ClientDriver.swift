@@ -14,7 +14,7 @@ final class ClientDriver {
     /// Sends one packet.
     private var put: ([UInt8]) -> Void = { _ in }
     private var timer: (any LoopTimer)?
-    private var waiters: [(isDone: (TestClient) -> Bool, continuation: CheckedContinuation<Void, Never>)] = []
+    private let waits: BoundedWaits
 
     /// - Parameter answer: the server's; ICE credentials and fingerprint are read from it.
     init(answer: String, role: DTLSEndpoint.Role = .client, on loop: EventLoop) throws {
@@ -24,6 +24,7 @@ final class ClientDriver {
         }
         let fingerprint = try value("fingerprint").split(separator: " ")
         self.loop = loop
+        waits = BoundedWaits(on: loop)
         client = TestClient(
             identity: try Offers.identity.get(), role: role,
             remoteFingerprint: try #require(CertificateFingerprint(name: fingerprint[0], value: fingerprint[1])),
@@ -53,18 +54,14 @@ final class ClientDriver {
         for (_, packet) in client.outbox { put(packet) }
         client.outbox = []
         if let deadline = client.nextDeadline { timer?.schedule(at: deadline) }
-        let waiting = waiters
-        waiters = []
-        for waiter in waiting {
-            if waiter.isDone(client) { waiter.continuation.resume() } else { waiters.append(waiter) }
-        }
+        waits.settle()
     }
 
     func wait(
         until isDone: @escaping @Sendable (TestClient) -> Bool, isolation: isolated (any Actor)? = #isolation
     ) async {
         guard !isDone(client) else { return }
-        await withCheckedContinuation { waiters.append((isDone, $0)) }
+        await waits.wait { [client] in isDone(client) }
     }
 
     func send(rtp packets: [[UInt8]]) {

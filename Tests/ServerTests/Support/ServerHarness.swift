@@ -111,16 +111,6 @@ final class ServerHarness: Sendable {
     }
 }
 
-/// Looks again and again, letting others run in between, until `condition` holds; false when it takes too long.
-func eventually(seconds: UInt64 = 10, _ condition: () async -> Bool) async -> Bool {
-    let limit = MonotonicClock.now.advanced(bySeconds: seconds)
-    while MonotonicClock.now < limit {
-        if await condition() { return true }
-        await Task.yield()
-    }
-    return false
-}
-
 extension ServerSettings {
     /// The defaults as `change` leaves them, without limits of requests.
     static func made(_ change: (inout ServerSettings) -> Void) -> ServerSettings {

@@ -9,13 +9,8 @@ import Wire
     /// Begins like a handshake record and is none.
     private static let junk: [UInt8] = [22, 0xFE, 0xFD] + [UInt8](repeating: 0, count: 40)
 
-    /// Waits, a turn at a time, until nothing is waiting.
     private func drain(_ queue: HandshakeQueue) async -> Bool {
-        for _ in 0..<10_000 {
-            if await queue.waitingCount == 0 { return true }
-            await Task.yield()
-        }
-        return false
+        await eventually { await queue.waitingCount == 0 }
     }
 
     @Test func aCrowdIsTakenAFewStepsPerTurn() async throws {

@@ -60,6 +60,10 @@ final class QualityPath {
 
         /// Moves everything that is due, and lends what the server got decrypted.
         func move(at now: Instant, _ received: (ReceivedDatagram, RawSpan) -> Void) {
+            SystemClock.at(now) { moveAll(at: now, received) }
+        }
+
+        private func moveAll(at now: Instant, _ received: (ReceivedDatagram, RawSpan) -> Void) {
             if let due = client.nextDeadline, due <= now { client.deadlineReached(at: now) }
             if let due = engine.nextDeadline, due <= now { engine.deadlineReached(at: now) }
             while let (end, datagram) = up.receive(at: now) {
