@@ -347,6 +347,23 @@ import Wire
         #expect(driver.ask("SET_PARAMETER rtsp://h/cam1") == 200)
     }
 
+    /// RTSP-24: what is told of the keys goes with the session.
+    @Test func eachSessionIsToldKeysOfItsOwn() throws {
+        let driver = MachineDriver { $0.keyMessage = { _ in [1, 2, 3] } }
+        let keys = try #require(
+            RTSPMediaKeys(key: Array(repeating: 1, count: 16), salt: Array(repeating: 2, count: 14)))
+        let message = MIKEYMessage(keys: keys, bundle: 1, ssrcs: []).serialized(ntp: 0, random: [])
+        let own = "KeyMgmt: " + RTSPKeyManagement.field(message, url: "rtsp://h/cam1/trackID=0")
+        func setUp() -> String? {
+            driver.ask("SETUP rtsp://h/cam1/trackID=0", "Transport: RTP/SAVP;unicast;client_port=1000-1001", own)
+            return driver.field("KeyMgmt")
+        }
+        #expect(setUp()?.contains("data=\"AQID\"") == true)
+        #expect(driver.ask("TEARDOWN rtsp://h/cam1") == 200)
+        driver.machine.use { _ in [4, 5, 6] }
+        #expect(setUp()?.contains("data=\"BAUG\"") == true)
+    }
+
     // MARK: time
 
     /// RTSP-11, RTSP-12, RTSP-13
@@ -408,6 +425,30 @@ import Wire
         driver.machine.deadlineReached(at: driver.now)
         driver.run()
         #expect(driver.isClosed)
+    }
+
+    /// Bytes that make up no request, frames included, are not enough to stay.
+    @Test(arguments: [[], Array("OPTIONS * RTSP/1.0\r\n".utf8), [0x24, 0, 0, 1, 7]] as [[UInt8]])
+    func whoNeverAsksForAnythingIsEndedSoon(_ bytes: [UInt8]) {
+        let driver = MachineDriver { $0.firstRequestMilliseconds = 3_000 }
+        let deadline = driver.machine.nextDeadline
+        #expect(deadline == .seconds(13))
+        driver.now = .seconds(12)
+        driver.receive(bytes)
+        driver.machine.deadlineReached(at: driver.now)
+        driver.run()
+        #expect(!driver.isClosed)
+        driver.now = .seconds(13)
+        driver.machine.deadlineReached(at: driver.now)
+        driver.run()
+        #expect(driver.isClosed)
+    }
+
+    @Test func theFirstRequestEndsTheHaste() {
+        let driver = MachineDriver { $0.firstRequestMilliseconds = 3_000 }
+        #expect(driver.ask("OPTIONS *") == 200)
+        let deadline = driver.machine.nextDeadline
+        #expect(deadline == .seconds(75))
     }
 
     @Test func readersOverTheConnectionNeedNoSignsOfLife() {

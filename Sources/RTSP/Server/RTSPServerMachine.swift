@@ -24,6 +24,8 @@ public struct RTSPServerMachine: ~Copyable, Sendable {
         public var mediaTimeoutSeconds: UInt64 = 10
         /// How long a request may take to arrive.
         public var requestTimeoutSeconds: UInt64 = 10
+        /// How long a connection may stand before its first request is complete.
+        public var firstRequestMilliseconds: UInt64 = 10_000
 
         public init() {}
     }
@@ -53,6 +55,7 @@ public struct RTSPServerMachine: ~Copyable, Sendable {
     var announced: Announced?
     public internal(set) var session: RTSPServerSession?
     private var isClosing = false
+    private let startedAt: Instant
     private var lastHeard: Instant
     private var incompleteSince: Instant?
     private var toldCount: UInt32 = 0
@@ -69,11 +72,17 @@ public struct RTSPServerMachine: ~Copyable, Sendable {
         self.clientHost = clientHost
         self.randomNumber = randomNumber
         parser = RTSPStreamParser(limits: configuration.limits)
+        startedAt = now
         lastHeard = now
     }
 
     /// Nothing travels beside the connection from now on.
     public mutating func staysInside() { configuration.deliveries.formIntersection([.tcp]) }
+
+    /// Tells the sessions to come other keys.
+    public mutating func use(keyMessage: @escaping @Sendable ([UInt32]) -> [UInt8]) {
+        configuration.keyMessage = keyMessage
+    }
 
     // MARK: bytes
 
@@ -176,6 +185,10 @@ public struct RTSPServerMachine: ~Copyable, Sendable {
     /// When ``deadlineReached(at:)`` is to be called; nil while nothing has to happen.
     public var nextDeadline: Instant? {
         guard !isClosing, pending == nil else { return nil }
+        if requestCount == 0 {
+            let deadline = startedAt.advanced(byMilliseconds: configuration.firstRequestMilliseconds)
+            return incompleteDeadline.map { min($0, deadline) } ?? deadline
+        }
         guard let silence else { return incompleteDeadline }
         let deadline = lastHeard.advanced(bySeconds: silence)
         return incompleteDeadline.map { min($0, deadline) } ?? deadline

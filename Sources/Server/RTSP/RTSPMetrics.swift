@@ -47,6 +47,20 @@ struct RTSPMetrics: Sendable {
                 "wrong_credentials_total", "RTSP requests with wrong credentials.",
                 counters.failedAuthorizations.load(ordering: .relaxed)),
             counter(
+                "undelayed_logins_total",
+                "RTSP requests with wrong credentials that were refused at once, as enough others waited.",
+                counters.failedLoginsUndelayed.load(ordering: .relaxed)),
+            MetricFamily(
+                name: prefix + "rtsp_half_open", help: "RTSP connections without a complete request.", kind: .gauge,
+                samples: [MetricSample(Double(service.halfOpen.count))]),
+            MetricFamily(
+                name: prefix + "rtsp_half_open_ended_total",
+                help: "RTSP connections ended before they asked for anything, by cause.", kind: .counter,
+                samples: [
+                    sample("timeout", counters.halfOpenExpired.load(ordering: .relaxed)),
+                    sample("displaced", counters.halfOpenDisplaced.load(ordering: .relaxed)),
+                ]),
+            counter(
                 "srtp_rejected_total", "Packets from RTSP clients that were not encrypted as agreed.",
                 counters.rejectedProtected.load(ordering: .relaxed)),
             MetricFamily(

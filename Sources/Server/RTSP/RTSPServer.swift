@@ -64,7 +64,10 @@ actor RTSPServer: LoopActor {
         let connection = RTSPConnection(
             service: service, peerID: service.webrtc.newPeerID(), on: eventLoop, machine: machine, socket: accepted,
             tls: handover, mediaKeys: mediaKeys)
-        connection.onLoop { $0.start() }
+        connection.onLoop { connection in
+            connection.beginHalfOpen()
+            connection.start()
+        }
     }
 
     /// Stops listening and ends all connections.

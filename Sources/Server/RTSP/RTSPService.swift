@@ -29,6 +29,8 @@ final class RTSPService: Sendable {
     /// Of connections to other servers.
     let clientCounters = RTSPClientCounters()
     let tunnels = RTSPTunnels()
+    let halfOpen = RTSPHalfOpen()
+    let failedLogins = RTSPFailedLogins()
 
     /// Whether a room whose media the server pulls has it now, or has got it by waiting.
     func bring(_ room: RoomSettings) async -> Bool { await webrtc.bring(room) }
@@ -82,6 +84,7 @@ final class RTSPService: Sendable {
         configuration.serverPorts = datagrams?.ports
         configuration.requestTimeoutSeconds = settings.readTimeout.wholeSeconds
         configuration.mediaTimeoutSeconds = settings.readTimeout.wholeSeconds
+        configuration.firstRequestMilliseconds = settings.rtspHalfOpenTimeout.wholeMilliseconds
         return configuration
     }
 
@@ -98,6 +101,11 @@ final class RTSPCounters: Sendable {
     let refused = Atomic<UInt64>(0)
     let requests = Atomic<UInt64>(0)
     let failedAuthorizations = Atomic<UInt64>(0)
+    /// Wrong credentials that were answered at once, because enough clients waited for such an answer.
+    let failedLoginsUndelayed = Atomic<UInt64>(0)
+    /// Connections ended before they asked for anything: for their silence, and for others to take their place.
+    let halfOpenExpired = Atomic<UInt64>(0)
+    let halfOpenDisplaced = Atomic<UInt64>(0)
     /// Packets of publishers that were too large for a datagram, by what became of them.
     let oversizedCut = Atomic<UInt64>(0)
     let oversizedUncut = Atomic<UInt64>(0)

@@ -146,6 +146,15 @@ extension ServerSettings {
             aliases: ["authMethods"],
             "How clients may show the token of a room, as the password of any user; digest needs it in plain here."),
         Setting(
+            "rtspFailedLoginDelay", \.rtspFailedLoginDelay, .duration(.zero...(.seconds(10))), in: .rtsp,
+            reloadable: true, "How long a client that sent wrong credentials waits for the answer."),
+        Setting(
+            "rtspHalfOpenTimeout", \.rtspHalfOpenTimeout, .duration(.seconds(1)...(.seconds(60))), in: .rtsp,
+            reloadable: true, "How long an RTSP connection may stand before its first request is complete."),
+        Setting(
+            "rtspMaxHalfOpen", \.rtspMaxHalfOpen, .integer(1...10_000), in: .rtsp, reloadable: true,
+            "RTSP connections without a complete request at the same time; more end the one that is silent longest."),
+        Setting(
             "writeQueueSize", \.writeQueueSize, .integer(16...65_536), in: .rtsp,
             "Packets that may wait for a slow reader; then it skips to the next keyframe."),
         Setting(

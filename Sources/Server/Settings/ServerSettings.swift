@@ -58,6 +58,9 @@ public struct ServerSettings: Sendable {
     public var multicastRTPPort = 8002
     public var multicastRTCPPort = 8003
     public var rtspAuthMethods = [RTSPAuthMethod.basic, .digest]
+    public var rtspFailedLoginDelay = Duration.seconds(2)
+    public var rtspHalfOpenTimeout = Duration.seconds(10)
+    public var rtspMaxHalfOpen = 256
     public var writeQueueSize = 512
     public var udpMaxPayloadSize = 1_452
 

@@ -11,7 +11,7 @@ import time
 from cases.rtsp import AUDIO, OPUS, publishing
 from harness.processes import RTSPReaders
 from harness.runner import check, test, until
-from harness.server import free_port
+from harness.server import free_port_pair
 
 READERS = 50
 # Noise, so that the bits are really sent.
@@ -104,7 +104,7 @@ def send(port, data):
 
 @test("rtsp hostile load disturbs no reader")
 def hostile(env):
-    rtp, rtcp = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM)
+    rtp, rtcp = free_port_pair()
     settings = {"rtpAddress": f"127.0.0.1:{rtp}", "rtcpAddress": f"127.0.0.1:{rtcp}", "readTimeout": "3s",
                 "maxSessions": 400}
     with env.server(settings=settings) as server, publisher(server, "load"):

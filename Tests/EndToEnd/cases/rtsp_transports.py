@@ -1,5 +1,6 @@
 """RTSP by every way that media can travel: multicast, through HTTP, with the documented commands of the clients."""
 
+import base64
 import contextlib
 import re
 import socket
@@ -8,9 +9,11 @@ import struct
 import subprocess
 import time
 
+import pylibsrtp
+
 from cases.rtsp import ask, ffmpeg_publisher, require, run, run_gstreamer
 from harness.runner import check, test, until
-from harness.server import free_port
+from harness.server import free_port, free_port_pair
 
 
 @contextlib.contextmanager
@@ -152,6 +155,51 @@ def secure_server(env, **settings):
         yield server
 
 
+def key_of(message):
+    """The traffic key and its salt, 30 bytes, in a MIKEY message in base64 (RFC 3830, section 6.13)."""
+    data = base64.b64decode(message)
+    place = data.index(b"\x00\x20\x00\x1e") + 4
+    return data[place:place + 30]
+
+
+def sessions_over_one_connection(server, path, count):
+    """Reads a room over UDP in one session after another, each until packets have been decrypted; the key of each."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    url, keys = server.rtsps(path), []
+    with socket.create_connection(("127.0.0.1", server.rtsps_port), 10) as plain, \
+            context.wrap_socket(plain) as control, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as media:
+        media.bind(("127.0.0.1", 0))
+        media.settimeout(10)
+        port = media.getsockname()[1]
+        for number in range(count):
+            description = ask(control, f"DESCRIBE {url} RTSP/1.0\r\nCSeq: {10 * number + 1}\r\n\r\n")
+            described = re.search(r"a=key-mgmt:mikey (\S+)", description).group(1)
+            # The client has to bring keys of its own; it sends nothing, so any do.
+            # The client has to bring keys of its own; it sends nothing, so any do.
+            answer = ask(control, f"SETUP {url}/trackID=0 RTSP/1.0\r\nCSeq: {10 * number + 2}\r\n"
+                         f"Transport: RTP/SAVP;unicast;client_port={port}-{port + 1}\r\n"
+                         f'KeyMgmt: prot=mikey;uri="{url}/trackID=0";data="{described}"\r\n\r\n')
+            check(answer.startswith("RTSP/1.0 200"), answer)
+            key = key_of(re.search(r'data="([^"]+)"', answer).group(1))
+            check(key == key_of(described), "the description names another key")
+            session = re.search(r"Session: (\w+)", answer).group(1)
+            keys.append(key)
+            answer = ask(control, f"PLAY {url} RTSP/1.0\r\nCSeq: {10 * number + 3}\r\nSession: {session}\r\n\r\n")
+            check(answer.startswith("RTSP/1.0 200"), answer)
+            policy = pylibsrtp.Policy(key=key, ssrc_type=pylibsrtp.Policy.SSRC_ANY_INBOUND,
+                                      srtp_profile=pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_80)
+            receiver, opened = pylibsrtp.Session(policy=policy), 0
+            while opened < 20:
+                # The first packets may still be the former session's.
+                with contextlib.suppress(pylibsrtp.Error):
+                    receiver.unprotect(media.recv(65536))
+                    opened += 1
+            answer = ask(control, f"TEARDOWN {url} RTSP/1.0\r\nCSeq: {10 * number + 4}\r\nSession: {session}\r\n\r\n")
+            check(answer.startswith("RTSP/1.0 200"), answer)
+    return keys
+
+
 @test("rtsp over tls with srtp")
 def secure_media(env):
     """RTSP-24: keys over TLS, media encrypted by itself over UDP; nothing in the clear."""
@@ -170,6 +218,9 @@ def secure_media(env):
                 for field in ("RTP/AVP;unicast;client_port=5000-5001", "RTP/SAVP;unicast;client_port=5000-5001"):
                     answer = ask(control, f"{setup}{field}\r\n\r\n")
                     check(answer.startswith("RTSP/1.0 461"), answer)
+        with env.case("each session has keys of its own, and they are the ones it is sent with"):
+            keys = sessions_over_one_connection(server, "secret", 2)
+            check(keys[0] != keys[1], "two sessions of a connection have the same key")
         for transport in ("udp", "tcp"):
             with env.case(f"published by GStreamer over {transport}, read in the clear"):
                 require("gst-launch-1.0")

@@ -22,6 +22,22 @@ def free_port(kind=socket.SOCK_STREAM):
         return probe.getsockname()[1]
 
 
+def free_port_pair():
+    """An even UDP port and the one behind it: players send their RTCP there, whatever a server says of its ports."""
+    for _ in range(100):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as first, \
+                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as second:
+            first.bind(("0.0.0.0", 0))
+            port = first.getsockname()[1]
+            try:
+                # The other of the two, whichever was given.
+                second.bind(("0.0.0.0", port ^ 1))
+            except OSError:
+                continue
+            return port & ~1, port | 1
+    raise RuntimeError("there is no free pair of UDP ports")
+
+
 class Server:
     """Use as a context manager. `settings` and `paths` are laid over the test's configuration file, `variables` over
     its environment."""
@@ -33,6 +49,7 @@ class Server:
         self.metrics_port = free_port()
         self.udp_port = free_port(socket.SOCK_DGRAM)
         self.rtsp_port = free_port()
+        rtp_port, rtcp_port = free_port_pair()
         # Browsers lend cameras only to secure origins, and 127.0.0.1 counts as one.
         self.origin = f"http://127.0.0.1:{self.port}"
         self.media_address = (environment.address, self.udp_port)
@@ -45,8 +62,8 @@ class Server:
             "webrtcAdditionalHosts": [environment.address],
             "mediaLoops": loops,
             "rtspAddress": f"127.0.0.1:{self.rtsp_port}",
-            "rtpAddress": f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}",
-            "rtcpAddress": f"127.0.0.1:{free_port(socket.SOCK_DGRAM)}",
+            "rtpAddress": f"127.0.0.1:{rtp_port}",
+            "rtcpAddress": f"127.0.0.1:{rtcp_port}",
             "metrics": True,
             "metricsAddress": f"127.0.0.1:{self.metrics_port}",
             "httpRequestsPerSecond": 0,

@@ -253,6 +253,7 @@ import Wire
     @Test func guessesAreLimitedAndOthersGoOn() async throws {
         try await Self.withServer { settings in
             settings.httpFailedAuthorizationBurst = 3
+            settings.rtspFailedLoginDelay = .zero
             settings.everyPath { $0.publishToken = AccessToken(.plain(Array("secret".utf8))) }
         } _: { _, address, loop in
             let url = "rtsp://\(address)/cam1"

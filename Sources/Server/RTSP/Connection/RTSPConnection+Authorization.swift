@@ -18,19 +18,36 @@ extension RTSPConnection {
         switch await outcome(action, target, request, field) {
         case .allowed: return true
         case .forbidden:
-            count(field)
+            if isLogin(field), await !loginFailed() { return false }
             machine.refuse(.forbidden)
         case .unauthenticated:
-            count(field)
+            if isLogin(field), await !loginFailed() { return false }
             machine.challenge(challenges)
         }
         return false
     }
 
-    private func count(_ field: String?) {
-        guard field != nil else { return }
+    /// Whether a field says anything that could be right. A client that answers the challenge of an earlier connection
+    /// only has to be told the new one.
+    private func isLogin(_ field: String?) -> Bool {
+        guard let field else { return false }
+        if case .digest(let digest) = RTSPCredentials(field) { return digest.nonce == nonce }
+        return true
+    }
+
+    /// Counts wrong credentials, and waits before the client learns of it (RTSP-21).
+    ///
+    /// - Returns: `false` when the request has been refused, or nobody is there any more to be answered.
+    private func loginFailed() async -> Bool {
         service.counters.failedAuthorizations.wrappingAdd(1, ordering: .relaxed)
         service.limits.tokenWasWrong(from: remoteAddress)
+        guard await service.failedLogins.wait(service.settings().rtspFailedLoginDelay) else {
+            // How often one address may try is bounded apart from this.
+            service.counters.failedLoginsUndelayed.wrappingAdd(1, ordering: .relaxed)
+            machine.refuse(.serviceUnavailable, "too many wrong credentials; wait a moment")
+            return false
+        }
+        return !isGone
     }
 
     private func outcome(

@@ -17,6 +17,7 @@ extension RTSPConnection {
         case .tearDown:
             machine.done()
             leaveRoom()
+            renewKeys()
         case .getParameters: machine.read(publishing?.parameters ?? reading?.parameters ?? [:])
         case .resume(let session): await resume(session)
         }

@@ -41,12 +41,14 @@ actor RTSPConnection: LoopActor {
     /// Under which the service knows the session, so that another connection can take it up.
     var keptSession: String?
     var kind: RTSPConnectionKind
-    /// What the server encrypts this client's media with.
-    let mediaKeys: RTSPMediaKeys?
+    /// What the server encrypts this client's media with, in the session that is there or the one to come.
+    var mediaKeys: RTSPMediaKeys?
     var security: RTSPSecurity?
     let queueLimit: Int
     /// Whether the log knows that this reader is slow; once is enough.
     var hasToldOfSlowness = false
+    /// Whether it is counted as one that has asked for nothing yet.
+    var isHalfOpen = false
     private var scratch: [UInt8] = []
 
     /// What comes over UDP for this connection.
@@ -148,6 +150,7 @@ actor RTSPConnection: LoopActor {
         guard !kind.isTunnelInput else { return }
         if let deadline = machine.nextDeadline, deadline <= now {
             end = end ?? PeerEnd(.silent, "nothing was heard from the client in time")
+            if isHalfOpen { service.counters.halfOpenExpired.wrappingAdd(1, ordering: .relaxed) }
             machine.deadlineReached(at: now)
         }
         drive()
@@ -159,6 +162,7 @@ actor RTSPConnection: LoopActor {
         repeat {
             while !isOver, let event = machine.nextEvent(at: now) { handle(event, at: now) }
         } while !isOver && takeFromTunnel()
+        if isHalfOpen, machine.requestCount > 0 || kind.isTunnelInput { settled() }
         // The half of a tunnel that only asks lives as long as the other.
         guard !isOver, !kind.isTunnelInput else { return }
         if machine.isWorking, machine.bufferedBytes > Self.maximumWaitingBytes {
@@ -350,6 +354,7 @@ actor RTSPConnection: LoopActor {
     func hand(to owner: RTSPConnection) async -> Bool {
         guard !isOver, let detached = socket?.detach() else { return false }
         isOver = true
+        settled()
         cancelTimers()
         socket = nil
         let handover = tls.map { TLSHandover($0) }
@@ -377,6 +382,7 @@ actor RTSPConnection: LoopActor {
     private func over() {
         guard !isOver else { return }
         isOver = true
+        settled()
         cancelTimers()
         leaveRoom()
         socket = nil
@@ -403,7 +409,7 @@ actor RTSPConnection: LoopActor {
             self.registered = []
         }
         forgetSession()
-        security?.forgetTracks()
+        security = nil
         publishing?.leave(self, end)
         publishing = nil
         reading?.leave(self, end)

@@ -15,6 +15,14 @@ extension RTSPConnection {
         }
     }
 
+    /// Gives the sessions to come keys of their own. The streams of a room have the same identifiers and numbers for all
+    /// sessions, and one key must never encrypt two packets of one number (RFC 3711, section 9.1).
+    func renewKeys() {
+        guard mediaKeys != nil, let keys = RTSPSecurity.newKeys() else { return }
+        mediaKeys = keys
+        machine.use(keyMessage: Self.keyMessage(keys))
+    }
+
     /// Whether descriptions ask clients to encrypt: only then may their media travel beside the connection.
     var describesSecurely: Bool {
         machine.configuration.keyMessage != nil && machine.configuration.deliveries.contains(.udp)

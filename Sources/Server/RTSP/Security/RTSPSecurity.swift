@@ -2,7 +2,7 @@ import RTSP
 import Secure
 import Wire
 
-/// The SRTP of one connection (RTSP-24): one key of the server's for all that it sends, and a key of the client's for each
+/// The SRTP of one session (RTSP-24): one key of the server's for all that it sends, and a key of the client's for each
 /// track. Confined to its connection's loop.
 final class RTSPSecurity {
     /// More than the longest packet and what protection adds to it.
@@ -37,7 +37,7 @@ final class RTSPSecurity {
         self.controlSender = controlSender
     }
 
-    /// Keys for a new connection.
+    /// Keys for a new session.
     static func newKeys() -> RTSPMediaKeys? {
         RTSPMediaKeys(
             key: SecureRandom.bytes(RTSPMediaKeys.keyLength), salt: SecureRandom.bytes(RTSPMediaKeys.saltLength))
@@ -96,7 +96,4 @@ final class RTSPSecurity {
         receivers[media.track] = receiver
         return receiver
     }
-
-    /// The session is over; another one has other keys.
-    func forgetTracks() { receivers = [:] }
 }
