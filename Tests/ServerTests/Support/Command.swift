@@ -21,7 +21,7 @@ struct Command: Sendable {
         unsafe posix_spawn_file_actions_addopen(&actions, 1, output.path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
         unsafe posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
         var words = unsafe ([path] + arguments).map { unsafe strdup($0) } + [nil]
-        defer { for unsafeword in unsafe words { unsafe free(word) } }
+        defer { for index in unsafe words.indices { unsafe free(words[index]) } }
         var child: pid_t = 0
         let result = unsafe posix_spawn(&child, path, &actions, nil, &words, environ)
         try #require(result == 0, "\(path): error \(result)")
