@@ -46,6 +46,7 @@ let fuzzTargets: [Target] =
         fuzz("fuzz-rtsp-description", ["Server"]),
         fuzz("fuzz-payloads", ["RTP", "Codecs"]),
         fuzz("fuzz-parameters", ["RTP", "Codecs"]),
+        fuzz("fuzz-conversion", ["Conversion"]),
         fuzz("fuzz-settings", ["Server"]),
     ]
 
@@ -76,6 +77,7 @@ let package = Package(
         module("WebRTC", ["Wire", "ICE", "Secure", "RTP", "SDP", "Codecs"]),
         module("HTTP", ["Wire"]),
         module("RTSP", ["Wire"]),
+        module("Conversion", ["Wire", "Codecs"]),
 
         // L2
         module("Streams", ["Wire", "RTP", "Codecs"]),
@@ -110,6 +112,7 @@ let package = Package(
         tests("WireTests", []),
         tests("CodecsTests", ["Codecs"]),
         tests("RTPTests", ["RTP", "Codecs"]),
+        tests("ConversionTests", ["Conversion"]),
         tests("SDPTests", ["SDP"]),
         tests("ICETests", ["ICE", "Secure"]),
         tests("SecureTests", ["Secure", "COpenSSL", "CSRTP"]),
