@@ -19,6 +19,7 @@ import Wire
         // Nobody here is silent on purpose; a test that waits for its turn on the machine is no broken link.
         settings.readTimeout = .seconds(180)
         settings.writeTimeout = .seconds(180)
+        settings.rtspHalfOpenTimeout = .seconds(60)
         return settings
     }
 
