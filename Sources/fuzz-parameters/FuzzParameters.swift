@@ -4,11 +4,11 @@ import RTP
 import Wire
 
 /// Reads the input as what describes a stream: SPS, PPS and VPS of H.264 and H.265, OBUs and sequence header of AV1, frame
-/// headers, configurations of AAC, and as the parameter sets of a description.
+/// headers, configurations of AAC, as the parameter sets of a description, and as the units whose pictures are ordered.
 private func tryInput(_ input: RawSpan) {
     guard let choice = input.integer(at: 0, as: UInt8.self) else { return }
     let bytes = input.extracting(1..<input.byteCount)
-    switch choice % 8 {
+    switch choice % 9 {
     case 0:
         if let sps = H264SequenceParameterSet(parsing: bytes) { check(sps.resolution) }
         _ = ParameterSetIdentifier.h264(bytes)
@@ -45,8 +45,22 @@ private func tryInput(_ input: RawSpan) {
     case 6:
         if let header = MPEGAudioHeader(parsing: bytes) { precondition(header.frameSize > 0 && header.sampleRate > 0) }
         if let header = AC3Header(parsing: bytes) { precondition(header.frameSize > 0 && header.samplesPerFrame > 0) }
+    case 8:
+        var readers: [any PictureOrderReader] = [H264PictureOrderReader(), H265PictureOrderReader()]
+        // Lengths and units.
+        var offset = 0
+        while let size = bytes.integer(at: offset, as: UInt8.self) {
+            let end = min(bytes.byteCount, offset + 1 + Int(size & 0x7F))
+            for index in readers.indices {
+                readers[index].take(bytes.extracting(offset + 1..<end))
+                if size & 0x80 != 0 { _ = readers[index].endOfUnit() }
+                precondition((0...16).contains(readers[index].reorderDepth ?? 0))
+                precondition(readers[index].frameDuration?.ticks(clockRate: 90_000) ?? 1 > 0)
+            }
+            offset = end
+        }
     default:
-        let codec: Codec = choice & 8 == 0 ? .h264 : .h265
+        let codec: Codec = choice & 16 == 0 ? .h264 : .h265
         let text = String(decoding: bytes.array, as: UTF8.self)
         let units = ParameterSets.announced(codec) { _ in text }
         let sets = ParameterSets(codec: codec, announced: units + [bytes.array])

@@ -25,14 +25,15 @@ private func tryInput(_ input: RawSpan) {
     let description = PayloadDescription(
         codec: format.codec, encodingName: format.name, clockRate: 90_000, channels: 2
     ) { format.parameters[$0] }
-    var assembler = FrameAssembler(description.makeDepacketizer())
+    var assembler = FrameAssembler(description)
     var splitter = OversizedPacketSplitter(description, maximumSize: 200)
-    var cutAssembler = FrameAssembler(description.makeDepacketizer())
+    var cutAssembler = FrameAssembler(description)
     var markers = MarkerRepair()
     var sets = ParameterSets(codec: format.codec, announced: [])
     let filler = FillerRemoval(format.codec)
     var (number, timestamp): (UInt16, UInt32) = (65_530, 0)
     var newest: UInt16?
+    var latest: Int64?
     var offset = 1
     while let flags = input.integer(at: offset, as: UInt8.self),
         let size = input.integer(at: offset + 1, as: UInt16.self)
@@ -51,7 +52,15 @@ private func tryInput(_ input: RawSpan) {
         packet.append(contentsOf: payload)
         packet.withBytes { bytes in
             guard let header = try? RTPHeader(parsing: bytes) else { return }
-            assembler.receive(bytes, header: header, at: now) { check($0) }
+            assembler.receive(bytes, header: header, at: now) { frame in
+                check(frame)
+                // PAY-61: decoding times grow, but for where the times begin anew.
+                if let decoding = frame.decodingTime {
+                    precondition(decoding <= frame.presentationTime)
+                    if !frame.startsEpoch, let latest { precondition(decoding > latest, "decoding times go back") }
+                    latest = decoding
+                }
+            }
             splitter.receive(bytes, header: header) { piece, pieceHeader in
                 precondition(pieceHeader.payload.upperBound <= piece.byteCount)
                 if flags & 0x60 == 0, let last = newest {

@@ -87,7 +87,7 @@ public struct RecordedPackets: Sendable {
 public func assemble(
     _ packets: [[UInt8]], _ description: PayloadDescription, millisecondsBetween interval: UInt64 = 1
 ) -> (frames: [FrameAssembler.Frame], statistics: FrameAssembler.Statistics) {
-    var assembler = FrameAssembler(description.makeDepacketizer())
+    var assembler = FrameAssembler(description)
     var frames: [FrameAssembler.Frame] = []
     var now = Instant.seconds(1)
     for packet in packets {

@@ -33,16 +33,47 @@ public enum H264Profile: Hashable, Sendable {
     }
 }
 
-/// What forwarding and stream descriptions need of an H.264 SPS (H.264, 7.3.2.1.1).
+/// What forwarding, stream descriptions and the order of pictures need of an H.264 SPS (H.264, 7.3.2.1.1).
 ///
-/// Left out: everything after the cropping rectangle (VUI), and scaling lists are passed over.
+/// Left out: scaling lists and the cycle of `pic_order_cnt_type` 1, which are passed over.
 public struct H264SequenceParameterSet: Hashable, Sendable {
+    /// How slices tell when their picture is shown: `pic_order_cnt_type` 0, 1 and 2 (8.2.1).
+    public enum PictureOrder: Hashable, Sendable {
+        /// By a counter of so many bits.
+        case counter(bits: Int)
+        /// By deviations from a cycle that the SPS sets out.
+        case cycle(deviationsAreZero: Bool)
+        /// As they are decoded.
+        case decodingOrder
+    }
+
+    public var identifier: UInt8
     public var profileIDC: UInt8
     public var constraints: UInt8
     public var levelIDC: UInt8
     public var resolution: VideoResolution
+    /// 0 monochrome, 1 4:2:0, 2 4:2:2, 3 4:4:4.
+    public var chromaFormat: UInt8 = 1
+    /// Each colour is coded as a monochrome picture.
+    public var hasSeparatePlanes = false
+    public var frameNumberBits: Int
+    public var pictureOrder: PictureOrder
+    /// No field is coded on its own.
+    public var codesFramesOnly: Bool
+    /// nil when there is none, or when it cannot be read.
+    public var usability: H264VideoUsability?
 
     public var profile: H264Profile { H264Profile(profileIDC: profileIDC, constraints: constraints) }
+
+    /// How many frames may precede a frame in decoding order and follow it in output order; nil where the SPS does not
+    /// tell (E.2.1, `max_num_reorder_frames`).
+    public var reorderDepth: Int? {
+        if let told = usability?.reorderDepth { return told }
+        // No profile but the Baseline profile is without pictures that refer to later ones.
+        if pictureOrder == .decodingOrder || profileIDC == 66 { return 0 }
+        let mayBeIntraOnly = [44, 86, 100, 110, 122, 244].contains(profileIDC)
+        return mayBeIntraOnly && constraints & 0x10 != 0 ? 0 : nil
+    }
 
     /// Sixteen thousand luma samples a side: beyond level 6.2.
     private static let maximumMacroblocks: UInt32 = 1024
@@ -58,14 +89,14 @@ public struct H264SequenceParameterSet: Hashable, Sendable {
         levelIDC = nalUnit[3]
 
         var reader = BitReader(from: 4, skipsEmulationPrevention: true)
-        guard reader.exponentialGolomb(nalUnit) <= 31 else { return nil }
-        var chromaFormat: UInt32 = 1
-        var isMonochrome = false
+        let number = reader.exponentialGolomb(nalUnit)
+        guard number <= 31 else { return nil }
+        identifier = UInt8(number)
         if Self.profilesWithChromaFormat.contains(profileIDC) {
-            chromaFormat = reader.exponentialGolomb(nalUnit)
-            guard chromaFormat <= 3 else { return nil }
-            // Separate colour planes are coded and cropped like monochrome pictures.
-            isMonochrome = chromaFormat == 0 || (chromaFormat == 3 && reader.flag(nalUnit))
+            let format = reader.exponentialGolomb(nalUnit)
+            guard format <= 3 else { return nil }
+            chromaFormat = UInt8(format)
+            hasSeparatePlanes = format == 3 && reader.flag(nalUnit)
             guard reader.exponentialGolomb(nalUnit) <= 6, reader.exponentialGolomb(nalUnit) <= 6 else { return nil }
             reader.skip(1, nalUnit)
             if reader.flag(nalUnit) {
@@ -74,37 +105,49 @@ public struct H264SequenceParameterSet: Hashable, Sendable {
                 }
             }
         }
-        guard reader.exponentialGolomb(nalUnit) <= 12 else { return nil }
-        switch reader.exponentialGolomb(nalUnit) {
-        case 0:
-            guard reader.exponentialGolomb(nalUnit) <= 12 else { return nil }
-        case 1:
-            reader.skip(1, nalUnit)
-            _ = reader.signedExponentialGolomb(nalUnit)
-            _ = reader.signedExponentialGolomb(nalUnit)
-            let cycle = reader.exponentialGolomb(nalUnit)
-            guard cycle <= 255 else { return nil }
-            for _ in 0..<cycle { _ = reader.signedExponentialGolomb(nalUnit) }
-        case 2: break
-        default: return nil
-        }
+        let frameNumberBits = reader.exponentialGolomb(nalUnit)
+        guard frameNumberBits <= 12 else { return nil }
+        self.frameNumberBits = Int(frameNumberBits) + 4
+        guard let pictureOrder = Self.readPictureOrder(&reader, nalUnit) else { return nil }
+        self.pictureOrder = pictureOrder
         guard reader.exponentialGolomb(nalUnit) <= 16 else { return nil }
         reader.skip(1, nalUnit)
 
         let columns = reader.exponentialGolomb(nalUnit)
         let rows = reader.exponentialGolomb(nalUnit)
         guard columns < Self.maximumMacroblocks, rows < Self.maximumMacroblocks else { return nil }
-        let codesFramesOnly = reader.flag(nalUnit)
+        codesFramesOnly = reader.flag(nalUnit)
         reader.skip(codesFramesOnly ? 1 : 2, nalUnit)
         let fields = codesFramesOnly ? 1 : 2
         var size = VideoResolution(width: (Int(columns) + 1) * 16, height: (Int(rows) + 1) * 16 * fields)
         if reader.flag(nalUnit) {
+            // Separate colour planes are coded and cropped like monochrome pictures.
+            let isMonochrome = chromaFormat == 0 || hasSeparatePlanes
             let unitX = isMonochrome || chromaFormat == 3 ? 1 : 2
             let unitY = (isMonochrome || chromaFormat != 1 ? 1 : 2) * fields
             reader.crop(&size, unitX: unitX, unitY: unitY, nalUnit)
         }
         guard !reader.isExhausted, size.width > 0, size.height > 0 else { return nil }
         resolution = size
+        if reader.flag(nalUnit) { usability = H264VideoUsability(&reader, nalUnit) }
+    }
+
+    private static func readPictureOrder(_ reader: inout BitReader, _ bytes: RawSpan) -> PictureOrder? {
+        switch reader.exponentialGolomb(bytes) {
+        case 0:
+            let bits = reader.exponentialGolomb(bytes)
+            return bits <= 12 ? .counter(bits: Int(bits) + 4) : nil
+        case 1:
+            let deviationsAreZero = reader.flag(bytes)
+            _ = reader.signedExponentialGolomb(bytes)
+            _ = reader.signedExponentialGolomb(bytes)
+            let cycle = reader.exponentialGolomb(bytes)
+            guard cycle <= 255 else { return nil }
+            for _ in 0..<cycle { _ = reader.signedExponentialGolomb(bytes) }
+            return .cycle(deviationsAreZero: deviationsAreZero)
+        case 2: return .decodingOrder
+        default: return nil
+        }
     }
 
     private static func skipScalingList(of size: Int, _ reader: inout BitReader, _ bytes: RawSpan) {

@@ -10,6 +10,8 @@ public struct H265NALUnitType: RawRepresentable, Hashable, Sendable {
     public static let sequenceParameterSet = H265NALUnitType(rawValue: 33)
     public static let pictureParameterSet = H265NALUnitType(rawValue: 34)
     public static let accessUnitDelimiter = H265NALUnitType(rawValue: 35)
+    public static let endOfSequence = H265NALUnitType(rawValue: 36)
+    public static let endOfBitstream = H265NALUnitType(rawValue: 37)
     public static let fillerData = H265NALUnitType(rawValue: 38)
     public static let prefixSupplementalEnhancement = H265NALUnitType(rawValue: 39)
     public static let aggregation = H265NALUnitType(rawValue: 48)
@@ -23,6 +25,17 @@ public struct H265NALUnitType: RawRepresentable, Hashable, Sendable {
 
     /// A slice of a picture at which decoding can begin: BLA, IDR, CRA and the two reserved types.
     @inlinable public var isRandomAccess: Bool { (16...23).contains(rawValue) }
+
+    /// A slice of an IDR picture: types 19 and 20.
+    @inlinable public var isIDR: Bool { rawValue == 19 || rawValue == 20 }
+
+    /// A slice of a picture with which another stream begins (BLA): types 16–18.
+    @inlinable public var isBrokenLink: Bool { (16...18).contains(rawValue) }
+
+    /// A slice of a picture that is shown before the random access picture that it follows: RASL, which refers to what came
+    /// before that picture, and RADL, which does not.
+    @inlinable public var isSkippedLeading: Bool { rawValue == 8 || rawValue == 9 }
+    @inlinable public var isDecodableLeading: Bool { rawValue == 6 || rawValue == 7 }
 
     /// A parameter set of any of the three kinds.
     @inlinable public var isParameterSet: Bool { (32...34).contains(rawValue) }

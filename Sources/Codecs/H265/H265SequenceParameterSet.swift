@@ -1,8 +1,8 @@
 import Wire
 
-/// What forwarding and stream descriptions need of an H.265 SPS (H.265, 7.3.2.2.1).
+/// What forwarding, stream descriptions and the order of pictures need of an H.265 SPS (H.265, 7.3.2.2.1).
 ///
-/// Left out: everything after the conformance window.
+/// Left out: everything after the ordering of pictures.
 public struct H265SequenceParameterSet: Hashable, Sendable {
     public var profileIDC: UInt8
     /// Main tier when false.
@@ -10,6 +10,12 @@ public struct H265SequenceParameterSet: Hashable, Sendable {
     /// Thirty times the level number.
     public var levelIDC: UInt8
     public var resolution: VideoResolution
+    public var identifier: UInt8
+    public var hasSeparatePlanes: Bool
+    public var orderCountBits: Int
+    /// How many pictures may precede a picture in decoding order and follow it in output order
+    /// (`sps_max_num_reorder_pics` of all sub-layers); nil where the SPS ends before it or tells what cannot be.
+    public var reorderDepth: Int?
 
     private static let maximumSide: UInt32 = 16_888
 
@@ -34,10 +40,12 @@ public struct H265SequenceParameterSet: Hashable, Sendable {
             if present >> UInt32(14 - 2 * layer) & 1 == 1 { reader.skip(8, nalUnit) }
         }
 
-        guard reader.exponentialGolomb(nalUnit) <= 15 else { return nil }
+        let number = reader.exponentialGolomb(nalUnit)
+        guard number <= 15 else { return nil }
+        identifier = UInt8(number)
         let chromaFormat = reader.exponentialGolomb(nalUnit)
         guard chromaFormat <= 3 else { return nil }
-        let hasSeparatePlanes = chromaFormat == 3 && reader.flag(nalUnit)
+        hasSeparatePlanes = chromaFormat == 3 && reader.flag(nalUnit)
         let width = reader.exponentialGolomb(nalUnit)
         let height = reader.exponentialGolomb(nalUnit)
         guard (1...Self.maximumSide).contains(width), (1...Self.maximumSide).contains(height) else { return nil }
@@ -49,5 +57,16 @@ public struct H265SequenceParameterSet: Hashable, Sendable {
         }
         guard !reader.isExhausted, size.width > 0, size.height > 0 else { return nil }
         resolution = size
+        guard reader.exponentialGolomb(nalUnit) <= 8, reader.exponentialGolomb(nalUnit) <= 8 else { return nil }
+        let bits = reader.exponentialGolomb(nalUnit)
+        guard bits <= 12 else { return nil }
+        orderCountBits = Int(bits) + 4
+        // Where only one set is told it holds for all sub-layers; the last is that of the highest.
+        for _ in 0...(reader.flag(nalUnit) ? subLayers : 0) {
+            let size = reader.exponentialGolomb(nalUnit)
+            let depth = reader.exponentialGolomb(nalUnit)
+            _ = reader.exponentialGolomb(nalUnit)
+            reorderDepth = depth <= size && depth <= 16 && !reader.isExhausted ? Int(depth) : nil
+        }
     }
 }

@@ -10,6 +10,12 @@ public struct FrameAssembler: Sendable {
         public var unit: AccessUnit
         /// When it is shown, in ticks of the RTP clock without wraps.
         public var presentationTime: Int64
+        /// When it is decoded: later than the frame before, and not later than it is shown. nil where the stream does not
+        /// tell its order in a way that is read (``Statistics/isOrderUnknown``).
+        public var decodingTime: Int64?
+        /// The times have nothing to do with those of the frame before: it is the first, another source began, or the
+        /// timestamps jumped.
+        public var startsEpoch: Bool
         /// When its last packet came.
         public var arrival: Instant
     }
@@ -34,6 +40,12 @@ public struct FrameAssembler: Sendable {
         public var lost: UInt64 = 0
         public var late: UInt64 = 0
         public var duplicates: UInt64 = 0
+        /// Frames that are shown later than their timestamps say, because those were equal or went back.
+        public var movedTimes: UInt64 = 0
+        /// Frames whose timestamps contradict the order that the stream itself tells.
+        public var misordered: UInt64 = 0
+        /// The stream tells its order in a way that is not read: frames have no decoding times.
+        public var isOrderUnknown = false
     }
 
     private struct Waiting: Sendable {
@@ -48,6 +60,7 @@ public struct FrameAssembler: Sendable {
     private var depacketizer: any Depacketizer
     private var numbers = SequenceUnwrapper()
     private var timestamps = TimestampUnwrapper()
+    private var times: DecodingTimes
     private var source: UInt32?
     /// The number that comes next; nil before the first.
     private var expected: Int64?
@@ -60,14 +73,18 @@ public struct FrameAssembler: Sendable {
     /// A larger step back is a source that began anew.
     private static let largestStepBack: Int64 = 3_000
 
-    public init(_ depacketizer: any Depacketizer, limits: Limits = Limits()) {
-        self.depacketizer = depacketizer
+    public init(_ description: PayloadDescription, limits: Limits = Limits()) {
+        depacketizer = description.makeDepacketizer()
+        times = DecodingTimes(description)
         self.limits = limits
     }
 
     public var statistics: Statistics {
         var statistics = counted
         statistics.droppedFrames = depacketizer.droppedUnits
+        statistics.movedTimes = times.moved
+        statistics.misordered = times.misordered
+        statistics.isOrderUnknown = times.isRefused
         return statistics
     }
 
@@ -84,6 +101,7 @@ public struct FrameAssembler: Sendable {
             source = header.ssrc
             numbers = SequenceUnwrapper()
             timestamps = TimestampUnwrapper()
+            times.restart()
             expected = nil
         }
         let number = numbers.unwrap(header.sequenceNumber)
@@ -166,7 +184,12 @@ public struct FrameAssembler: Sendable {
         }
         for unit in units {
             counted.frames &+= 1
-            body(Frame(unit: unit, presentationTime: timestamps.unwrap(unit.timestamp), arrival: arrival))
+            let presentation = timestamps.unwrap(unit.timestamp)
+            let times = times.next(unit, presentation: presentation, arrival: arrival)
+            body(
+                Frame(
+                    unit: unit, presentationTime: times.presentation, decodingTime: times.decoding,
+                    startsEpoch: times.startsEpoch, arrival: arrival))
         }
         units.removeAll(keepingCapacity: true)
     }

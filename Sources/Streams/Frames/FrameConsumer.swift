@@ -24,7 +24,7 @@ struct TrackFrames {
     mutating func add(_ consumer: any FrameConsumer, _ id: PeerID, _ format: TrackFormat?, of track: TrackID) {
         consumers.append((id, consumer))
         guard let format else { return }
-        if assembler == nil { assembler = FrameAssembler(format.payloadDescription.makeDepacketizer()) }
+        if assembler == nil { assembler = FrameAssembler(format.payloadDescription) }
         consumer.formatChanged(format, of: track)
     }
 
@@ -36,7 +36,7 @@ struct TrackFrames {
     /// Another publication feeds the track.
     mutating func begin(_ format: TrackFormat, of track: TrackID) {
         guard !consumers.isEmpty else { return }
-        assembler = FrameAssembler(format.payloadDescription.makeDepacketizer())
+        assembler = FrameAssembler(format.payloadDescription)
         for entry in consumers { entry.consumer.formatChanged(format, of: track) }
     }
 

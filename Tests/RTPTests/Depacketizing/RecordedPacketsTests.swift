@@ -37,6 +37,13 @@ import Wire
                 #expect(abs((time - times[0]) - (unit.time - recorded.units[0].time)) <= 90)
             }
         }
+        // PAY-60, PAY-61: of all codecs here only H.264 was encoded with pictures that overtake others.
+        #expect(frames.allSatisfy { $0.decodingTime ?? .max <= $0.presentationTime })
+        for (former, next) in zip(frames, frames.dropFirst()) {
+            #expect(former.decodingTime ?? .max < next.decodingTime ?? .min)
+        }
+        #expect(frames.contains { $0.decodingTime != $0.presentationTime } == (["h264", "h265"].contains(name)))
+        #expect(statistics.movedTimes == 0 && statistics.misordered == 0)
         #expect(frames.first?.unit.isKeyframe == true)
         if Self.video.contains(name), name != "mjpeg" { #expect(frames.count { $0.unit.isKeyframe } == 2) }
     }
