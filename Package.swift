@@ -55,14 +55,19 @@ let package = Package(
     products: [
         .library(name: "MartletKit", targets: ["Server"]),
         .executable(name: "martlet", targets: ["martlet"]),
+        .executable(name: "martlet-transcoder", targets: ["martlet-transcoder"]),
         .executable(name: "martlet-bench", targets: ["martlet-bench"]),
     ],
     targets: [
         // C: system libraries and macro shims.
         .target(name: "CLinux"),
         .target(name: "CAllocationCounter"),
+        .target(name: "CConfinement"),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CSRTP", pkgConfig: "libsrtp2", providers: [.apt(["libsrtp2-dev"])]),
+        .systemLibrary(
+            name: "CAV", pkgConfig: "libavcodec", providers: [.apt(["libavcodec-dev", "libswresample-dev"])]),
+        .systemLibrary(name: "COpus", pkgConfig: "opus", providers: [.apt(["libopus-dev"])]),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
 
         // L0
@@ -82,6 +87,8 @@ let package = Package(
         // L2
         module("Streams", ["Wire", "RTP", "Codecs"]),
 
+        module("Transcode", ["Wire", "Codecs", "Conversion", "CAV", "COpus", "CConfinement"]),
+
         // L3
         module("Loop", ["Wire", "CLinux"]),
 
@@ -94,6 +101,8 @@ let package = Package(
 
         // L5
         .executableTarget(name: "martlet", dependencies: ["Server", "Loop", "Wire"], swiftSettings: strict),
+        .executableTarget(
+            name: "martlet-transcoder", dependencies: ["Transcode", "Conversion"], swiftSettings: strict),
         .executableTarget(
             name: "martlet-bench",
             dependencies: [
@@ -112,7 +121,8 @@ let package = Package(
         tests("WireTests", []),
         tests("CodecsTests", ["Codecs"]),
         tests("RTPTests", ["RTP", "Codecs"]),
-        tests("ConversionTests", ["Conversion"]),
+        tests("ConversionTests", ["Conversion", "Codecs"]),
+        tests("TranscodeTests", ["Transcode", "Conversion", "Codecs", "COpus"]),
         tests("SDPTests", ["SDP"]),
         tests("ICETests", ["ICE", "Secure"]),
         tests("SecureTests", ["Secure", "COpenSSL", "CSRTP"]),
