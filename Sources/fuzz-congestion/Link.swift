@@ -75,5 +75,6 @@ final class Link: PacketSink, @unchecked Sendable {
         controller.admitsFrame(isKeyframe: isKeyframe, at: now)
     }
     func takesKeyframeRequest(at now: Instant) -> Bool { controller.takesKeyframeRequest(at: now) }
+    func withdrawVideo() { controller.withdrawVideo() }
     func enqueueControl(_ packet: RawSpan) -> Bool { true }
 }

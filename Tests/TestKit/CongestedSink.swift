@@ -88,6 +88,7 @@ public final class CongestedSink: PacketSink, @unchecked Sendable {
     public func admitsFrame(isKeyframe: Bool, at now: Instant) -> Bool {
         controller.admitsFrame(isKeyframe: isKeyframe, at: now)
     }
+    public func withdrawVideo() { controller.withdrawVideo() }
     public func takesKeyframeRequest(at now: Instant) -> Bool { controller.takesKeyframeRequest(at: now) }
     public func enqueueControl(_ packet: RawSpan) -> Bool { true }
 }

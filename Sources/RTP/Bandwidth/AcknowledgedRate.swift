@@ -8,6 +8,7 @@ struct AcknowledgedRate: Sendable {
     /// A moment, and how far back the busiest is looked for.
     private static let peakBuckets: Int64 = 6
     private static let peakSpan: Int64 = 16
+    private static let recentBuckets: Int64 = 8
     /// A moment may hold one packet more than its share; on a small link that would look like a fifth more of it.
     private static let edgeBytes: UInt64 = 1200
 
@@ -71,6 +72,14 @@ struct AcknowledgedRate: Sendable {
             if back >= Self.peakBuckets - 1 { highest = max(highest, sum) }
         }
         return max(average, rate(highest - min(highest, Self.edgeBytes), over: Self.peakBuckets))
+    }
+
+    /// The rate of the last moments alone, for a link that has become smaller; nil while too little was seen.
+    var recentBitsPerSecond: Double? {
+        guard bitsPerSecond != nil else { return nil }
+        var sum: UInt64 = 0
+        for back in 0..<Self.recentBuckets { sum += UInt64(bytes[slot(newestBucket - back)]) }
+        return rate(sum, over: Self.recentBuckets)
     }
 
     private func rate(_ bytes: UInt64, over buckets: Int64) -> Double {

@@ -24,6 +24,8 @@ public struct BandwidthEstimator: Sendable {
     static let calmNanoseconds: Int64 = 1_500_000_000
     /// A queue longer than this that loses packets is a full one.
     static let standingQueueMilliseconds = 80.0
+    /// A full queue that loses this share is that of a link which became far too small.
+    static let collapseLoss = 0.2
     static let defaultResponseNanoseconds: Int64 = 200_000_000
 
     private let settings: Settings
@@ -72,18 +74,29 @@ public struct BandwidthEstimator: Sendable {
             responseNanoseconds = min(max((7 * responseNanoseconds + response) / 8, 50_000_000), 2_000_000_000)
         }
         loss.count(received: summary.received, lost: summary.lost, recovered: summary.recovered)
+        if summary.lost > 0 { delay.lost() }
         loss.judge(
             current: rate.bitsPerSecond, acknowledged: acknowledged.peakBitsPerSecond,
             isFull: delay.usage == .overuse || delay.queueMilliseconds > Self.standingQueueMilliseconds, at: now)
         // A queue that is full and overflows shows no trend any more.
-        let overflows = delay.queueMilliseconds > Self.standingQueueMilliseconds && summary.lost > 0
+        let queueStands = delay.queueMilliseconds > Self.standingQueueMilliseconds
+        let overflows = queueStands && summary.lost > 0
+        let packets = Double(summary.received + summary.lost)
+        if queueStands, Double(summary.lost) > Self.collapseLoss * packets,
+            let recent = acknowledged.recentBitsPerSecond
+        {
+            rate.collapsed(to: recent, responseNanoseconds: responseNanoseconds + 100_000_000, at: now)
+        }
         var usage = overflows && delay.usage == .normal ? .overuse : delay.usage
         // The queue a probe makes is waited for and not answered with less.
         if usage == .overuse, self.probes.mayHaveFilledQueue(at: now) { usage = .underuse }
         rate.update(
             usage, acknowledged: acknowledged.peakBitsPerSecond,
             responseNanoseconds: responseNanoseconds + 100_000_000, at: now)
-        if rate.latestDecrease == now { self.probes.linkShrank() }
+        if rate.latestDecrease == now {
+            self.probes.linkShrank()
+            delay.rateWasLowered()
+        }
         if let finding = self.probes.judge(at: now) {
             rate.found(
                 finding.bitsPerSecond, filledLink: finding.filledLink, acknowledged: acknowledged.peakBitsPerSecond,

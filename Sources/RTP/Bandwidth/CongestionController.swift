@@ -42,6 +42,9 @@ public final class CongestionController {
     static let leastRepairBurst = 16_000.0
     /// Nothing is probed when nothing was sent for so long.
     static let idleNanoseconds: Int64 = 1_000_000_000
+    /// Video that does not pass is not known to want more than so many times what it took before, or than this.
+    static let refusedGrowth = 3.0
+    static let leastRefused = 2_000_000.0
     /// What packets of the wanted video take beside their payload.
     static let wantedOverhead = 1.05
 
@@ -51,6 +54,9 @@ public final class CongestionController {
     private var repairStream: RepairStream?
     private var audio = RateMeter()
     private var repairs = RateMeter()
+    private var video = RateMeter()
+    /// The most that video has taken.
+    private var usualVideo = 0.0
     private var repairAllowance = leastRepairBurst
     private var repairAllowanceUpdated = Instant(nanoseconds: 0)
     private var wantedVideo: UInt64?
@@ -111,7 +117,7 @@ public final class CongestionController {
             repairs.count(byteCount, at: now)
             repairStream?.renumber(&packet)
         case .padding: statistics.paddingBytes &+= UInt64(byteCount)
-        case .video: break
+        case .video: video.count(byteCount, at: now)
         }
         if let offset = slots.transportSequenceNumber {
             packet.set(bigEndian: estimator.numbered(byteCount: byteCount, at: now), at: offset)
@@ -132,17 +138,23 @@ public final class CongestionController {
         _ send: (PacketClass, _ maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> PacketSlots) -> Void
     ) {
         if let deadline = pacer.nextDeadline, deadline <= now {
-            pacer.sendDue(at: now) { packetClass, packet, slots in
-                send(packetClass, packet.byteCount) { output in
-                    output.append(contentsOf: packet)
-                    return slots
-                }
-            }
+            pacer.sendDue(at: now) { Self.hand($0, $1, $2, to: send) }
         }
-        if let probeDeadline, probeDeadline <= now { sendPadding(at: now, send) }
+        if let probeDeadline, probeDeadline <= now { sendProbe(at: now, send) }
     }
 
-    private func sendPadding(
+    private static func hand(
+        _ packetClass: PacketClass, _ packet: RawSpan, _ slots: PacketSlots,
+        to send: (PacketClass, _ maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> PacketSlots) -> Void
+    ) {
+        send(packetClass, packet.byteCount) { output in
+            output.append(contentsOf: packet)
+            return slots
+        }
+    }
+
+    /// Fills up what leaves to the rate that is probed: with packets that wait, then with padding.
+    private func sendProbe(
         at now: Instant,
         _ send: (PacketClass, _ maximumSize: Int, _ write: @Sendable (inout OutputRawSpan) -> PacketSlots) -> Void
     ) {
@@ -151,6 +163,10 @@ public final class CongestionController {
             return
         }
         probeDeadline = now.advanced(byNanoseconds: Pacer.tickNanoseconds)
+        while due > 0 {
+            guard let early = pacer.sendEarly(at: now, { Self.hand($0, $1, $2, to: send) }) else { break }
+            due -= early
+        }
         while due > 0, let padding = repairStream?.takePadding(), let size = repairStream?.maximumPaddingSize {
             send(.padding, size) { padding.append(to: &$0) }
             due -= size
@@ -167,6 +183,11 @@ public final class CongestionController {
     public func removeAll() {
         pacer.removeAll()
         probeDeadline = nil
+    }
+
+    /// Video that waits is of no use any more, for the viewer goes on with something smaller.
+    public func withdrawVideo() {
+        pacer.withdrawVideo { repairStream?.withdrew($0) }
     }
 
     // MARK: what comes back
@@ -191,12 +212,13 @@ public final class CongestionController {
 
     private func refresh(at now: Instant) {
         estimate = estimator.bitsPerSecond(at: now)
+        usualVideo = max(usualVideo, video.bitsPerSecond(at: now))
         pacer.setRate(bitsPerSecond: estimate, factor: estimator.pacingFactor(at: now), at: now)
         considerProbe(at: now)
     }
 
     private func considerProbe(at now: Instant) {
-        guard probeDeadline == nil, repairStream != nil, pacer.queuedBytes == 0,
+        guard probeDeadline == nil, repairStream != nil || pacer.queuedBytes > 0,
             now.nanoseconds(since: lastSent) < Self.idleNanoseconds, let wanted = wantedBitsPerSecond(at: now),
             estimator.beginProbe(wanted: wanted, at: now)
         else { return }
@@ -205,8 +227,11 @@ public final class CongestionController {
 
     /// What all streams would take if the link carried it; nil when they have it.
     private func wantedBitsPerSecond(at now: Instant) -> Double? {
-        // Video that is refused wants more than it gets, whoever asks.
-        let refused = pacer.isStopped ? estimate.map { Double($0) * ProbeController.growth } : nil
+        // Video that is refused or waits wants more than it gets, whoever asks.
+        let mostRefused = max(Self.refusedGrowth * usualVideo, Self.leastRefused)
+        let refused =
+            pacer.isStopped || pacer.queuedBytes > 0
+            ? estimate.map { min(Double($0) * ProbeController.growth, mostRefused) } : nil
         guard let wantedVideo else { return refused }
         return max(Double(wantedVideo) * Self.wantedOverhead + audio.bitsPerSecond(at: now), refused ?? 0)
     }

@@ -62,6 +62,7 @@ public struct DelayEstimator: Sendable {
 
     /// The lowest delay of this period and of the one before, on the difference of two clocks.
     private var lowest: (current: Int64, before: Int64, since: Int64)?
+    private var route = RouteDelay()
 
     public private(set) var usage = LinkUsage.normal
     /// How much later than the quickest of the last half minute packets arrive now, in milliseconds: the queue that
@@ -89,6 +90,12 @@ public struct DelayEstimator: Sendable {
         if current != nil { previous = group }
         current = Group(packet)
     }
+
+    /// Packets were lost: what stands on the way may be a queue that is full.
+    mutating func lost() { route.lost() }
+
+    /// Less is sent from now on, so a queue will shrink.
+    mutating func rateWasLowered() { route.rateWasLowered() }
 
     private func belongs(_ packet: AcknowledgedPacket, to group: Group) -> Bool {
         if packet.sent - group.firstSent <= Self.groupNanoseconds { return true }
@@ -120,6 +127,11 @@ public struct DelayEstimator: Sendable {
         var period = lowest ?? (delay, delay, packet.arrival)
         if packet.arrival - period.since > Self.lowestPeriodNanoseconds {
             period = (delay, period.current, packet.arrival)
+        }
+        if let longer = route.received(delay: delay, arrival: packet.arrival),
+            longer > min(period.current, period.before)
+        {
+            period = (longer, longer, packet.arrival)
         }
         period.current = min(period.current, delay)
         lowest = period
@@ -191,6 +203,7 @@ public struct DelayEstimator: Sendable {
         thresholdArrival = nil
         usage = .normal
         lowest = nil
+        route = RouteDelay()
         queueMilliseconds = 0
     }
 }

@@ -11,8 +11,14 @@ public import Wire
 public struct Pacer: ~Copyable {
     /// How often waiting packets are sent.
     public static let tickNanoseconds: UInt64 = 5_000_000
-    /// A frame is refused when what waits before it takes longer than this.
+    /// A frame is refused when what waits before it takes longer than this, and longer than until the next keyframe.
     public static let queueLimitMilliseconds = 500.0
+    /// On a link that is too small keyframes come so far apart: two seconds at least, for the sake of the other viewers,
+    /// and the way of a request to its keyframe; more when keyframes would take most of the link. What waits may fill
+    /// the time until then, so that the link is never idle.
+    static let keyframeCycles = 2200.0...3000.0
+    /// A keyframe takes a fifth of its cycle.
+    static let keyframesPerCycle = 5.0
     /// A keyframe is admitted after a refusal when what waits before it takes no longer than this.
     public static let resumeLimitMilliseconds = 100.0
     /// What waits may never take longer than this, and never be more than ``byteLimit``.
@@ -87,9 +93,7 @@ public struct Pacer: ~Copyable {
         }
         isInKeyframe = false
         let waiting = Double(video.byteCount + retransmissions.byteCount)
-        let limit = stopped != nil ? Self.resumeLimitMilliseconds : Self.queueLimitMilliseconds
-        let allowed = rate * limit / 1000 + (stopped == nil ? allowance(at: now) : 0)
-        guard waiting <= allowed, stopped == nil || isKeyframe else {
+        guard waiting <= longestQueue(rate, at: now), stopped == nil || isKeyframe else {
             statistics.framesRefused &+= 1
             if stopped == nil { stop(at: now) }
             return false
@@ -135,6 +139,17 @@ public struct Pacer: ~Copyable {
         stopped = now
         isInKeyframe = false
         statistics.stops &+= 1
+    }
+
+    /// Bytes behind which a frame is still admitted.
+    private func longestQueue(_ rate: Double, at now: Instant) -> Double {
+        guard stopped == nil else { return rate * Self.resumeLimitMilliseconds / 1000 }
+        let usual = rate * Self.queueLimitMilliseconds / 1000 + allowance(at: now)
+        guard keyframeBytes > 0 else { return usual }
+        let age = Double(max(now.nanoseconds(since: keyframeAt), 0)) / 1e6
+        let wanted = Self.keyframesPerCycle * Double(keyframeBytes) / rate * 1000
+        let cycle = min(max(wanted, Self.keyframeCycles.lowerBound), Self.keyframeCycles.upperBound)
+        return max(usual, rate * (cycle - age) / 1000)
     }
 
     /// Bytes by which a recent keyframe lengthens the queue for a while: it is larger than what the link carries
@@ -195,19 +210,33 @@ public struct Pacer: ~Copyable {
         drain(to: now)
         lastTick = now
         while rate == nil || level < burst {
-            var size = 0
-            let isSent =
-                retransmissions.takeFirst { packet, slots in
-                    size = packet.byteCount
-                    send(.retransmission, packet, slots)
-                }
-                || video.takeFirst { packet, slots in
-                    size = packet.byteCount
-                    send(.video, packet, slots)
-                }
-            guard isSent else { return }
+            guard let size = takeFirst(send) else { return }
             level += Double(size)
         }
+    }
+
+    /// Sends the first packet that waits although it is not due yet, as part of a probe.
+    ///
+    /// - Returns: its size; nil when none waits.
+    public mutating func sendEarly(at now: Instant, _ send: (PacketClass, RawSpan, PacketSlots) -> Void) -> Int? {
+        drain(to: now)
+        let size = takeFirst(send)
+        level += Double(size ?? 0)
+        return size
+    }
+
+    private mutating func takeFirst(_ send: (PacketClass, RawSpan, PacketSlots) -> Void) -> Int? {
+        var size: Int?
+        let isRepair = retransmissions.takeFirst { packet, slots in
+            size = packet.byteCount
+            send(.retransmission, packet, slots)
+        }
+        if isRepair { return size }
+        _ = video.takeFirst { packet, slots in
+            size = packet.byteCount
+            send(.video, packet, slots)
+        }
+        return size
     }
 
     /// When packets that wait are due; nil when none wait.
@@ -228,6 +257,14 @@ public struct Pacer: ~Copyable {
     public mutating func removeAll() {
         video.removeAll()
         retransmissions.removeAll()
+    }
+
+    /// Forgets video that waits, because something else takes its place.
+    ///
+    /// - Parameter body: lent each retransmission that is forgotten, in order.
+    public mutating func withdrawVideo(_ body: (RawSpan) -> Void) {
+        video.removeAll()
+        while retransmissions.takeFirst({ packet, _ in body(packet) }) {}
     }
 
     private mutating func drain(to now: Instant) {

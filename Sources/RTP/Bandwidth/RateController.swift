@@ -7,6 +7,8 @@ import Wire
 /// proves nothing, so growth ends there; but it is never taken for a sign of congestion either.
 struct RateController: Sendable {
     static let decreaseFactor = 0.85
+    /// What is taken of what still arrives on a link that became far too small; one is that carries less than this share.
+    static let collapse = 0.8
     /// What is left at least of a rate that was lowered before.
     static let largestDecrease = 0.6
     static let growthPerSecond = 0.08
@@ -18,6 +20,7 @@ struct RateController: Sendable {
     private let range: ClosedRange<Double>
     private var updated: Instant?
     private var decreased: Instant?
+    private var collapsed: Instant?
     private var isHolding = false
     /// The rate after the last decrease, until growth well beyond it showed that the link has room.
     private var limit: Double?
@@ -43,6 +46,16 @@ struct RateController: Sendable {
             // One report after a decrease or an emptying queue is waited for, then growth goes on.
             if isHolding { isHolding = false } else { increase(acknowledged, step: step) }
         }
+    }
+
+    /// The link became far too small: its queue is full and a good part of what is sent is lost. What arrives is all that
+    /// it carries, and less empties the queue.
+    mutating func collapsed(to carried: Double, responseNanoseconds: Int64, at now: Instant) {
+        guard carried < Self.collapse * bitsPerSecond else { return }
+        if let collapsed, now.nanoseconds(since: collapsed) < responseNanoseconds { return }
+        collapsed = now
+        isHolding = true
+        lower(to: Self.collapse * carried, at: now)
     }
 
     /// A probe showed that the link carries so much; when it filled the link, no more than that.

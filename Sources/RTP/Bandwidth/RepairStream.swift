@@ -41,6 +41,15 @@ public struct RepairStream: Sendable {
         if paddingPackets != 0 { packet.set(bigEndian: number &+ paddingPackets, at: 2) }
     }
 
+    /// A retransmission will never leave: the next one takes its number. Other streams' packets are left alone.
+    mutating func withdrew(_ packet: RawSpan) {
+        guard packet.byteCount >= RTPHeader.minimumSize, packet.integer(at: 8, as: UInt32.self) == ssrc,
+            let number = packet.integer(at: 2, as: UInt16.self)
+        else { return }
+        next = number &+ 1
+        paddingPackets &-= 1
+    }
+
     /// A packet of nothing but padding, as it will leave next.
     struct Padding: Sendable {
         fileprivate let stream: RepairStream

@@ -13,6 +13,8 @@ extension PeerTransport {
         onLoop { $0.congestion?.wantsVideo(bitsPerSecond: bitsPerSecond) }
     }
 
+    nonisolated func withdrawVideo() { onLoop { $0.congestion?.withdrawVideo() } }
+
     nonisolated var canSend: Bool { onLoop { $0.engine.canSend } }
 
     nonisolated func admitsFrame(isKeyframe: Bool, at now: Instant) -> Bool {

@@ -10,6 +10,8 @@ struct PlayoutDelayTeller: Sendable {
     /// Players follow at once what they are told. A longer delay is told bit by bit, so that the picture only slows down.
     static let stepMilliseconds = 50
     static let stepNanoseconds: UInt64 = 100_000_000
+    /// For so long after frames were held back the link counts as too small.
+    static let smallNanoseconds: UInt64 = 10_000_000_000
     /// What browsers take for the most when nobody says anything.
     static let usualMostMilliseconds = 10_000
 
@@ -22,6 +24,7 @@ struct PlayoutDelayTeller: Sendable {
     /// For losses, as far as it was told.
     private var told = 0
     private var nextStep = Instant(nanoseconds: 0)
+    private var smallUntil = Instant(nanoseconds: 0)
 
     init(_ format: DownTrackFormat) {
         configured = format.playoutDelay
@@ -47,9 +50,17 @@ struct PlayoutDelayTeller: Sendable {
         return isKeyframeStart ? bits : nil
     }
 
+    /// Frames were held back: what comes late on so small a link waited for its turn, and holding video back does not
+    /// make it come in time.
+    mutating func heldBack(at now: Instant) {
+        guard let repairs else { return }
+        smallUntil = now.advanced(byNanoseconds: Self.smallNanoseconds)
+        if repairs.milliseconds > 0 { self.repairs = RepairDelay(limitMilliseconds: repairs.limitMilliseconds) }
+    }
+
     /// A packet was sent again so long after it was first sent.
     mutating func sentAgain(lateness: UInt32, at now: Instant) {
-        guard repairs != nil else { return }
+        guard repairs != nil, now >= smallUntil else { return }
         repairs?.sentAgain(lateness: Int(lateness), at: now)
         follow(repairs?.milliseconds ?? 0, at: now)
     }

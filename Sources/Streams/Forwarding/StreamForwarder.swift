@@ -137,7 +137,7 @@ struct StreamForwarder {
         if entry.layer == layer, entry.header.ssrc != source { layer = nil }
         if entry.isInserted, isToldParameterSets || entry.layer == layer { return }
         if layer != target.encoding {
-            if leavesAtOnce, entry.layer == layer, entry.header.timestamp != frameTimestamp { layer = nil }
+            if leavesAtOnce, entry.layer == layer, entry.header.timestamp != frameTimestamp { leave() }
             let isWanted =
                 entry.layer == target.encoding
                 || layer == nil && startable & LayerChoice(encoding: entry.layer).bit != 0
@@ -189,9 +189,11 @@ struct StreamForwarder {
     /// Whether the packet's frame is sent: all of it or nothing (RTP-97).
     private mutating func admits(_ entry: RunEntry) -> Bool {
         if catchUp != nil, catchesUpWhole, !isCutOff { return true }
-        return admission.admits(
+        let isAdmitted = admission.admits(
             entry.header.timestamp, sequenceNumber: entry.header.sequenceNumber,
             isKeyframeStart: entry.summary.isKeyframeStart, to: sink, at: entry.arrival)
+        if !isAdmitted, !isCutOff { playoutDelay.heldBack(at: entry.arrival) }
+        return isAdmitted
     }
 
     private func canStart(at entry: RunEntry) -> Bool {
@@ -210,6 +212,13 @@ struct StreamForwarder {
         source = entry.header.ssrc
         admission = FrameAdmission()
         startFilter()
+    }
+
+    /// The link became so small that what waits of the old encoding would only hold up the keyframe of the new one.
+    private mutating func leave() {
+        layer = nil
+        gate?.withdraw()
+        sink.withdrawVideo()
     }
 
     /// A stand-in for the wanted encoding passes whole.

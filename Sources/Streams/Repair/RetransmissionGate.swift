@@ -59,6 +59,11 @@ struct RetransmissionGate {
     /// The viewer cannot go on without a keyframe.
     mutating func pictureLost() { owesKeyframe = true }
 
+    /// Nothing of what was sent so far is needed any more.
+    mutating func withdraw() {
+        if let newest = sentPackets.newest { floor = max(floor, newest + 1) }
+    }
+
     /// The packet to be sent again for a viewer that misses `sequenceNumber`, with its number; nil when there is none
     /// or it is not to be sent. What was really sent is to be told to ``sentAgain(_:byteCount:at:)``.
     mutating func requested(

@@ -45,6 +45,10 @@ public protocol PacketSink: AnyObject, Sendable {
     /// Told several times a second, for the transport to probe the link with.
     func wantsVideo(bitsPerSecond: UInt64?)
 
+    /// Video that still waits to be sent is of no use any more: the link became so small that the viewer goes on with a
+    /// keyframe of something smaller.
+    func withdrawVideo()
+
     /// Hands over one plaintext compound RTCP packet; the sink encrypts a copy. `false` when it was dropped.
     func enqueueControl(_ packet: RawSpan) -> Bool
 }
@@ -54,4 +58,6 @@ extension PacketSink {
     /// A link that is not probed has no use for it.
     public func wantsVideo(bitsPerSecond: UInt64?) {}
     public func takesKeyframeRequest(at now: Instant) -> Bool { false }
+    /// Where nothing waits, nothing is withdrawn.
+    public func withdrawVideo() {}
 }

@@ -50,16 +50,22 @@ struct PicturePlayer {
 
     /// Takes a packet of a picture that was captured at `captured`.
     mutating func received(_ mark: PictureMark, captured: Instant, at now: Instant) {
-        // Another source goes on from a keyframe; its pictures are later ones.
-        if let decoded, captured <= decoded.captured { return }
+        // Another source goes on from a keyframe, at the earliest one of the moment that was decoded last.
+        if let decoded, !isLater(captured, mark.generation, than: decoded) { return }
         let key = Key(generation: mark.generation, picture: mark.picture)
         pictures[key, default: Picture(mark: mark, captured: captured)].received.insert(mark.index)
         guard pictures[key]?.isComplete == true else { return }
         while let (next, picture) = nextDecodable() {
             decoded = (next, picture.captured)
             show(picture.captured, at: now)
-            pictures = pictures.filter { $0.value.captured > picture.captured }
+            pictures = pictures.filter { isLater($0.value.captured, $0.key.generation, than: (next, picture.captured)) }
         }
+    }
+
+    private func isLater(
+        _ captured: Instant, _ generation: UInt32, than decoded: (key: Key, captured: Instant)
+    ) -> Bool {
+        captured > decoded.captured || captured == decoded.captured && generation != decoded.key.generation
     }
 
     private func nextDecodable() -> (Key, Picture)? {

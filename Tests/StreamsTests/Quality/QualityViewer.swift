@@ -87,6 +87,8 @@ final class EngineSink: PacketSink, @unchecked Sendable {
         return !waitsForKeyframe
     }
 
+    func withdrawVideo() { congestion?.withdrawVideo() }
+
     func takesKeyframeRequest(at now: Instant) -> Bool {
         guard engine.canSend else { return false }
         return congestion?.takesKeyframeRequest(at: now) ?? waitsForKeyframe
