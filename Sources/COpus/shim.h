@@ -15,6 +15,9 @@ static inline int COpus_setExpectedLoss(OpusEncoder *encoder, int percent) {
 static inline int COpus_expectMusic(OpusEncoder *encoder) {
     return opus_encoder_ctl(encoder, OPUS_SET_SIGNAL(OPUS_SIGNAL_MUSIC));
 }
+static inline int COpus_setIndependence(OpusEncoder *encoder, int value) {
+    return opus_encoder_ctl(encoder, OPUS_SET_PREDICTION_DISABLED(value));
+}
 static inline int COpus_lookahead(OpusEncoder *encoder, opus_int32 *samples) {
     return opus_encoder_ctl(encoder, OPUS_GET_LOOKAHEAD(samples));
 }

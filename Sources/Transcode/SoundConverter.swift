@@ -96,10 +96,18 @@ extension SoundConverter {
     private func put(
         _ sound: borrowing DecodedSound, at place: Place, bitRate: UInt32, into replies: inout [ConversionReply]
     ) throws(TranscodeError) {
-        if let resampler, !resampler.accepts(sound) { finish(into: &replies) }
+        if let resampler, !resampler.accepts(sound) {
+            // The sound goes on in another form: parametric stereo is found in the second frame only.
+            try drain(resampler)
+            self.resampler = nil
+        }
         let duration = Double(sound.sampleCount) * Double(SoundResampler.outputRate) / Double(sound.sampleRate)
+        if resampler == nil {
+            resampler = try SoundResampler(for: sound)
+            stretch = 0
+        }
         guard try prepare(at: place, duration: duration, into: &replies) else { return }
-        if self.resampler == nil { self.resampler = try SoundResampler(for: sound) }
+        if resampler == nil { resampler = try SoundResampler(for: sound) }
         guard let resampler else { return }
         if line == nil {
             line = try OpusLine(origin: place.whole, channels: resampler.channels, bitRate: bitRate)
@@ -109,7 +117,7 @@ extension SoundConverter {
         usualDuration = Int(sound.sampleCount)
         var samples: [Float] = []
         try resampler.feed(sound, into: &samples)
-        try encode(samples, into: &replies)
+        try encode(samples, channels: resampler.channels, into: &replies)
     }
 
     private func putSilence(at place: Place, into replies: inout [ConversionReply]) {
@@ -153,22 +161,29 @@ extension SoundConverter {
     ) throws(TranscodeError) {
         var samples: [Float] = []
         try resampler.feedSilence(count, into: &samples)
-        try encode(samples, into: &replies)
+        try encode(samples, channels: resampler.channels, into: &replies)
     }
 
-    private func encode(_ samples: [Float], into replies: inout [ConversionReply]) throws(TranscodeError) {
+    private func encode(
+        _ samples: [Float], channels: Int, into replies: inout [ConversionReply]
+    ) throws(TranscodeError) {
         var packets: [ConvertedPacket] = []
-        line?.pending += samples
+        try line?.append(samples, channels: channels)
         try line?.encode(into: &packets)
         for packet in packets { replies.append(.packet(packet)) }
+    }
+
+    /// Puts what the resampler holds back into the line.
+    private func drain(_ resampler: SoundResampler) throws(TranscodeError) {
+        var samples: [Float] = []
+        try resampler.drain(into: &samples)
+        try line?.append(samples, channels: resampler.channels)
     }
 
     /// Gives out what is held back. The next sound begins a line of its own.
     private func finish(into replies: inout [ConversionReply]) {
         do throws(TranscodeError) {
-            var samples: [Float] = []
-            try resampler?.drain(into: &samples)
-            line?.pending += samples
+            if let resampler { try drain(resampler) }
             var packets: [ConvertedPacket] = []
             try line?.finish(into: &packets)
             for packet in packets { replies.append(.packet(packet)) }

@@ -6,7 +6,7 @@ import Testing
 
 /// PAY-48: nothing that a source sends ends a conversion, or holds it up.
 @Suite struct FaultTests {
-    @Test(arguments: [SoundFixture.aac, SoundFixture.recorded[6], SoundFixture.recorded[3]])
+    @Test(arguments: [SoundFixture.aac, SoundFixture.latm, SoundFixture.ac3])
     func frameThatIsNoSoundIsSilence(_ fixture: SoundFixture) throws {
         var fixture = fixture
         let clock = Double(fixture.format.clockRate)

@@ -79,7 +79,7 @@ struct SoundFixture: Sendable, CustomTestStringConvertible {
         MPEGAudioHeader(parsing: bytes).flatMap { $0.frameSize <= bytes.byteCount ? 0..<$0.frameSize : nil }
     }
 
-    private static func ac3(_ bytes: RawSpan) -> Range<Int>? {
+    private static func syncFrame(_ bytes: RawSpan) -> Range<Int>? {
         AC3Header(parsing: bytes).flatMap { $0.frameSize <= bytes.byteCount ? 0..<$0.frameSize : nil }
     }
 
@@ -89,6 +89,17 @@ struct SoundFixture: Sendable, CustomTestStringConvertible {
     static let mp3 = SoundFixture(
         "mp3-44100-stereo.mp3", .mpegAudio, rate: 44_100, clockRate: 90_000, channels: 2, samplesPerFrame: 1_152,
         padding: 1_105, cut: mpeg)
+    static let mp2 = SoundFixture(
+        "mp2-48000-stereo.mp2", .mpegAudio, rate: 48_000, clockRate: 90_000, channels: 2, samplesPerFrame: 1_152,
+        padding: 481, cut: mpeg)
+    static let monoMP2 = SoundFixture(
+        "mp2-48000-mono.mp2", .mpegAudio, rate: 48_000, clockRate: 90_000, channels: 1, samplesPerFrame: 1_152,
+        padding: 481, cut: mpeg)
+    static let latm = SoundFixture(
+        "aac-48000-stereo.latm", .aacLATMInBand, rate: 48_000, channels: 2, samplesPerFrame: 1_024, padding: 1_024,
+        cut: loas)
+    static let ac3 = SoundFixture(
+        "ac3-48000-stereo.ac3", .ac3, rate: 48_000, channels: 2, samplesPerFrame: 1_536, padding: 256, cut: syncFrame)
     static let recorded: [SoundFixture] = [
         aac,
         SoundFixture(
@@ -97,18 +108,13 @@ struct SoundFixture: Sendable, CustomTestStringConvertible {
         SoundFixture(
             "aac-16000-mono.adts", .aac, rate: 16_000, channels: 1, configuration: [0x14, 0x08],
             samplesPerFrame: 1_024, padding: 1_024, cut: adts),
-        SoundFixture(
-            "aac-48000-stereo.latm", .aacLATMInBand, rate: 48_000, channels: 2, samplesPerFrame: 1_024, padding: 1_024,
-            cut: loas),
+        latm,
         mp3,
-        SoundFixture(
-            "mp2-48000-stereo.mp2", .mpegAudio, rate: 48_000, clockRate: 90_000, channels: 2, samplesPerFrame: 1_152,
-            padding: 481, cut: mpeg),
-        SoundFixture(
-            "ac3-48000-stereo.ac3", .ac3, rate: 48_000, channels: 2, samplesPerFrame: 1_536, padding: 256, cut: ac3),
+        mp2, monoMP2,
+        ac3,
         SoundFixture(
             "eac3-48000-surround.eac3", .eac3, rate: 48_000, channels: 6, samplesPerFrame: 1_536, padding: 256,
-            cut: ac3),
+            cut: syncFrame),
     ]
     static let linear: [SoundFixture] = [
         SoundFixture(linear: 48_000, channels: 2, seconds: 1.5, sound: burst),

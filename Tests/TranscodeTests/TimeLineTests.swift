@@ -107,6 +107,27 @@ import Testing
         #expect(abs(heard.tone(from: 1.7, for: 0.2, reference: 0).lateness) < 0.000_5)
     }
 
+    /// Both ways, without a break.
+    @Test(arguments: [true, false])
+    func channelsMayChangeWithinAStream(_ becomesMono: Bool) throws {
+        let stereo = SoundFixture.mp2
+        let mono = SoundFixture.monoMP2
+        var fixture = becomesMono ? stereo : mono
+        let other = becomesMono ? mono : stereo
+        let change = 30
+        fixture.frames = Array(fixture.frames[..<change] + other.frames[change...])
+        let conversation = Conversation(fixture)
+        let heard = try Heard(conversation.packets)
+        #expect(heard.isContinuous)
+        let isStereo = conversation.packets.map { $0.payload[0] & 4 != 0 }
+        #expect(isStereo.first == becomesMono && isStereo.dropLast(5).last == !becomesMono)
+        for instant in [0.4, 0.95] {
+            #expect(abs(heard.tone(from: instant, for: 0.2, reference: SoundFixture.onset).lateness) < 0.000_15)
+        }
+        // No gap where it changes.
+        for instant in stride(from: 0.3, to: 1.2, by: 0.01) { #expect(heard.level(instant, 0.01) > 0.15) }
+    }
+
     @Test func anotherFormatBeginsAnotherLine() throws {
         var conversation = Conversation()
         for fixture in [SoundFixture.aac, SoundFixture.mp3] {

@@ -108,6 +108,41 @@ import Wire
         #expect(try complaints.fileHandleForReading.readToEnd() == nil)
     }
 
+    /// A server that does not read is not read from either, and loses nothing by it.
+    @Test func nothingIsQueuedForAServerThatDoesNotRead() throws {
+        let pair = try Pair()
+        let (process, _) = try start(pair)
+        let fixture = SoundFixture(linear: 48_000, channels: 1, seconds: 1, sound: SoundFixture.tone)
+        try pair.send(try ConversionRequest.begin(fixture.format).encoded())
+        var limit = timeval(tv_sec: 2, tv_usec: 0)
+        try #require(
+            unsafe setsockopt(
+                pair.near.fileDescriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size)) == 0)
+        var accepted = 0
+        while accepted < 10_000 {
+            var frame = fixture.frames[accepted % fixture.frames.count]
+            frame.timestamp = Int64(accepted) * 960
+            let message = try ConversionRequest.frame(frame).encoded()
+            let sent = unsafe message.withUnsafeBytes { bytes in
+                unsafe Glibc.send(pair.near.fileDescriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
+            }
+            guard sent == message.count else { break }
+            accepted += 1
+        }
+        #expect(accepted < 10_000)
+        var packets: [ConvertedPacket] = []
+        guard case .ready = try pair.receive() else {
+            Issue.record("the first answer is not that it is ready")
+            return
+        }
+        while packets.count < accepted - 2, case .packet(let packet) = try pair.receive() { packets.append(packet) }
+        #expect(packets.count >= accepted - 2)
+        #expect(try Heard(packets).isContinuous)
+        try pair.near.close()
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0)
+    }
+
     @Test func aBadMessageEndsTheProcessWithItsReason() throws {
         let pair = try Pair()
         let (process, complaints) = try start(pair)

@@ -9,15 +9,19 @@ final class OpusEncoder {
     private static let maximumPacketSize = 1_275 + 3
     /// Which makes the encoder rely less on earlier packets; in percent.
     private static let expectedLoss: Int32 = 5
-    /// From here on, for each channel, sound is coded by CELT whatever it is. Left to itself the encoder, told to make up for
+    /// From here on sound is coded by CELT whatever it is. Left to itself the encoder, told to make up for
     /// losses, changes between SILK and CELT as it takes the sound for a voice or not, and each change is heard: 6 % of
     /// distortion for 50 ms, and a move of 50 µs.
-    private static let musicBitRate: UInt32 = 32_000
+    private static let musicBitRate: UInt32 = 64_000
 
     let channels: Int
     /// How far behind its input the encoder's output is, in samples.
     let lookahead: Int
     private let encoder: OpaquePointer
+    /// Whether the next packets need nothing of those before them.
+    var isIndependent = false {
+        didSet { _ = unsafe COpus_setIndependence(encoder, isIndependent ? 1 : 0) }
+    }
 
     init(channels: Int, bitRate: UInt32) throws(TranscodeError) {
         var status: CInt = 0
@@ -34,7 +38,7 @@ final class OpusEncoder {
         guard status == OPUS_OK else { throw Self.failure("the bit rate \(bitRate)", status) }
         _ = unsafe COpus_setForwardErrorCorrection(made, 1)
         _ = unsafe COpus_setExpectedLoss(made, Self.expectedLoss)
-        if bitRate >= Self.musicBitRate * UInt32(channels) { _ = unsafe COpus_expectMusic(made) }
+        if bitRate >= Self.musicBitRate { _ = unsafe COpus_expectMusic(made) }
     }
 
     /// As in "libopus 1.3.1".

@@ -18,6 +18,12 @@ struct MessageSocket {
             && type == Int32(SOCK_SEQPACKET.rawValue)
     }
 
+    /// The other side may have made both ends alike.
+    func makeBlocking() {
+        let flags = fcntl(descriptor, F_GETFL)
+        if flags >= 0 { _ = fcntl(descriptor, F_SETFL, flags & ~O_NONBLOCK) }
+    }
+
     /// Waits for a message and lends it.
     ///
     /// - Returns: nil at the end.

@@ -30,6 +30,7 @@ public struct TranscoderService {
         socket = MessageSocket(descriptor)
         self.deadline = deadline
         guard socket.isUsable else { throw .noSocket(descriptor) }
+        socket.makeBlocking()
     }
 
     /// - Throws: what the other side must not send, and what the socket does not do.
