@@ -15,6 +15,9 @@ final class ClientDriver {
     var transports: [RTSPTransport] = []
     var controls = ["trackID=0", "trackID=1"]
     var ports = [RTSPPortPair(rtp: 10_000, rtcp: 10_001), RTSPPortPair(rtp: 10_002, rtcp: 10_003)]
+    var mayFailOfBackChannel: Bool { machine.mayFailOfBackChannel }
+    /// Whether the last of the controls is the back channel's.
+    var hasBackChannel = false
     /// How many requests had been made when the tracks were ready.
     var readyAfter: Int?
 
@@ -35,7 +38,8 @@ final class ClientDriver {
                 var parser = RTSPStreamParser()
                 bytes.withBytes { parser.append($0) }
                 if case .request(let request) = try? parser.next() { requests.append(request) }
-            case .described: machine.choose(controls, clientPorts: ports, at: now)
+            case .described:
+                machine.choose(controls, clientPorts: ports, hasBackChannel: hasBackChannel, at: now)
             case .ready: readyAfter = requests.count
             case .playing(let transports):
                 isPlaying = true

@@ -4,6 +4,7 @@ import Wire
 extension RTSPClientMachine {
     /// Of one request, with other credentials each time.
     private static let maximumRetries = 3
+    private static let backChannelPatienceSeconds: UInt64 = 4
 
     /// Requests of the server: signs of life are answered, a redirection is followed, the rest is not known.
     mutating func answer(_ request: RTSPRequest) {
@@ -53,6 +54,15 @@ extension RTSPClientMachine {
         if state == .playing { return }
         guard response.status.isSuccess else {
             if method == .options { return begin(at: now) }
+            if method == .describe, requiresBackChannel {
+                requiresBackChannel = false
+                return begin(at: now)
+            }
+            if method == .setup, hasBackChannel, transports.count == controls.count - 1 {
+                hasBackChannel = false
+                controls.removeLast()
+                return setUpNext(at: now)
+            }
             if method == .setup, response.status.code == 461 { return fail(.transportRefused) }
             return fail(.refused(method, response.status))
         }
@@ -82,9 +92,15 @@ extension RTSPClientMachine {
         switch configuration.purpose {
         case .read:
             state = .describing
+            hasAsked = true
             send(
-                RTSPRequest(.describe, configuration.url.text, headers: RTSPHeaders([("Accept", "application/sdp")])),
+                RTSPRequest(
+                    .describe, configuration.url.text,
+                    headers: RTSPHeaders([("Accept", "application/sdp")] + requirement(requiresBackChannel))),
                 at: now)
+            // Some never answer; the next attempt does without.
+            guard requiresBackChannel, let due = answerDue else { return }
+            answerDue = min(due, now.advanced(bySeconds: Self.backChannelPatienceSeconds))
         case .publish(let description, let controls):
             state = .announcing
             self.controls = controls
@@ -121,17 +137,28 @@ extension RTSPClientMachine {
 
     // MARK: tracks
 
+    private func requirement(_ isRequired: Bool) -> [(String, String)] {
+        isRequired ? [("Require", RTSPOptionTag.backChannel)] : []
+    }
+
     mutating func setUpNext(at now: Instant) {
         let index = transports.count
         guard controls.indices.contains(index) else {
             state = .starting
             events.append(.ready(transports))
             let method: RTSPMethod = if case .read = configuration.purpose { .play } else { .record }
-            return send(RTSPRequest(method, base, headers: RTSPHeaders([("Range", "npt=0.000-")])), at: now)
+            return send(
+                RTSPRequest(
+                    method, base, headers: RTSPHeaders([("Range", "npt=0.000-")] + requirement(hasBackChannel))),
+                at: now)
         }
         guard let transport = transport(ofTrack: index) else { return fail(.transportRefused) }
         let url = Self.resolve(controls[index], base: base)
-        send(RTSPRequest(.setup, url, headers: RTSPHeaders([("Transport", transport.text)])), at: now)
+        let isBackChannel = hasBackChannel && index == controls.count - 1
+        send(
+            RTSPRequest(
+                .setup, url, headers: RTSPHeaders([("Transport", transport.text)] + requirement(isBackChannel))),
+            at: now)
     }
 
     /// How the track is asked for.

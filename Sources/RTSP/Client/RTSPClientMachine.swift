@@ -36,12 +36,23 @@ public struct RTSPClientMachine: ~Copyable, Sendable {
     private var signOfLifeDue: Instant?
     private var mediaDue: Instant?
     private var hasMedia = false
+    /// Whether the requests insist on the back channel.
+    var requiresBackChannel: Bool
+    /// Whether the last of the tracks is the back channel.
+    var hasBackChannel = false
+    /// Whether the description was asked for.
+    var hasAsked = false
+    private var hasBegun = false
 
     public init(configuration: Configuration, hash: RTSPHash, randomNumber: @escaping @Sendable () -> UInt64) {
         self.configuration = configuration
         self.hash = hash
         self.randomNumber = randomNumber
+        requiresBackChannel = configuration.requiresBackChannel
     }
+
+    /// Whether the question for the back channel may be why the server answers no more, or not at all (RTSP-Q6).
+    public var mayFailOfBackChannel: Bool { requiresBackChannel && hasAsked && !hasBegun }
 
     /// Nothing more comes of it.
     public var isOver: Bool { state == .over }
@@ -65,12 +76,17 @@ public struct RTSPClientMachine: ~Copyable, Sendable {
 
     /// Sets up the tracks with these controls, of those that were described; none ends the machine.
     ///
-    /// - Parameter clientPorts: for delivery by UDP, of each track in turn.
-    public mutating func choose(_ controls: [String], clientPorts: [RTSPPortPair] = [], at now: Instant) {
+    /// - Parameters:
+    ///   - clientPorts: for delivery by UDP, of each track in turn.
+    ///   - hasBackChannel: whether the last track is the back channel, which is done without when it is refused.
+    public mutating func choose(
+        _ controls: [String], clientPorts: [RTSPPortPair] = [], hasBackChannel: Bool = false, at now: Instant
+    ) {
         guard state == .choosing else { return }
         guard !controls.isEmpty else { return fail(.malformed("the description has no track that is understood")) }
         self.controls = controls
         self.clientPorts = clientPorts
+        self.hasBackChannel = hasBackChannel && controls.count > 1
         state = .settingUp
         setUpNext(at: now)
     }
@@ -116,6 +132,7 @@ public struct RTSPClientMachine: ~Copyable, Sendable {
     /// The server agreed to send or to take media.
     mutating func began(at now: Instant) {
         state = .playing
+        hasBegun = true
         if case .read = configuration.purpose {
             mediaDue = now.advanced(bySeconds: configuration.firstMediaTimeoutSeconds)
         }

@@ -15,6 +15,9 @@ extension RTSPClientMachine {
         /// tells.
         public var clientPorts: [RTSPPortPair] = []
         public var userAgent = "Martlet"
+        /// Insists that the description has the server's back channel (ONVIF Streaming, section 5.3). A server that refuses
+        /// is asked again without; ``RTSPClientMachine/mayFailOfBackChannel`` tells of those that do worse.
+        public var requiresBackChannel = false
         /// How long an answer may take.
         public var responseTimeoutSeconds: UInt64 = 10
         /// How long the server may take to send anything after it agreed to.

@@ -54,11 +54,11 @@ extension RTSPServerMachine {
     /// SETUP of a reader.
     ///
     /// - Parameters:
-    ///   - ssrcs: of each track that can be read, in the description's order.
+    ///   - ssrcs: of each track that can be read, in the description's order; nil for one that the client sends.
     ///   - multicast: the group of a track, asked for when the client wants one and may have it; nil when there is none.
-    public mutating func found(ssrcs: [UInt32], multicast: (Int) -> RTSPMulticastGroup? = { _ in nil }) {
+    public mutating func found(ssrcs: [UInt32?], multicast: (Int) -> RTSPMulticastGroup? = { _ in nil }) {
         guard let (request, operation) = finish(), case .setUp(let target) = operation else { return }
-        guard let track = target.track ?? (ssrcs.count == 1 ? 0 : nil) else {
+        guard let track = target.track ?? (ssrcs.count { $0 != nil } == 1 ? ssrcs.firstIndex { $0 != nil } : nil) else {
             return answer(.aggregateOperationNotAllowed, "tracks are set up one by one", to: request)
         }
         guard ssrcs.indices.contains(track) else {

@@ -4,7 +4,12 @@ extension RTSPServerMachine {
         "OPTIONS, DESCRIBE, ANNOUNCE, SETUP, PLAY, PAUSE, RECORD, TEARDOWN, GET_PARAMETER, SET_PARAMETER"
 
     /// Options that a client may insist on: with the first, a description has the source's back channel if there is one.
-    static let knownOptions: Set<String> = ["www.onvif.org/ver20/backchannel"]
+    static let knownOptions: Set<String> = [RTSPOptionTag.backChannel]
+
+    /// Whether the client whose request is worked on can speak to the camera.
+    public var wantsBackChannel: Bool {
+        pendingRequest.map { Self.requiredOptions(of: $0).contains(RTSPOptionTag.backChannel) } ?? false
+    }
 
     private static func requiredOptions(of request: RTSPRequest) -> [String] {
         (request.headers.all("Require") + request.headers.all("Proxy-Require"))

@@ -1,6 +1,7 @@
 import RTSP
 import Streams
 import Synchronization
+import Wire
 
 /// What RTSP counts, gathered when somebody asks.
 struct RTSPMetrics: Sendable {
@@ -13,7 +14,12 @@ struct RTSPMetrics: Sendable {
     private func families() async -> [MetricFamily] {
         var states = Dictionary(uniqueKeysWithValues: RTSPSessionState.allCases.map { ($0, 0) })
         let connections = service.all
-        for connection in connections { states[await connection.state, default: 0] += 1 }
+        var sessions: [RTSPSessionQuality] = []
+        for connection in connections.sorted(by: { $0.peerID.value < $1.peerID.value }) {
+            let (state, quality) = await connection.standing
+            states[state, default: 0] += 1
+            if let quality { sessions.append(quality) }
+        }
         var readers = RTSPTrackOutput.Statistics()
         for entry in await service.directory.all {
             guard let bridge = await entry.room.bridge(RTSPReaders.self) else { continue }
@@ -72,6 +78,15 @@ struct RTSPMetrics: Sendable {
                     sample("uncut", counters.oversizedUncut.load(ordering: .relaxed)),
                 ]),
             MetricFamily(
+                name: prefix + "rtsp_talk_packets_total",
+                help: "Packets that readers sent to cameras: sent on, refused while somebody else spoke, or dropped.",
+                kind: .counter,
+                samples: [
+                    sample("sent", service.backChannels.counters.sent.count),
+                    sample("refused", service.backChannels.counters.refused.count),
+                    sample("dropped", service.backChannels.counters.dropped.count),
+                ]),
+            MetricFamily(
                 name: prefix + "rtsp_slow_readers_total",
                 help: "How often readers fell behind and skipped to a keyframe, and how many were ended for it.",
                 kind: .counter,
@@ -88,6 +103,7 @@ struct RTSPMetrics: Sendable {
                     sample("overflowed", readers.overflowed),
                 ]),
         ]
+        families += RTSPSessionQuality.families(of: sessions)
         if let receiver = service.datagrams?.receiver {
             let statistics = await receiver.statistics
             families.append(
@@ -117,6 +133,8 @@ struct RTSPMetrics: Sendable {
 enum RTSPSessionState: String, Sendable, Hashable, CaseIterable { case idle, read, publish }
 
 extension RTSPConnection {
+    var standing: (RTSPSessionState, RTSPSessionQuality?) { (state, quality) }
+
     var state: RTSPSessionState {
         guard let session = machine.session, session.isActive else { return .idle }
         return session.role == .publisher ? .publish : .read

@@ -29,6 +29,7 @@ final class RTSPService: Sendable {
     /// Of connections to other servers.
     let clientCounters = RTSPClientCounters()
     let tunnels = RTSPTunnels()
+    let backChannels = RTSPBackChannels()
     let halfOpen = RTSPHalfOpen()
     let failedLogins = RTSPFailedLogins()
 

@@ -12,6 +12,7 @@ public struct PathSettings: Sendable {
     public var sourceFingerprint: CertificateFingerprint?
     public var rtspTransport = RTSPPullTransport.automatic
     public var rtspAnyPort = false
+    public var rtspBackChannel = false
     public var rtspUDPSourcePortRange = PortRange(first: 10_000, last: 65_535)
     public var forward: [ForwardTarget] = []
     public var overridePublisher = true
@@ -77,7 +78,8 @@ extension PathSettings {
             && sourceOnDemandStartTimeout == other.sourceOnDemandStartTimeout
             && sourceOnDemandCloseAfter == other.sourceOnDemandCloseAfter
             && sourceFingerprint == other.sourceFingerprint && rtspTransport == other.rtspTransport
-            && rtspAnyPort == other.rtspAnyPort && rtspUDPSourcePortRange == other.rtspUDPSourcePortRange
+            && rtspAnyPort == other.rtspAnyPort && rtspBackChannel == other.rtspBackChannel
+            && rtspUDPSourcePortRange == other.rtspUDPSourcePortRange
     }
 }
 
@@ -129,6 +131,9 @@ extension PathSettings {
             "rtspAnyPort", \.rtspAnyPort, .boolean, in: .path, reloadable: true, aliases: ["sourceAnyPortEnable"],
             "Takes the source's datagrams from any port of its address, for servers that name wrong ones."
         ),
+        Setting(
+            "rtspBackChannel", \.rtspBackChannel, .boolean, in: .path, reloadable: true,
+            "Asks the source for its back channel (ONVIF), by which RTSP readers of the path may speak, one at a time."),
         Setting(
             "rtspUDPSourcePortRange", \.rtspUDPSourcePortRange, .portRange, in: .path, reloadable: true,
             "The ports of this machine that sources send datagrams to."),

@@ -155,6 +155,9 @@ extension ServerSettings {
             "rtspMaxHalfOpen", \.rtspMaxHalfOpen, .integer(1...10_000), in: .rtsp, reloadable: true,
             "RTSP connections without a complete request at the same time; more end the one that is silent longest."),
         Setting(
+            "rtspTalkSilence", \.rtspTalkSilence, .duration(.milliseconds(100)...(.seconds(60))), in: .rtsp,
+            reloadable: true, "How long whoever speaks to a camera may pause before somebody else may speak."),
+        Setting(
             "writeQueueSize", \.writeQueueSize, .integer(16...65_536), in: .rtsp,
             "Packets that may wait for a slow reader; then it skips to the next keyframe."),
         Setting(

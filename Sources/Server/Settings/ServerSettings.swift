@@ -61,6 +61,7 @@ public struct ServerSettings: Sendable {
     public var rtspFailedLoginDelay = Duration.seconds(2)
     public var rtspHalfOpenTimeout = Duration.seconds(10)
     public var rtspMaxHalfOpen = 256
+    public var rtspTalkSilence = Duration.seconds(2)
     public var writeQueueSize = 512
     public var udpMaxPayloadSize = 1_452
 

@@ -38,7 +38,16 @@ def summary(name, values):
 
 @test("late viewers of a publisher that ignores PLI")
 def fast_start(env):
-    with env.server() as server, ClockPublisher(server.whip("clock"), GOP_SECONDS) as publisher:
+    late_in_chromium(env, lambda server: server.whip("clock"))
+
+
+@test("late viewers of a camera with rare keyframes")
+def fast_start_of_a_camera(env):
+    late_in_chromium(env, lambda server: server.rtsp("clock"))
+
+
+def late_in_chromium(env, url):
+    with env.server() as server, ClockPublisher(url(server), GOP_SECONDS) as publisher:
         server.wait_for_room("clock", 10)
         time.sleep(GOP_SECONDS / 2)
         with env.browser.page(f"{server.origin}/rooms") as page:

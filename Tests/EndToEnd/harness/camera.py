@@ -7,6 +7,8 @@ import time
 
 DESCRIPTION = ("v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
                "a=control:trackID=0\r\n")
+BACK_CHANNEL = "m=audio 0 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=sendonly\r\na=control:trackID=1\r\n"
+BACK_CHANNEL_TAG = "www.onvif.org/ver20/backchannel"
 INTERVAL = 0.04
 
 
@@ -14,10 +16,14 @@ class Camera:
     """Use as a context manager. One client at a time.
 
     `names_ports`: whether the answer to SETUP says where datagrams come from; `sends_from_named`: whether that is true;
-    `timeout`: of the session, in seconds."""
+    `timeout`: of the session, in seconds; `back_channel`: what becomes of a client that asks for it: it "is heard", or the
+    camera "refuses", "fails", "hangs up", "falls silent"."""
 
-    def __init__(self, names_ports=True, sends_from_named=True, timeout=5):
+    def __init__(self, names_ports=True, sends_from_named=True, timeout=5, back_channel="refuses"):
         self.names_ports = names_ports
+        self.back_channel = back_channel
+        # RTP packets of the client's.
+        self.heard = []
         self.timeout = timeout
         # (seconds since the start, what): methods, "rtp datagram", "rtcp datagram", "report".
         self.events = []
@@ -61,6 +67,8 @@ class Camera:
             except OSError:
                 return
             self._note(f"{name} datagram")
+            if name == "rtp" and packet[1] & 0x7F == 0:
+                self.heard.append(packet)
             if name == "rtcp":
                 self._note_control(packet)
 
@@ -84,13 +92,17 @@ class Camera:
                             if len(rest) < 4 + size:
                                 break
                             self._note_control(rest[4:4 + size])
+                            if rest[1] == 2:
+                                self.heard.append(rest[4:4 + size])
                             rest = rest[4 + size:]
                             continue
                         head, found, tail = rest.partition(b"\r\n\r\n")
                         if not found:
                             break
                         rest = tail
-                        way = self._answer(client, head.decode(), way, ended) or way
+                        chosen = self._answer(client, head.decode(), way, ended)
+                        # Media goes where the first track was set up.
+                        way = way or chosen
             except OSError:
                 pass
             finally:
@@ -107,10 +119,19 @@ class Camera:
         self._note(method)
         number = re.search(r"CSeq: *(\d+)", head).group(1)
         fields, body, chosen = "", "", None
+        asks = f"Require: {BACK_CHANNEL_TAG}" in head
+        if asks and method == "DESCRIBE" and self.back_channel != "is heard":
+            self._note("asked for the back channel")
+            if self.back_channel == "hangs up":
+                client.shutdown(socket.SHUT_RDWR)
+            elif self.back_channel != "falls silent":
+                status = "551 Option not supported" if self.back_channel == "refuses" else "500 Internal Server Error"
+                client.sendall(f"RTSP/1.0 {status}\r\nCSeq: {number}\r\n\r\n".encode())
+            return None
         if method == "OPTIONS":
             fields = "Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN\r\n"
         elif method == "DESCRIBE":
-            body = DESCRIPTION
+            body = DESCRIPTION + (BACK_CHANNEL if asks else "")
             fields = f"Content-Base: {self.url}/\r\nContent-Length: {len(body)}\r\n"
         elif method == "SETUP":
             ports = re.search(r"client_port=(\d+)-", head)
@@ -120,7 +141,7 @@ class Camera:
                 transport = "RTP/AVP;unicast" + (named if self.names_ports else "")
             else:
                 chosen = client
-                transport = "RTP/AVP/TCP;unicast;interleaved=0-1"
+                transport = "RTP/AVP/TCP;unicast;" + re.search(r"interleaved=\d+-\d+", head).group(0)
             fields = f"Transport: {transport}\r\nSession: 77;timeout={self.timeout}\r\n"
         client.sendall(f"RTSP/1.0 200 OK\r\nCSeq: {number}\r\n{fields}\r\n{body}".encode())
         if method == "PLAY":

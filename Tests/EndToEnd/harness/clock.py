@@ -27,10 +27,23 @@ def draw(luma, milliseconds):
             luma[top:top + cell_height, left:left + cell_width] = 235 if shown else 16
 
 
+def read(luma):
+    """When a picture was made, in milliseconds modulo 2^32; None when it does not show it, as a damaged one may not."""
+    height, width = luma.shape
+    cell_width, cell_height = width // COLUMNS, height // 12
+    cells = luma[cell_height // 2:ROWS * cell_height:cell_height, cell_width // 2::cell_width] > 125
+    value, inverse = cells[0, FIRST:FIRST + BITS], cells[1, FIRST:FIRST + BITS]
+    if (value == inverse).any():
+        return None
+    return int("".join("1" if bit else "0" for bit in value), 2)
+
+
 class ClockPublisher:
-    """FFmpeg's WHIP muxer, which offers no PLI, sending a clock over noise with a keyframe every `gop_seconds`."""
+    """FFmpeg sending a clock over noise with a keyframe every `gop_seconds`: over WHIP, without PLI, or over RTSP, as a
+    camera would."""
 
     def __init__(self, url, gop_seconds=10, width=640, height=360, frame_rate=30, kilobits=1500):
+        way = ["-f", "rtsp", "-rtsp_transport", "tcp"] if url.startswith("rtsp") else ["-f", "whip"]
         group = str(gop_seconds * frame_rate)
         self.size, self.frame_rate = (width, height), frame_rate
         self.log = open(ARTIFACTS / "ffmpeg-whip.log", "ab")
@@ -44,7 +57,7 @@ class ClockPublisher:
                 "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000",
                 "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-profile:v", "baseline",
                 "-bf", "0", "-g", group, "-keyint_min", group, "-sc_threshold", "0", "-b:v", f"{kilobits}k",
-                "-pix_fmt", "yuv420p", "-c:a", "libopus", "-b:a", "64k", "-ac", "2", "-f", "whip", url,
+                "-pix_fmt", "yuv420p", "-c:a", "libopus", "-b:a", "64k", "-ac", "2", *way, url,
             ],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self.log)
         self._stopping = threading.Event()

@@ -108,7 +108,8 @@ class Publisher(Connection):
 class Reader(Connection):
     """Plays the first medium of a room and keeps its RTP packets."""
 
-    def __init__(self, server, path, transport):
+    def __init__(self, server, path, transport, receive_buffer=1 << 22):
+        """`receive_buffer`: of the socket for datagrams; None leaves it as the system makes it."""
         super().__init__(server, path)
         _, self.description = self.ask("DESCRIBE", headers=["Accept: application/sdp"])
         base = self.url + "/"
@@ -119,7 +120,8 @@ class Reader(Connection):
             wanted = "RTP/AVP/TCP;unicast;interleaved=0-1"
         else:
             self.datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            self.datagrams.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+            if receive_buffer:
+                self.datagrams.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
             self.datagrams.bind(("127.0.0.1", 0))
             port = self.datagrams.getsockname()[1]
             wanted = f"RTP/AVP;unicast;client_port={port}-{port + 1}"

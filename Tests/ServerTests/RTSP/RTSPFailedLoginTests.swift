@@ -38,10 +38,10 @@ import Wire
     }
 
     @Test func onlySoManyWait() async {
-        let logins = RTSPFailedLogins()
+        let logins = RTSPFailedLogins(maximumWaiting: 3)
         await withTaskGroup { group in
-            for _ in 0..<RTSPFailedLogins.maximumWaiting { group.addTask { await logins.wait(.seconds(60)) } }
-            #expect(await eventually { logins.count == RTSPFailedLogins.maximumWaiting })
+            for _ in 0..<3 { group.addTask { await logins.wait(.seconds(60)) } }
+            #expect(await eventually { logins.count == 3 })
             #expect(await !logins.wait(.seconds(60)))
             // Those whose task is over wait no longer.
             group.cancelAll()

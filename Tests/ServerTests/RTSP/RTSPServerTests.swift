@@ -167,6 +167,36 @@ import Wire
         }
     }
 
+    /// The same for one before whom nobody read: it does not wait for the camera's next keyframe either.
+    @Test func theFirstReaderStartsWithTheLastKeyframeToo() async throws {
+        try await Self.withServer { server, address, loop in
+            var publisher = try await Client(address, loop)
+            let url = "rtsp://\(address)/cam1"
+            _ = await publisher.publish(url)
+            for number in 0..<33 as Range<UInt16> {
+                await publisher.raw.send(Self.frame(Self.packet(number, isKeyframe: number == 0)))
+            }
+            let directory = try #require(await server.running?.directory)
+            let room = try #require(await directory.room(named: "cam1")).room
+            #expect(await eventually { await room.snapshot.packetsReceived == 33 })
+            var reader = try await Client(address, loop)
+            _ = await reader.play(url)
+            var previous: (number: UInt16, timestamp: UInt32)?
+            for number in 0..<33 as Range<UInt16> {
+                let packet = await reader.packet()
+                #expect(packet.dropFirst(12) == Self.packet(number, isKeyframe: number == 0)[12...])
+                let own: (number: UInt16, timestamp: UInt32) = packet.withBytes {
+                    ($0.integer(at: 2) ?? 0, $0.integer(at: 4) ?? 0)
+                }
+                if let previous {
+                    #expect(own.number == previous.number &+ 1)
+                    #expect(Int32(bitPattern: own.timestamp &- previous.timestamp) >= 0)
+                }
+                previous = own
+            }
+        }
+    }
+
     /// RTSP-18
     @Test func descriptionsKeepTheParameterSetsAndRoomsThatAreNotThereAreNotFound() async throws {
         try await Self.withServer { _, address, loop in

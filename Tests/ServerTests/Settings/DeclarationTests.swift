@@ -101,6 +101,7 @@ import Testing
         Bound(key: "webrtcICEConsentTimeout", good: ["10s", "60s"], bad: ["9999ms", "61s"]),
         Bound(key: "rtspFailedLoginDelay", good: ["0s", "10s"], bad: ["-1s", "10001ms"]),
         Bound(key: "rtspHalfOpenTimeout", good: ["1s", "1m"], bad: ["999ms", "61s"]),
+        Bound(key: "rtspTalkSilence", good: ["100ms", "1m"], bad: ["99ms", "61s"]),
         Bound(key: "rtspMaxHalfOpen", good: ["1", "10000"], bad: ["0", "10001"]),
         Bound(key: "mediaLoops", good: ["0", "256"], bad: ["-1", "257"]),
         Bound(key: "maxSessions", good: ["1", "1000000"], bad: ["0", "1000001", "99999999999999999999"]),

@@ -87,6 +87,7 @@ struct OtherValue: Sendable, CustomTestStringConvertible {
         OtherValue("rtspFailedLoginDelay", "0s"),
         OtherValue("rtspHalfOpenTimeout", "5s"),
         OtherValue("rtspMaxHalfOpen", "10"),
+        OtherValue("rtspTalkSilence", "500ms"),
         OtherValue("writeQueueSize", "1024"),
         OtherValue("udpMaxPayloadSize", "1200"),
         OtherValue("metrics", "no"),
@@ -109,7 +110,7 @@ struct OtherValue: Sendable, CustomTestStringConvertible {
         OtherValue("sourceOnDemandCloseAfter", "0s"),
         OtherValue("sourceFingerprint", fingerprint),
         OtherValue("rtspTransport", "tcp"),
-        OtherValue("rtspAnyPort", "yes"),
+        OtherValue("rtspAnyPort", "yes"), OtherValue("rtspBackChannel", "yes"),
         OtherValue("rtspUDPSourcePortRange", "[20000, 30000]", environment: "20000, 30000", text: "[20000, 30000]"),
         OtherValue(
             "forward", "['rtsp://u:p@h/a']", environment: "rtsp://u:p@h/a",

@@ -12,6 +12,8 @@ final class RTSPClientSession {
         var failure: RTSPClientMachine.Failure?
         /// Where the server sent the client.
         var redirection: RTSPURL?
+        /// Whether it was asked for its back channel, and may not have liked that.
+        var mayBeOfBackChannel = false
     }
 
     /// How long the goodbye may take (RTSP-52).
@@ -64,8 +66,8 @@ final class RTSPClientSession {
 
     // MARK: what the owner says
 
-    func choose(_ controls: [String], clientPorts: [RTSPPortPair] = []) {
-        machine.choose(controls, clientPorts: clientPorts, at: loop.now)
+    func choose(_ controls: [String], clientPorts: [RTSPPortPair] = [], hasBackChannel: Bool = false) {
+        machine.choose(controls, clientPorts: clientPorts, hasBackChannel: hasBackChannel, at: loop.now)
     }
 
     /// Packets came over UDP.
@@ -127,6 +129,9 @@ final class RTSPClientSession {
         let tell = onEnd
         onEnd = { _ in }
         onEvent = { _ in }
+        var end = end
+        end.mayBeOfBackChannel =
+            machine.mayFailOfBackChannel && end.failure != .unauthorized && end.redirection == nil
         tell(end)
     }
 }

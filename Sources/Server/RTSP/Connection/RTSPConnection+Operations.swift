@@ -33,7 +33,8 @@ extension RTSPConnection {
         machine.described(
             by: RTSPDescriptionWriter.write(
                 room: offer.room.room, formats: offer.formats, version: offer.entry.numericID,
-                group: wantsMulticast ? service.datagrams?.groups.placeholder : nil, keyMessage: keyMessages(offer)))
+                group: wantsMulticast ? service.datagrams?.groups.placeholder : nil, keyMessage: keyMessages(offer),
+                backChannel: machine.wantsBackChannel ? offer.backChannel : nil))
     }
 
     /// The server's keys of each track, for clients that are to encrypt.
@@ -45,9 +46,10 @@ extension RTSPConnection {
     private func setUp(_ target: RTSPTarget) async {
         // The tracks of a session keep their numbers whatever becomes of the room meanwhile.
         if let reading, reading.offer.room.room == target.path {
+            guard await maySpeak(target, reading.offer) else { return }
             return machine.found(ssrcs: ssrcs(of: reading.offer)) { group(ofTrack: $0, in: reading) }
         }
-        guard let offer = await offer(target) else { return }
+        guard let offer = await offer(target), await maySpeak(target, offer) else { return }
         let reading = RTSPReading(offer)
         self.reading = reading
         machine.found(ssrcs: ssrcs(of: offer)) { group(ofTrack: $0, in: reading) }
@@ -66,8 +68,15 @@ extension RTSPConnection {
         return lease.group
     }
 
-    private func ssrcs(of offer: RTSPReaderOffer) -> [UInt32] {
+    private func ssrcs(of offer: RTSPReaderOffer) -> [UInt32?] {
         offer.formats.map { RTSPReaders.ssrc($0.kind, numericID: offer.entry.numericID) }
+            + (offer.backChannel == nil ? [] : [nil])
+    }
+
+    /// Whether the client may have the track it asks for: to be heard takes what publishing takes.
+    private func maySpeak(_ target: RTSPTarget, _ offer: RTSPReaderOffer) async -> Bool {
+        guard offer.backChannel != nil, target.track == offer.formats.count else { return true }
+        return await isAllowed(.publish, target)
     }
 
     /// What there is to read; nil when the request has been refused.
@@ -99,7 +108,8 @@ extension RTSPConnection {
             machine.refuse(.notFound, "nobody publishes here")
             return nil
         }
-        return RTSPReaderOffer(room: room, entry: entry, formats: formats)
+        return RTSPReaderOffer(
+            room: room, entry: entry, formats: formats, backChannel: service.backChannels.channel(of: room.room))
     }
 
     private func play(_ tracks: Set<Int>, _ operation: RTSPOperation) async {
@@ -140,7 +150,6 @@ extension RTSPConnection {
             openings[item.track] = readers.onLoop {
                 $0.opening(
                     offer.formats[item.track].kind,
-                    overDatagrams: item.transport.delivery != .tcp || item.transport.isSecure,
                     isShared: item.transport.delivery == .multicast)
             }
         }

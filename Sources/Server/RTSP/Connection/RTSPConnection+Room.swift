@@ -115,6 +115,15 @@ final class RTSPPublishing {
         self.room = nil
     }
 
+    /// What is known of the way from the client; nil before it records.
+    var quality: RTSPSessionQuality.Link? {
+        guard room != nil else { return nil }
+        var link = RTSPSessionQuality.Link(packets: ingest.packets, discarded: nil)
+        link.lost = max(0, ingest.lostPackets)
+        link.jitterSeconds = ingest.jitterSeconds
+        return link
+    }
+
     /// What GET_PARAMETER tells.
     var parameters: [String: String] {
         [
@@ -130,6 +139,8 @@ struct RTSPReaderOffer: Sendable {
     var entry: RoomEntry
     /// In the order of the description: a track's number is its place here.
     var formats: [TrackFormat]
+    /// By which clients speak to the room's camera; its number is the one behind the last track's.
+    var backChannel: RTSPBackChannel?
     /// The multicast groups of tracks that were set up so.
     var leases: [Int: RTSPMulticastLease] = [:]
 }
@@ -138,15 +149,16 @@ struct RTSPReaderOffer: Sendable {
 final class RTSPReading {
     var offer: RTSPReaderOffer
     private var ticket: SessionLimits.Ticket?
-    /// What the client said last about what it gets.
+    /// What the client said last about what it gets, and of which track.
     private var report: ReportBlock?
+    private var reports: [MediaKind: ReportBlock] = [:]
     private var roundTripNanoseconds: UInt64?
 
     init(_ offer: RTSPReaderOffer) { self.offer = offer }
 
     /// Reads the client's reports (R20).
     func receivedControl(_ compound: RawSpan, wallClock: WallClock, at now: Instant) {
-        let own = Set(offer.formats.map { RTSPReaders.ssrc($0.kind, numericID: offer.entry.numericID) })
+        let kinds = offer.formats.map { (RTSPReaders.ssrc($0.kind, numericID: offer.entry.numericID), $0.kind) }
         var packets = RTCPIterator()
         while let packet = try? packets.next(in: compound) {
             let blocks: ReportBlockList
@@ -155,8 +167,11 @@ final class RTSPReading {
             default: continue
             }
             for index in 0..<blocks.count {
-                guard let block = blocks.block(at: index, in: compound), own.contains(block.ssrc) else { continue }
+                guard let block = blocks.block(at: index, in: compound),
+                    let (_, kind) = kinds.first(where: { $0.0 == block.ssrc })
+                else { continue }
                 report = block
+                reports[kind] = block
                 roundTripNanoseconds = block.roundTripNanoseconds(arrivalNTP: wallClock.ntp(at: now))
             }
         }
@@ -174,6 +189,20 @@ final class RTSPReading {
         return parameters
     }
 
+    /// What is known of the way to the client; nil before it plays. Loop only.
+    func quality(of peer: PeerID) -> RTSPSessionQuality.Link? {
+        guard hasJoined else { return nil }
+        let traffic = offer.entry.room.onLoop { $0.bridge(RTSPReaders.self) }?.onLoop { $0.traffic(of: peer) }
+        var link = RTSPSessionQuality.Link(packets: traffic?.packets, discarded: traffic?.discarded)
+        link.lost = reports.isEmpty ? nil : reports.values.reduce(0) { $0 + Int64($1.cumulativeLost) }
+        link.fractionLost = reports.values.map { Double($0.fractionLost) / 256 }.max()
+        link.jitterSeconds = offer.formats.compactMap { format in
+            reports[format.kind].map { Double($0.jitter) / Double(max(1, format.clockRate)) }
+        }.max()
+        link.roundTripSeconds = roundTripNanoseconds.map { Double($0) / 1_000_000_000 }
+        return link
+    }
+
     var hasJoined: Bool { ticket != nil }
 
     func joined(_ ticket: SessionLimits.Ticket) { self.ticket = ticket }
@@ -182,6 +211,9 @@ final class RTSPReading {
         offer.leases = [:]
         guard let ticket else { return }
         self.ticket = nil
+        if let channel = offer.backChannel, channel.eventLoop === connection.eventLoop {
+            channel.onLoop { $0.left(connection.peerID) }
+        }
         let room = offer.entry.room
         room.onLoop { $0.bridge(RTSPReaders.self) }?.onLoop { $0.remove(connection.peerID) }
         room.onLoop { $0.leave(connection.peerID) }

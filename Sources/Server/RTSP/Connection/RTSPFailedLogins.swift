@@ -4,14 +4,15 @@ import Synchronization
 /// connection up, and no other.
 final class RTSPFailedLogins: Sendable {
     /// More than these are refused at once, as nobody is to hold any number of connections in this way.
-    static let maximumWaiting = 256
-
+    private let maximumWaiting: Int
     private let waiting = Mutex(0)
+
+    init(maximumWaiting: Int = 256) { self.maximumWaiting = maximumWaiting }
 
     /// - Returns: `false`, at once, when enough clients wait already.
     func wait(_ delay: Duration) async -> Bool {
         let isAdmitted = waiting.withLock { waiting in
-            guard waiting < Self.maximumWaiting else { return false }
+            guard waiting < maximumWaiting else { return false }
             waiting += 1
             return true
         }

@@ -9,9 +9,10 @@ enum RTSPDescriptionWriter {
     /// - Parameters:
     ///   - group: tells clients to ask for multicast, as VLC does on seeing such an address (RTSP-Q2).
     ///   - keyMessage: the server's keys of a track, when media is to be encrypted by itself.
+    ///   - backChannel: by which a client that asked for it may speak.
     static func write(
         room: String, formats: [TrackFormat], version: UInt32, group: String? = nil,
-        keyMessage: ((MediaKind) -> [UInt8])? = nil
+        keyMessage: ((MediaKind) -> [UInt8])? = nil, backChannel: RTSPBackChannel? = nil
     ) -> [UInt8] {
         let connection = group.map { "\($0)/\(RTSPMulticastGroups.timeToLive)" } ?? "0.0.0.0"
         var lines = [
@@ -19,8 +20,10 @@ enum RTSPDescriptionWriter {
             "a=control:*", "a=range:npt=now-",
         ]
         let profile = keyMessage == nil ? "RTP/AVP" : "RTP/SAVP"
-        for (index, format) in formats.enumerated() {
-            let payloadType = payloadType(of: format)
+        for (index, format) in (formats + [backChannel?.format].compactMap { $0 }).enumerated() {
+            // Directions are told from the client's side (ONVIF Streaming, section 5.3.1.1).
+            let isBack = index == formats.count
+            let payloadType = isBack ? backChannel?.payloadType ?? 0 : payloadType(of: format)
             lines.append("m=\(format.kind == .video ? "video" : "audio") 0 \(profile) \(payloadType)")
             let channels = format.kind == .audio ? channels(of: format) : ""
             lines.append("a=rtpmap:\(payloadType) \(format.encodingName)/\(format.clockRate)\(channels)")
@@ -29,6 +32,7 @@ enum RTSPDescriptionWriter {
             if let keyMessage {
                 lines.append("a=key-mgmt:\(RTSPKeyManagement.attribute(keyMessage(format.kind)))")
             }
+            if backChannel != nil { lines.append(isBack ? "a=sendonly" : "a=recvonly") }
             lines.append("a=control:\(RTSPTarget.control(ofTrack: index))")
         }
         return Array(lines.map { $0 + "\r\n" }.joined().utf8)

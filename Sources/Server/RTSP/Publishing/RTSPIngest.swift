@@ -160,6 +160,10 @@ struct RTSPIngest {
 
     var trackCount: Int { streams.count }
     var lostPackets: Int64 { streams.reduce(0) { $0 + $1.statistics.cumulativeLost } }
+    /// Of the track where it is greatest.
+    var jitterSeconds: Double {
+        streams.map { Double($0.statistics.jitter) / Double(max(1, $0.clockRate)) }.max() ?? 0
+    }
     /// Of the first track, in units of its clock.
     var jitter: UInt32 { streams.first?.statistics.jitter ?? 0 }
 }

@@ -171,6 +171,12 @@ final class RTSPPullSockets {
         _ = tracks[track].sockets[1].send(report, to: target)
     }
 
+    /// Sends a packet of a track that the server hears; `false` when it was dropped.
+    func speak(_ packet: RawSpan, ofTrack track: Int) -> Bool {
+        guard tracks.indices.contains(track), let target = tracks[track].targets[0] else { return false }
+        return tracks[track].sockets[0].send(packet, to: target)
+    }
+
     func close() {
         for receiver in receivers { receiver.close() }
         receivers = []

@@ -17,6 +17,8 @@ actor RTSPPuller: LoopActor, PublisherHandle {
         var failure: RTSPClientMachine.Failure?
         /// Where the server sent the client.
         var redirection: RTSPURL?
+        /// Whether it may go better without asking for the back channel.
+        var mayBeOfBackChannel = false
     }
 
     /// Where to, how, and whom to tell.
@@ -26,6 +28,8 @@ actor RTSPPuller: LoopActor, PublisherHandle {
         var delivery: RTSPDelivery
         /// Whether the server's silence at the beginning is not waited out, because media may come another way.
         var isTrying: Bool
+        /// Whether readers of the room are to speak to the camera.
+        var asksForBackChannel = false
         /// For `rtsps`.
         var trust: TLSClientContext?
         /// Media comes.
@@ -47,6 +51,8 @@ actor RTSPPuller: LoopActor, PublisherHandle {
     private var sockets: RTSPPullSockets?
     private var reportTimer: (any LoopTimer)?
     private var media: [RTSPAnnouncedMedia] = []
+    private var backMedia: RTSPAnnouncedMedia?
+    private var backChannel: RTSPBackChannel?
     private var publishing: RTSPPublishing?
     private var clocks = RTSPClockWatch(clockRates: [])
     private var scratch: [UInt8] = []
@@ -64,6 +70,7 @@ actor RTSPPuller: LoopActor, PublisherHandle {
         self.attempt = attempt
         var configuration = RTSPClientMachine.Configuration(url: attempt.url)
         configuration.delivery = attempt.delivery
+        configuration.requiresBackChannel = attempt.asksForBackChannel
         let patience = max(1, service.settings().readTimeout.wholeSeconds)
         configuration.responseTimeoutSeconds = patience
         configuration.mediaTimeoutSeconds = patience
@@ -97,7 +104,9 @@ actor RTSPPuller: LoopActor, PublisherHandle {
         switch event {
         case .described(let description): choose(description)
         case .ready(let transports): prepare(transports)
-        case .playing: startReports()
+        case .playing:
+            openBackChannel()
+            startReports()
         case .frame(let track, let isControl, let range):
             session.withFrame(range) { received($0, track: track, isControl: isControl, at: eventLoop.now) }
         case .send, .redirected, .failed, .ended: break
@@ -110,7 +119,8 @@ actor RTSPPuller: LoopActor, PublisherHandle {
     private func choose(_ description: [UInt8]) {
         let choice: RTSPTrackChoice
         do throws(SDPError) {
-            choice = RTSPTrackChoice(try RTSPDescriptionReader.read(description))
+            choice = RTSPTrackChoice(
+                try RTSPDescriptionReader.read(description), takesBackChannel: attempt.asksForBackChannel)
         } catch {
             return session.give(up: "the description cannot be read: \(error)")
         }
@@ -119,13 +129,17 @@ actor RTSPPuller: LoopActor, PublisherHandle {
             service.logger.info(
                 "a track of the source is not pulled", [LogField(.room, room.name), LogField(.reason, remark)])
         }
-        let controls = media.map(\.control)
-        guard attempt.delivery == .udp, let stream = session.stream else { return session.choose(controls) }
+        backMedia = choice.backChannel
+        let controls = (media + [backMedia].compactMap { $0 }).map(\.control)
+        let hasBackChannel = backMedia != nil
+        guard attempt.delivery == .udp, let stream = session.stream else {
+            return session.choose(controls, hasBackChannel: hasBackChannel)
+        }
         do throws(LoopError) {
             let sockets = try RTSPPullSockets(
-                trackCount: media.count, local: stream.localAddress, in: settings.rtspUDPSourcePortRange)
+                trackCount: controls.count, local: stream.localAddress, in: settings.rtspUDPSourcePortRange)
             self.sockets = sockets
-            session.choose(controls, clientPorts: sockets.ports)
+            session.choose(controls, clientPorts: sockets.ports, hasBackChannel: hasBackChannel)
         } catch {
             session.give(up: error.description)
         }
@@ -153,6 +167,8 @@ actor RTSPPuller: LoopActor, PublisherHandle {
     // MARK: media
 
     private func received(_ packet: RawSpan, track: Int, isControl: Bool, at now: Instant) {
+        // Cameras report on what they hear, which concerns nobody.
+        guard track < media.count else { return }
         if publishing == nil {
             guard !isControl, !isStopping, outcome == nil else { return }
             publish()
@@ -191,6 +207,42 @@ actor RTSPPuller: LoopActor, PublisherHandle {
         attempt.onPlaying()
     }
 
+    // MARK: the other direction
+
+    /// Lets the room's readers speak, if the camera agreed to hear them.
+    private func openBackChannel() {
+        guard let backMedia, let format = backMedia.format, session.transports.count > media.count else { return }
+        let channel = RTSPBackChannel(
+            on: eventLoop, backMedia, format, silence: service.settings().rtspTalkSilence,
+            ssrc: SecureRandom.uint32(), counters: service.backChannels.counters,
+            send: { [weak self] packet in self?.onLoop { $0.speak(packet) } ?? false })
+        backChannel = channel
+        service.backChannels.open(channel, of: room.name)
+        service.logger.info(
+            "readers may speak to the camera", [LogField(.room, room.name), LogField(.codec, format.encodingName)])
+    }
+
+    private func closeBackChannel() {
+        guard let backChannel else { return }
+        self.backChannel = nil
+        service.backChannels.close(backChannel, of: room.name)
+        backChannel.onLoop { $0.end() }
+    }
+
+    /// More than this waits for no camera: what is said late is of no use.
+    private static let maximumTalkBytes = 64 * 1_024
+
+    private func speak(_ packet: RawSpan) -> Bool {
+        let track = media.count
+        if let sockets { return sockets.speak(packet, ofTrack: track) }
+        guard let stream = session.stream, session.transports.indices.contains(track),
+            let channel = session.transports[track].channels?.rtp, stream.queuedBytes <= Self.maximumTalkBytes
+        else { return false }
+        scratch.removeAll(keepingCapacity: true)
+        InterleavedFrame.append(packet, channel: channel, to: &scratch)
+        return scratch.withBytes { stream.write($0) }
+    }
+
     private func startReports() {
         let timer = eventLoop.makeTimer(name: "rtsp pull reports") { [weak self] in self?.onLoop { $0.reportsDue() } }
         timer.schedule(at: eventLoop.now.advanced(bySeconds: RTSPPublishing.reportIntervalSeconds))
@@ -217,6 +269,7 @@ actor RTSPPuller: LoopActor, PublisherHandle {
 
     private func ended(_ end: RTSPClientSession.End) {
         reportTimer?.cancel()
+        closeBackChannel()
         if let sockets {
             service.clientCounters.foreignDatagrams.wrappingAdd(sockets.foreignDatagrams, ordering: .relaxed)
             sockets.close()
@@ -227,7 +280,8 @@ actor RTSPPuller: LoopActor, PublisherHandle {
             service.clientCounters.pullFailures.wrappingAdd(1, ordering: .relaxed)
         }
         let outcome = Outcome(
-            hasPlayed: hasPlayed, reason: end.reason, failure: end.failure, redirection: end.redirection)
+            hasPlayed: hasPlayed, reason: end.reason, failure: end.failure, redirection: end.redirection,
+            mayBeOfBackChannel: end.mayBeOfBackChannel)
         self.outcome = outcome
         waiter?.resume(returning: outcome)
         waiter = nil

@@ -25,12 +25,15 @@ actor RTSPSource {
     private var waiters: [CheckedContinuation<Bool, Never>] = []
     private var transports: [Bool: RTSPTransportChoice] = [:]
     private var trust: TLSClientContext?
+    /// Whether the camera is asked for its back channel: until it turns out that it cannot stand that.
+    private var asksForBackChannel: Bool
 
     init(_ url: RTSPURL, settings: RoomSettings, service: RTSPService, resolver: HostResolver) {
         self.url = url
         self.settings = settings
         self.service = service
         self.resolver = resolver
+        asksForBackChannel = settings.rtspBackChannel
     }
 
     /// Begins to pull, if it does not yet.
@@ -106,6 +109,13 @@ actor RTSPSource {
                     "the source is tried over TCP", [LogField(.room, settings.room), LogField(.reason, outcome.reason)])
                 continue
             }
+            if outcome.mayBeOfBackChannel, asksForBackChannel {
+                asksForBackChannel = false
+                service.logger.info(
+                    "the source is asked again without its back channel (rtspBackChannel)",
+                    [LogField(.room, settings.room), LogField(.reason, outcome.reason)])
+                continue
+            }
             redirections = 0
             target = url
             service.logger.warn(
@@ -140,6 +150,7 @@ actor RTSPSource {
         let puller = RTSPPuller(
             RTSPPuller.Attempt(
                 url: url, address: address, delivery: choice.current, isTrying: choice.isTrying,
+                asksForBackChannel: asksForBackChannel && choice.current != .multicast,
                 trust: url.isSecure ? trust : nil,
                 onPlaying: { [weak self] in Task { await self?.played() } }),
             into: entry, settings: settings, service: service)

@@ -90,8 +90,8 @@ actor RTSPReaders: LoopActor, ViewerHandle {
     }
 
     /// Where a reader that plays tracks of these kinds now begins, as far as it is known.
-    func opening(_ kind: MediaKind, overDatagrams: Bool, isShared: Bool) -> RTSPOpening? {
-        outputs[kind]?.onLoop { $0.opening(overDatagrams: overDatagrams, isShared: isShared) }
+    func opening(_ kind: MediaKind, isShared: Bool) -> RTSPOpening? {
+        outputs[kind]?.onLoop { $0.opening(isShared: isShared) }
     }
 
     /// Multicast groups that are sent to now.
@@ -140,6 +140,12 @@ actor RTSPReaders: LoopActor, ViewerHandle {
             sum.overflowed &+= one.overflowed
         }
         return sum
+    }
+
+    /// What one reader was sent and lost of all its tracks; nil when it shares the output of others.
+    func traffic(of reader: PeerID) -> (packets: UInt64, discarded: UInt64)? {
+        let found = outputs.values.compactMap { $0.onLoop { $0.traffic(of: reader) } }
+        return found.isEmpty ? nil : found.reduce((0, 0)) { ($0.0 &+ $1.packets, $0.1 &+ $1.discarded) }
     }
 
     /// What the readers were sent, and with how many system calls on their connections.

@@ -19,6 +19,14 @@ struct RTSPStartCache {
     var packetCount: Int { isComplete ? ends.count : 0 }
     var byteCount: Int { isComplete ? bytes.count : 0 }
 
+    /// From the first packet's time to the last one's, in ticks of the track's clock.
+    var duration: UInt32 {
+        guard isComplete, let last = lastTimestamp, let end = ends.first,
+            let first = bytes.withBytes({ timestamp(of: $0.extracting(0..<end)) })
+        else { return 0 }
+        return UInt32(max(0, Int32(bitPattern: last &- first)))
+    }
+
     mutating func append(_ packet: RawSpan, startsKeyframe: Bool) {
         if startsKeyframe, timestamp(of: packet) != lastTimestamp {
             removeAll()

@@ -25,6 +25,10 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         var isWaiting: Bool
         /// GStreamer drops a report that is older than the first packet it got, and would wait for the next (RTSP-27).
         var owesReport: Bool
+        var packets: UInt64 = 0
+        var discarded: UInt64 = 0
+        /// What is still to be sent before anything else; nil once it is.
+        var start: RTSPPacedStart?
     }
 
     /// More than a turn's worth of one track.
@@ -41,6 +45,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
     private var framed: [FramedRun] = []
     private var hook: (any TurnHook)?
     private var timer: (any LoopTimer)?
+    private var startTimer: (any LoopTimer)?
     private var gathering: RTSPGathering
     /// The room's audio, whose packets go out before this track's; nil for audio.
     private var companion: RTSPTrackOutput?
@@ -73,12 +78,16 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         if hook == nil {
             hook = eventLoop.makeTurnHook(name: "rtsp readers") { self.flush() }
             timer = eventLoop.makeTimer(name: "rtsp readers") { self.flush() }
+            startTimer = eventLoop.makeTimer(name: "rtsp starts") { self.goOnStarting() }
         }
         // What waits belongs to the time before.
         flush()
         sendReport(to: output)
-        let isWaiting = format.kind == .video && !sendStart(to: output)
-        readers.append(Reader(output: output, isWaiting: isWaiting, owesReport: true))
+        var reader = Reader(output: output, isWaiting: format.kind == .video, owesReport: true)
+        if reader.isWaiting { start(&reader) }
+        let isWaiting = reader.isWaiting
+        readers.append(reader)
+        if reader.start != nil { goOnStarting() }
         waitingCount += isWaiting ? 1 : 0
         gathering.readerCount = readers.count
     }
@@ -90,32 +99,86 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         audio.onLoop { $0.gathering.isAccompanied = isAccompanied }
     }
 
-    /// Most packets of a start over UDP: more at once would not fit into a receiver's socket.
-    private static let maximumStartDatagrams = 192
-
-    /// Sends what came since the last keyframe; `false` when there is nothing, or too much at once.
-    private func sendStart(to output: RTSPReaderOutput) -> Bool {
-        guard cache.packetCount > 0 else { return false }
-        switch output.way {
+    /// Has a reader begin with what came since the last keyframe, unless there is nothing, or too much at once.
+    private func start(_ reader: inout Reader) {
+        guard cache.packetCount > 0 else { return }
+        switch reader.output.way {
         case .connection(let connection, let channels):
             let start = framedStart(channel: channels.rtp)
-            guard connection.onLoop({ $0.send(shared: start) }) else { return false }
+            guard connection.onLoop({ $0.send(shared: start) }) else { return }
         case .pusher(let pusher, let channels):
             let start = framedStart(channel: channels.rtp)
-            guard pusher.onLoop({ $0.send(shared: start) }) else { return false }
-        case .datagrams(let arena, let tuples):
-            guard cache.packetCount <= Self.maximumStartDatagrams else { return false }
-            cache.lendEach { packet in
-                arena.onLoop {
-                    _ = $0.append(along: tuples.rtp, maximumSize: packet.byteCount) { $0.append(contentsOf: packet) }
-                }
-            }
-        case .protected(let connection, let track):
-            guard cache.packetCount <= Self.maximumStartDatagrams else { return false }
-            cache.lendEach { packet in connection.onLoop { _ = $0.sendProtected(packet, track: track) } }
+            guard pusher.onLoop({ $0.send(shared: start) }) else { return }
+        case .datagrams, .protected:
+            reader.start = RTSPPacedStart(cache, clockRate: format.clockRate, at: eventLoop.now)
+            reader.isWaiting = false
+            return
         }
+        reader.isWaiting = false
+        reader.packets = UInt64(cache.packetCount)
         statistics.packets &+= UInt64(cache.packetCount)
+    }
+
+    /// Sends what is due of the starts that readers have not got whole yet.
+    private func goOnStarting() {
+        var isUnfinished = false
+        for index in readers.indices {
+            guard var start = readers[index].start else { continue }
+            readers[index].start = nil
+            let output = readers[index].output
+            var refused = 0
+            let count = start.take(at: eventLoop.now) { if !send($0, to: output) { refused += 1 } }
+            statistics.packets &+= UInt64(count - refused)
+            readers[index].packets &+= UInt64(count - refused)
+            if count > 0, readers[index].owesReport {
+                readers[index].owesReport = false
+                sendReport(to: output)
+            }
+            if refused > 0 { giveUpStart(of: index, start.waitingCount + refused) }
+            guard refused == 0, !start.isEmpty else { continue }
+            readers[index].start = start
+            isUnfinished = true
+        }
+        guard isUnfinished, startTimer?.deadline == nil else { return }
+        startTimer?.schedule(at: eventLoop.now.advanced(byMilliseconds: RTSPPacedStart.tickMilliseconds))
+    }
+
+    /// A reader takes no more of its start: it waits for a keyframe.
+    private func giveUpStart(of index: Int, _ count: Int) {
+        discard(count, of: index)
+        readers[index].start = nil
+        readers[index].isWaiting = true
+        waitingCount += 1
+        readers[index].output.fellBehind()
+    }
+
+    /// Puts the run behind a start that is still being sent; `false` when there is none.
+    private func waitsBehindStart(_ index: Int) -> Bool {
+        guard var start = readers[index].start else { return false }
+        readers[index].start = nil
+        var kept = 0
+        for packet in 0..<run.count { if run.withPacket(at: packet, { start.append($0) }) { kept += 1 } }
+        guard kept == run.count else {
+            giveUpStart(of: index, start.waitingCount + run.count - kept)
+            return true
+        }
+        readers[index].start = start
         return true
+    }
+
+    /// Sends one packet to a reader that gets datagrams, or packets of its own.
+    private func send(_ packet: RawSpan, to output: RTSPReaderOutput) -> Bool {
+        switch output.way {
+        case .datagrams(let arena, let tuples):
+            // What the socket does not take is lost, as on the network, and counted by the arena.
+            arena.onLoop {
+                _ = $0.append(along: tuples.rtp, maximumSize: packet.byteCount) { $0.append(contentsOf: packet) }
+            }
+            return true
+        case .protected(let connection, let track):
+            return connection.onLoop { $0.sendProtected(packet, track: track) }
+        case .connection, .pusher: return false
+        }
     }
 
     private func framedStart(channel: UInt8) -> [UInt8] {
@@ -133,19 +196,20 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         // They keep the output alive.
         timer?.cancel()
         timer = nil
+        startTimer?.cancel()
+        startTimer = nil
         hook = nil
     }
 
     /// Where a reader that is added now begins, as far as that is known.
     ///
     /// - Parameter isShared: whether it joins others, who are not sent anything again.
-    func opening(overDatagrams: Bool, isShared: Bool) -> RTSPOpening {
+    func opening(isShared: Bool) -> RTSPOpening {
         flush()
         var opening = RTSPOpening(clockRate: format.clockRate)
         opening.report = report.times.map { RTSPOpening.Report(ntp: $0.ntp, timestamp: $0.timestamp, at: $0.instant) }
         let isCached =
             !isShared && cache.packetCount > 0
-            && (!overDatagrams || cache.packetCount <= Self.maximumStartDatagrams)
         if isCached, let first = cache.first {
             opening.sequenceNumber = first.sequenceNumber
             opening.timestamp = first.timestamp
@@ -164,7 +228,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
     }
 
     private func take(_ maximumSize: Int, _ write: (inout OutputRawSpan) -> Void) -> Bool {
-        guard !readers.isEmpty else { return true }
+        // Without readers too: what the first one begins with comes just before it, and the cache is to have no holes.
         if run.count >= Self.packetCapacity || !run.append(maximumSize: maximumSize, write) {
             flush()
             guard run.append(maximumSize: maximumSize, write) else {
@@ -235,11 +299,12 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
     }
 
     private func deliver(to index: Int, keyframe: Int?) {
+        guard !waitsBehindStart(index) else { return }
         let output = readers[index].output
         var first = 0
         if readers[index].isWaiting {
             guard output.catchesUp(), format.kind == .audio || keyframe != nil else {
-                statistics.discarded &+= UInt64(run.count)
+                discard(run.count, of: index)
                 return
             }
             first = keyframe ?? 0
@@ -247,15 +312,26 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         }
         if send(to: output, from: first, keyframe: keyframe) {
             statistics.packets &+= UInt64(run.count - first)
+            readers[index].packets &+= UInt64(run.count - first)
             guard readers[index].owesReport else { return }
             readers[index].owesReport = false
             sendReport(to: output)
         } else {
-            statistics.discarded &+= UInt64(run.count - first)
+            discard(run.count - first, of: index)
             readers[index].isWaiting = true
             waitingCount += 1
             output.fellBehind()
         }
+    }
+
+    private func discard(_ count: Int, of index: Int) {
+        statistics.discarded &+= UInt64(count)
+        readers[index].discarded &+= UInt64(count)
+    }
+
+    /// What one reader was sent and lost; nil when it shares the output of others.
+    func traffic(of peer: PeerID) -> (packets: UInt64, discarded: UInt64)? {
+        readers.first { $0.output.peerID == peer }.map { ($0.packets, $0.discarded) }
     }
 
     private func send(to output: RTSPReaderOutput, from first: Int, keyframe: Int?) -> Bool {
@@ -266,26 +342,11 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         case .pusher(let pusher, let channels):
             let bytes = framedRun(channel: channels.rtp, from: first, keyframe: keyframe)
             return pusher.onLoop { $0.send(shared: bytes) }
-        case .datagrams(let arena, let tuples):
-            // What the socket does not take is lost, as on the network, and counted by the arena.
+        case .datagrams, .protected:
             for index in first..<run.count {
-                run.withPacket(at: index) { packet in
-                    arena.onLoop {
-                        _ = $0.append(along: tuples.rtp, maximumSize: packet.byteCount) {
-                            $0.append(contentsOf: packet)
-                        }
-                    }
-                }
+                guard run.withPacket(at: index, { send($0, to: output) }) else { return false }
             }
             return true
-        case .protected(let connection, let track):
-            var isSent = true
-            for index in first..<run.count where isSent {
-                run.withPacket(at: index) { packet in
-                    isSent = connection.onLoop { $0.sendProtected(packet, track: track) }
-                }
-            }
-            return isSent
         }
     }
 

@@ -78,6 +78,7 @@ extension RTSPConnection {
 
     private func took(_ packet: RawSpan, track: Int, isControl: Bool, at now: Instant) {
         publishing?.received(packet, track: track, isControl: isControl, at: now)
+        if let reading, !isControl { return spoke(packet, track: track, reading, at: now) }
         if isControl { reading?.receivedControl(packet, wallClock: eventLoop.wallClock, at: now) }
     }
 }

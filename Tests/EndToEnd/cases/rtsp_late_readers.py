@@ -1,0 +1,47 @@
+"""RTSP readers who come late to a camera with ten seconds between its keyframes: they see it at once and undamaged."""
+
+import contextlib
+import statistics
+import time
+
+from harness.clock import ClockPublisher
+from harness.rtsp_decoder import Decoder
+from harness.runner import LONG, check, test
+
+GOP_SECONDS = 10
+# They fall on every part of the group.
+JOINS, WATCH_SECONDS = (20, 2.5) if LONG else (8, 2.2)
+# A start is sent ten times as fast as it was made, and the machine is shared.
+AGE_SECONDS = 1.5
+
+
+def joins(env, server, room, transport, name):
+    with env.case(f"{JOINS} late joins over {name}"):
+        seen = []
+        for _ in range(JOINS):
+            with contextlib.closing(Decoder(server, room, transport)) as reader:
+                seen.append(reader.run(WATCH_SECONDS))
+        first = sorted(1000 * reader.first for reader in seen)
+        ages = sorted(reader.age or 99 for reader in seen)
+        print(f"      first picture after PLAY: median {statistics.median(first):.0f}, worst {first[-1]:.0f} ms; "
+              f"last picture's age: median {1000 * statistics.median(ages):.0f}, worst {1000 * ages[-1]:.0f} ms; "
+              f"most packets {max(reader.packets for reader in seen)}", flush=True)
+        check(not any(reader.gaps for reader in seen), f"missing or out of order: {[reader.gaps for reader in seen]}")
+        check(not any(reader.damaged for reader in seen), f"damaged pictures: {[reader.damaged for reader in seen]}")
+        check(ages[-1] < AGE_SECONDS, f"a reader's last picture was {ages[-1]:.1f} s old")
+        # A reader that had to wait for a keyframe would take five seconds.
+        check(statistics.median(first) < 1000, f"first picture after {statistics.median(first):.0f} ms")
+
+
+@test("rtsp late readers of a camera with rare keyframes")
+def late_readers(env):
+    with env.server() as server, ClockPublisher(server.rtsp("clock"), GOP_SECONDS) as publisher:
+        server.wait_for_room("clock", 20)
+        with env.server(paths={"pulled": {"source": server.rtsp("clock")}}) as edge:
+            edge.wait_for_room("pulled", 20)
+            time.sleep(GOP_SECONDS / 2)
+            joins(env, server, "clock", "tcp", "TCP")
+            joins(env, server, "clock", "udp", "UDP")
+            joins(env, edge, "pulled", "tcp", "TCP, pulled")
+            joins(env, edge, "pulled", "udp", "UDP, pulled")
+        check(publisher.process.poll() is None, "FFmpeg has ended")
