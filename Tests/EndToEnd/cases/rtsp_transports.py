@@ -2,17 +2,22 @@
 
 import base64
 import contextlib
+import importlib.util
+import json
+import os
 import re
 import socket
 import ssl
 import struct
 import subprocess
+import sys
 import time
 
 import pylibsrtp
 
 from cases.rtsp import ask, ffmpeg_publisher, require, run, run_gstreamer
-from harness.runner import check, test, until
+from harness.processes import CLIENTS
+from harness.runner import Skip, check, test, until
 from harness.server import free_port, free_port_pair
 
 
@@ -153,6 +158,25 @@ def secure_server(env, **settings):
         server.rtsps = lambda path: f"rtsps://127.0.0.1:{port}/{path}"
         server.rtsps_port = port
         yield server
+
+
+@test("rtsp read by OpenCV")
+def opencv(env):
+    """R22, as its documents open a stream; the way is told to the FFmpeg inside it."""
+    if importlib.util.find_spec("cv2") is None:
+        raise Skip("opencv-python-headless is not installed")
+    with secure_server(env) as server, ffmpeg_publisher(server, "cv", "tcp"):
+        for name, url, options in (
+                ("TCP", server.rtsp("cv"), "rtsp_transport;tcp"), ("UDP", server.rtsp("cv"), "rtsp_transport;udp"),
+                ("TLS", server.rtsps("cv"), "rtsp_transport;tcp|tls_verify;0")):
+            with env.case(f"over {name}"):
+                result = subprocess.run(
+                    [sys.executable, str(CLIENTS / "opencv_reader.py"), url], capture_output=True, text=True, timeout=60,
+                    env={**os.environ, "OPENCV_FFMPEG_CAPTURE_OPTIONS": options})
+                check(result.returncode == 0, result.stderr[-300:])
+                seen = json.loads(result.stdout.splitlines()[-1])
+                check(seen["frames"] == 50 and seen["size"] == [640, 360], f"{seen} {result.stderr[-300:]}")
+                check(seen["changed"] >= 40, f"the picture stands still: {seen}")
 
 
 def key_of(message):
