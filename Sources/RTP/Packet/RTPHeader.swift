@@ -82,4 +82,16 @@ public struct RTPHeader: Hashable, Sendable {
         output.append(bigEndian: timestamp)
         output.append(bigEndian: ssrc)
     }
+
+    /// Appends a whole packet of nothing but padding, ``minimumSize`` bytes and one: a number that holds nothing.
+    public static func appendPadding(
+        payloadType: UInt8, sequenceNumber: UInt16, timestamp: UInt32, ssrc: UInt32, to output: inout OutputRawSpan
+    ) {
+        output.append(UInt8(0xA0))
+        output.append(payloadType & 0x7F)
+        output.append(bigEndian: sequenceNumber)
+        output.append(bigEndian: timestamp)
+        output.append(bigEndian: ssrc)
+        output.append(UInt8(1))
+    }
 }

@@ -21,8 +21,8 @@ struct PictureNumbering: Sendable {
         hasSource = true
     }
 
-    /// The number to send for picture `number`, and whether the picture is the newest so far.
-    mutating func rewrite(_ number: UInt16, bits: Int64) -> (output: UInt16, isNewest: Bool) {
+    /// The number to send for picture `number`.
+    mutating func rewrite(_ number: UInt16, bits: Int64) -> UInt16 {
         if !hasSource { switchSource(at: number) }
         let extended = extend(number, bits: bits)
         if extended > window.highest { window.advance(to: extended) }
@@ -30,7 +30,7 @@ struct PictureNumbering: Sendable {
         let missing = isNewest || !window.covers(extended) ? 0 : window.droppedCount(after: extended)
         let output = extended + offset + missing
         highestOutput = max(highestOutput, output)
-        return (UInt16(truncatingIfNeeded: output & Self.mask), isNewest)
+        return UInt16(truncatingIfNeeded: output & Self.mask)
     }
 
     /// Leaves out picture `number`, so that the next one takes its place, unless a later one has been sent.

@@ -155,13 +155,23 @@ public struct StreamRewriter: Sendable {
 
     /// Leaves out a packet of the current source without leaving a gap: a padding packet, a layer not wanted.
     ///
-    /// A packet that is dropped after later ones were sent leaves the gap behind that those have jumped over.
-    public mutating func drop(sequenceNumber: UInt16, timestamp: UInt32, captured: Instant) {
-        guard let number = accept(sequenceNumber, timestamp: timestamp, captured: captured) else { return }
+    /// - Returns: the place that was kept free for the packet, when later ones have been sent already. Something has to go
+    ///   there, or a viewer waits for it in vain.
+    @discardableResult
+    public mutating func drop(
+        sequenceNumber: UInt16, timestamp: UInt32, captured: Instant
+    ) -> RewrittenPosition? {
+        guard let number = accept(sequenceNumber, timestamp: timestamp, captured: captured) else { return nil }
         let missing = number == window.highest ? 0 : window.droppedCount(after: number)
-        guard number + sequenceOffset + missing > highest.extendedSequenceNumber else { return }
+        let output = number + sequenceOffset + missing
+        guard output > highest.extendedSequenceNumber else {
+            return RewrittenPosition(
+                extendedSequenceNumber: output,
+                extendedTimestamp: sourceTimestamps.extend(timestamp) + timestampOffset)
+        }
         window.markDropped(number)
         sequenceOffset -= 1
+        return nil
     }
 
     /// Moves a timestamp of the current source to the viewer's clock; nil before the first packet. For sender reports.

@@ -39,13 +39,10 @@ public struct VP9PictureRewriter: Sendable {
     /// What to send in the packets of `picture`.
     public mutating func rewrite(_ picture: VP9Picture) -> VP9Picture {
         var result = picture
-        var isNewest = true
         if let pictureID = picture.pictureID {
-            (result.pictureID, isNewest) = pictures.rewrite(pictureID, bits: picture.isLongPictureID ? 15 : 7)
+            result.pictureID = pictures.rewrite(pictureID, bits: picture.isLongPictureID ? 15 : 7)
         }
-        if let index = picture.temporalLayerZeroIndex {
-            result.temporalLayerZeroIndex = layerZero.rewrite(index, isNewest: isNewest)
-        }
+        if let index = picture.temporalLayerZeroIndex { result.temporalLayerZeroIndex = layerZero.rewrite(index) }
         return result
     }
 }

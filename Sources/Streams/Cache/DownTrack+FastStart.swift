@@ -37,9 +37,9 @@ extension DownTrack {
             let age = max(0, captureTime.nanoseconds(since: entry.captured))
             let catchUp = CatchUp(
                 from: start.position, captured: entry.captured, age: age,
-                duration: FastStart.duration(ofAge: age, byteCount: start.byteCount, bitsPerSecond: link),
-                clockRate: clockRate, lead: hasSent ? Int64(clockRate) / 60 : 0, at: now)
-            forwarder.begin(catchUp, at: entry, packet, statistics: &statistics)
+                duration: FastStart.duration(ofAge: age, byteCount: start.byteCount, bitsPerSecond: link), at: now)
+            let times = catchUp.times(clockRate: clockRate, lead: hasSent ? Int64(clockRate) / 60 : 0)
+            forwarder.begin(catchUp, times, at: entry, packet, statistics: &statistics)
         }
         if hasBegun != nil { fastStarts.began(at: start.first, now: now) }
     }

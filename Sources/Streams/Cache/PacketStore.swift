@@ -5,8 +5,12 @@ import Wire
 /// What a track keeps of the packets it received: one ring, of which the history for repairs and the keyframe cache
 /// are two views.
 struct PacketStore: ~Copyable {
-    /// Packets between a keyframe's second and its first that are looked through when the first came late.
+    /// Packets before a keyframe's first by arrival among which others of it are looked for, and how many of its layer from
+    /// before it in the publisher's order end the search.
     private static let reorderingLimit: Int64 = 512
+    private static let formerLimit = 128
+    /// Packets that came before the first of their keyframe and are given out again behind it.
+    static let earlyLimit = 256
 
     private var history: PacketHistory
     /// nil when viewers begin at fresh keyframes only.
@@ -31,16 +35,17 @@ struct PacketStore: ~Copyable {
     mutating func begin(cachedLayers: Int?) {
         formerOverflows = overflows
         history.removeAll()
-        if cachedLayers != nil { history.keepEntries(within: .cachedVideo) }
+        if kind == .video { history.keepEntries(within: cachedLayers == nil ? .video : .cachedVideo) }
         keyframes = cachedLayers.map { KeyframeCache(layerCount: $0) }
     }
 
     /// Copies `packet` in and gives the entry its position.
     mutating func append(_ packet: RawSpan, _ entry: inout RunEntry, answersRequests: Bool, at now: Instant) {
         entry.position = history.append(packet, at: now) ?? -1
-        guard keyframes != nil else { return }
+        guard kind == .video else { return }
         history.note(entry)
-        let first = entry.summary.isKeyframeStart ? firstPosition(of: entry) : entry.position
+        guard keyframes != nil else { return }
+        let first = entry.summary.isKeyframeStart && !entry.isInOrder ? firstPosition(of: entry) : entry.position
         keyframes?.received(entry, byteCount: packet.byteCount, firstPosition: first)
         keyframes?.expire(historyFrom: history.firstPosition, answersRequests: answersRequests, at: now)
         history.keptFrom = keyframes?.oldestPosition ?? .max
@@ -49,17 +54,54 @@ struct PacketStore: ~Copyable {
     /// The first packet by arrival of those from `entry` on in the publisher's order.
     private func firstPosition(of entry: RunEntry) -> Int64 {
         var found = entry.position
-        var position = entry.position - 1
-        while position >= max(history.firstPosition, entry.position - Self.reorderingLimit) {
-            if let other = history.entry(at: position), other.layer == entry.layer {
-                guard other.header.ssrc == entry.header.ssrc,
-                    entry.header.sequenceNumber.isBefore(other.header.sequenceNumber)
-                else { break }
-                found = position
+        searchBack(from: entry.position, for: entry.header, entry.layer) { position, distance in
+            if distance > 0 { found = position }
+        }
+        return found
+    }
+
+    /// Whether the packet has come before.
+    func holds(_ header: RTPHeader, layer: Int) -> Bool {
+        var isFound = false
+        searchBack(from: history.nextPosition, for: header, layer) { _, distance in
+            if distance == 0 { isFound = true }
+        }
+        return isFound
+    }
+
+    /// Lends what came before `entry`, with which a keyframe begins, and stands behind it in the publisher's order. No span may
+    /// outlive `body`.
+    func lendEarly(before entry: RunEntry, _ body: (RunEntry, RawSpan) -> Void) {
+        guard entry.position >= 0 else { return }
+        var position = firstPosition(of: entry)
+        var count = 0
+        while position < entry.position, count < Self.earlyLimit {
+            if let other = history.entry(at: position), other.layer == entry.layer,
+                other.header.ssrc == entry.header.ssrc,
+                entry.header.sequenceNumber.isBefore(other.header.sequenceNumber)
+            {
+                history.withEntry(at: position, body)
+                count += 1
+            }
+            position += 1
+        }
+    }
+
+    /// Goes through the latest packets of the layer before `end`, the newest first, with how far behind `header` they are.
+    private func searchBack(
+        from end: Int64, for header: RTPHeader, _ layer: Int, _ body: (Int64, Int16) -> Void
+    ) {
+        var position = end - 1
+        var former = 0
+        while position >= max(history.firstPosition, end - Self.reorderingLimit), former < Self.formerLimit {
+            if let other = history.entry(at: position), other.layer == layer, !other.isInserted {
+                guard other.header.ssrc == header.ssrc else { return }
+                let distance = Int16(bitPattern: other.header.sequenceNumber &- header.sequenceNumber)
+                if distance < 0 { former += 1 }
+                body(position, distance)
             }
             position -= 1
         }
-        return found
     }
 
     /// Lends the packet at `position` for sending it again; nil when it is gone. The span must not outlive `body`.

@@ -107,7 +107,7 @@ struct PictureRewriter {
         guard case .vp8(var rewriter) = state, let descriptor = try? VP8PayloadDescriptor(parsing: payload) else {
             return
         }
-        rewriter.drop(VP8Picture(descriptor))
+        rewriter.drop(VP8Picture(descriptor), isLayerZero: descriptor.temporalLayer ?? 0 == 0)
         state = .vp8(rewriter)
     }
 
@@ -118,7 +118,7 @@ struct PictureRewriter {
         case .units(let removal): return removal.applies(to: payload) ? .units(removal) : .none
         case .vp8(var rewriter):
             guard let descriptor = try? VP8PayloadDescriptor(parsing: payload) else { return .none }
-            let picture = rewriter.rewrite(VP8Picture(descriptor), startsKeyframe: descriptor.startsKeyframe)
+            let picture = rewriter.rewrite(VP8Picture(descriptor))
             state = .vp8(rewriter)
             return .vp8(descriptor, picture)
         case .vp9(var rewriter):

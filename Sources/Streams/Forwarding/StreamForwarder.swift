@@ -32,6 +32,8 @@ struct StreamForwarder {
     private var leavesAtOnce = false
     private var filter = LayerFilter()
     private var frameNumbers = FrameNumbering()
+    /// Where the packet lies at which that encoding began.
+    private var startPosition: Int64 = -1
     /// The publisher's timestamp of the newest packet sent.
     private var frameTimestamp: UInt32 = 0
     /// The newest timestamp sent.
@@ -39,6 +41,8 @@ struct StreamForwarder {
     private var wantsKeyframe = true
     /// The way from a cached keyframe to the live edge; nil at the live edge.
     private(set) var catchUp: CatchUp?
+    /// The timestamps of that way; nil when there has been none.
+    private var compressedTimes: CompressedTimes?
     /// Since when the viewer has waited for a picture; nil when it is not waiting.
     var waitsForPictureSince: Instant?
     /// Whether no frame is held back on the way from a cached keyframe, because the publisher sends no other on request.
@@ -133,6 +137,7 @@ struct StreamForwarder {
 
     /// Forwards one packet, holds it back, or goes over to its encoding when that is the wanted one and can start here.
     private mutating func forward(_ entry: RunEntry, _ packet: RawSpan, statistics: inout TrackStatistics) {
+        if entry.repeatedBehind >= 0, entry.repeatedBehind != startPosition { return }
         // An encoder that restarts comes back under another SSRC, with numbers of its own (RTP-8).
         if entry.layer == layer, entry.header.ssrc != source { layer = nil }
         if entry.isInserted, isToldParameterSets || entry.layer == layer { return }
@@ -152,11 +157,12 @@ struct StreamForwarder {
             entry.header.payload.isEmpty || isRemoved(entry)
             ? .drop : packetClass == .audio ? .pass(marker: entry.header.marker) : filter.judge(entry)
         guard case .pass(let marker) = verdict, packetClass == .audio ? !isCutOff : admits(entry) else {
-            rewriter.drop(
+            let place = rewriter.drop(
                 sequenceNumber: entry.header.sequenceNumber, timestamp: entry.header.timestamp, captured: entry.captured
             )
             pictures.drop(packet.extracting(entry.header.payload))
             statistics.packetsHeldBack &+= 1
+            if let place, repair != nil { sendPadding(entry, place) }
             return
         }
         guard
@@ -168,7 +174,7 @@ struct StreamForwarder {
             return
         }
         frameTimestamp = entry.header.timestamp
-        if let timestamp = catchUp?.compressed(position.extendedTimestamp) { position.extendedTimestamp = timestamp }
+        compress(&position)
         newestTimestamp = max(newestTimestamp ?? .min, position.extendedTimestamp)
         if entry.summary.isKeyframeStart { waitsForPictureSince = nil }
         if send(entry, packet, position, marker: marker) {
@@ -210,6 +216,7 @@ struct StreamForwarder {
         if let number = entry.frameNumber { frameNumbers.switchSource(at: number) }
         layer = entry.layer
         source = entry.header.ssrc
+        startPosition = entry.position
         admission = FrameAdmission()
         startFilter()
     }
@@ -263,19 +270,50 @@ struct StreamForwarder {
         }
     }
 
+    /// Sends padding in the place of a packet that is left out although later ones have gone: viewers would ask for it in
+    /// vain and wait.
+    private mutating func sendPadding(_ entry: RunEntry, _ place: RewrittenPosition) {
+        var position = place
+        compress(&position)
+        var record = PacketRecord(position: entry.position, timestamp: position.timestamp)
+        record.isPadding = true
+        gate?.sent(
+            record, extendedSequenceNumber: position.extendedSequenceNumber, byteCount: 0, startsKeyframe: false,
+            at: entry.arrival)
+        let (payloadType, ssrc) = (payloadType, ssrc)
+        let (sequenceNumber, timestamp) = (position.sequenceNumber, position.timestamp)
+        _ = sink.enqueue(packetClass, maximumSize: RTPHeader.minimumSize + 1) { output in
+            RTPHeader.appendPadding(
+                payloadType: payloadType, sequenceNumber: sequenceNumber, timestamp: timestamp, ssrc: ssrc,
+                to: &output)
+            return PacketSlots()
+        }
+    }
+
     // MARK: catching up
 
     /// Begins again with a cached keyframe's first packet; the rest follows by ``catchUp(from:limit:statistics:at:)``.
     mutating func begin(
-        _ catchUp: CatchUp, at first: RunEntry, _ packet: RawSpan, statistics: inout TrackStatistics
+        _ catchUp: CatchUp, _ times: CompressedTimes, at first: RunEntry, _ packet: RawSpan,
+        statistics: inout TrackStatistics
     ) {
         layer = nil
         isCutOff = !sink.canSend
         self.catchUp = catchUp
-        self.catchUp?.leastTimestamp = newestTimestamp.map { $0 + 1 }
+        compressedTimes = times
+        compressedTimes?.leastTimestamp = newestTimestamp.map { $0 + 1 }
         var first = first
         first.arrival = catchUp.startedAt
         forward(first, packet, statistics: &statistics)
+    }
+
+    /// Gives the position the timestamp that it has on the way to the live edge.
+    private mutating func compress(_ position: inout RewrittenPosition) {
+        // Nothing was sent on the way itself, so there is nothing that has to be caught up.
+        if catchUp == nil, compressedTimes?.hasBegun == false { compressedTimes = nil }
+        if let timestamp = compressedTimes?.compressed(position.extendedTimestamp) {
+            position.extendedTimestamp = timestamp
+        }
     }
 
     mutating func stopCatchingUp() {
@@ -378,8 +416,9 @@ struct StreamForwarder {
     ) -> Int {
         let index = HeaderExtensionIndex(header, in: packet, map: map)
         let insertions = HeaderExtensionInsertions(playoutDelay: playoutDelay.bits)
-        let extensionSize = extensions.maximumSize(index, insertions)
-        let payload = packet.extracting(header.payload)
+        let isPadding = answer.packet.isPadding
+        let extensionSize = isPadding ? 0 : extensions.maximumSize(index, insertions)
+        let payload = isPadding ? packet.extracting(0..<0) : packet.extracting(header.payload)
         let patch = pictures.patch(payload, with: answer.packet.picture)
         let maximumSize =
             RTPHeader.minimumSize + extensionSize + payload.byteCount + RetransmissionFormat.overhead
@@ -389,6 +428,10 @@ struct StreamForwarder {
         let (payloadType, ssrc, extensions, next) = (payloadType, ssrc, extensions, nextRepair)
         let wasSent = sink.enqueue(.retransmission, maximumSize: maximumSize) { output in
             switch repair {
+            case .sameStream where isPadding:
+                RTPHeader.appendPadding(
+                    payloadType: payloadType, sequenceNumber: original, timestamp: timestamp, ssrc: ssrc, to: &output)
+                return PacketSlots()
             case .sameStream:
                 RTPHeader.append(
                     payloadType: payloadType, marker: marker, sequenceNumber: original, timestamp: timestamp,

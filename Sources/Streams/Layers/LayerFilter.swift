@@ -23,13 +23,21 @@ struct LayerFilter {
     private static let lateLimit: Int16 = 2_048
     private var waitingSince: Instant?
 
-    /// The source's number from which on the layers pass that pass now; before it others did.
-    private var boundary: UInt16?
-    private var spatialBefore = LayerChoice.topmost
-    private var temporalBefore = LayerChoice.topmost
-    /// The last packet of all that were left out.
-    private var lastDropped: UInt16?
+    /// The latest changes, the newest first: of a packet that comes late what passed when its picture began counts.
+    private var changes = InlineArray<4, Change>(repeating: Change())
+    private var changeCount = 0
+    /// The picture that has been ended for the viewer; nothing is added to it any more.
+    private var ended: UInt32?
+    /// The newest packet of all that were judged.
+    private var newest: UInt16?
     private var frames = ForwardedFrames()
+
+    /// The layers that passed before a packet of the source, and no longer from it on.
+    private struct Change {
+        var number: UInt16 = 0
+        var spatial = LayerChoice.topmost
+        var temporal = LayerChoice.topmost
+    }
 
     /// What becomes of a packet.
     enum Verdict: Hashable {
@@ -53,8 +61,9 @@ struct LayerFilter {
         spatial = wantedSpatial
         temporal = wantedTemporal
         waitingSince = nil
-        boundary = nil
-        lastDropped = nil
+        changeCount = 0
+        newest = nil
+        ended = nil
         frames = ForwardedFrames()
     }
 
@@ -73,20 +82,23 @@ struct LayerFilter {
         let marker = entry.header.marker
         if let dependency = entry.dependency { return judge(dependency, entry, marker) }
         let (layer, rate) = (entry.spatialLayer, entry.temporalLayer)
-        if !isSettled { move(at: entry, layer, rate) }
+        let number = entry.header.sequenceNumber
+        let isNewest = newest.map { $0.isBefore(number) } ?? true
+        // Of a frame whose later packets came first those have passed or are gone already.
+        if !isSettled, isNewest { move(at: entry, layer, rate) }
+        if isNewest { newest = number }
         var (spatial, temporal) = (self.spatial, self.temporal)
-        if let boundary {
-            let distance = Int16(bitPattern: entry.header.sequenceNumber &- boundary)
-            if distance < 0 { (spatial, temporal) = (spatialBefore, temporalBefore) }
-            if distance > Self.lateLimit { self.boundary = nil }
+        for index in 0..<changeCount {
+            let distance = Int16(bitPattern: number &- changes[index].number)
+            if distance > Self.lateLimit { changeCount = index }
+            guard distance < 0 else { break }
+            (spatial, temporal) = (changes[index].spatial, changes[index].temporal)
         }
-        guard layer <= spatial, rate <= temporal else {
-            let number = entry.header.sequenceNumber
-            if lastDropped.map({ $0.isBefore(number) }) ?? true { lastDropped = number }
-            return .drop
-        }
+        guard layer <= spatial, rate <= temporal else { return .drop }
         // The picture ends for the viewer with the highest layer that it gets.
-        return .pass(marker: marker || layer == spatial && entry.summary.endsFrame)
+        let endsPicture = marker || layer == spatial && entry.summary.endsFrame
+        if endsPicture { ended = entry.header.timestamp }
+        return .pass(marker: endsPicture)
     }
 
     // MARK: VP8 and VP9
@@ -95,8 +107,6 @@ struct LayerFilter {
     private mutating func move(at entry: RunEntry, _ layer: UInt8, _ rate: UInt8) {
         let summary = entry.summary
         guard summary.startsFrame else { return }
-        // Of a frame whose later packets came first they are gone already.
-        if let lastDropped, lastDropped &- entry.header.sequenceNumber < UInt16(Self.lateLimit) { return }
         if summary.isKeyframeStart { return set(wantedSpatial, wantedTemporal, from: entry) }
         var (spatial, temporal) = (self.spatial, self.temporal)
         if layer == 0 {
@@ -104,7 +114,9 @@ struct LayerFilter {
             temporal = min(temporal, wantedTemporal)
             // A step at a time: a frame of the layer after the next may need one of the next that came before.
             if rate == temporal + 1, rate <= wantedTemporal, summary.isSwitchingPoint { temporal = rate }
-        } else if layer == spatial + 1, layer <= wantedSpatial, summary.isIndependent {
+        } else if layer == spatial + 1, layer <= wantedSpatial, summary.isIndependent,
+            entry.header.timestamp != ended
+        {
             spatial = layer
         }
         if spatial >= highestSpatial { spatial = max(spatial, wantedSpatial) }
@@ -114,9 +126,15 @@ struct LayerFilter {
 
     private mutating func set(_ spatial: UInt8, _ temporal: UInt8, from entry: RunEntry) {
         guard spatial != self.spatial || temporal != self.temporal else { return }
-        (spatialBefore, temporalBefore) = (self.spatial, self.temporal)
+        while changeCount > 0,
+            entry.header.sequenceNumber &- changes[changeCount - 1].number > UInt16(Self.lateLimit)
+        {
+            changeCount -= 1
+        }
+        for index in stride(from: changes.count - 1, to: 0, by: -1) { changes[index] = changes[index - 1] }
+        changes[0] = Change(number: entry.header.sequenceNumber, spatial: self.spatial, temporal: self.temporal)
+        changeCount = min(changeCount + 1, changes.count)
         (self.spatial, self.temporal) = (spatial, temporal)
-        boundary = entry.header.sequenceNumber
         if isSettled { waitingSince = nil }
     }
 
@@ -132,7 +150,7 @@ struct LayerFilter {
                 || indication == .switching && frames.holdsAll(frame.references, of: frame.frameNumber)
             {
                 set(wantedSpatial, wantedTemporal, from: entry)
-                boundary = nil
+                changeCount = 0
             }
         }
         let passes = frame.indication(spatial: spatial, temporal: temporal) != .notPresent

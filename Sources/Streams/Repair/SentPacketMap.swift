@@ -18,6 +18,8 @@ struct PacketRecord: Hashable, Sendable {
     var marker: Bool
     /// The frame number in its dependency descriptor, where it has one.
     var frameNumber: UInt16
+    /// Whether padding was sent in its place.
+    var isPadding = false
     /// How often it has been sent again.
     fileprivate(set) var tries: UInt8 = 0
     /// Milliseconds from when it was first sent to when it was last sent.

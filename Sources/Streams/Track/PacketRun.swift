@@ -22,6 +22,11 @@ struct RunEntry {
     var arrival = Instant(nanoseconds: 0)
     /// Made here, of parameter sets, for viewers that begin at the keyframe it precedes; nobody else gets it.
     var isInserted = false
+    /// Whether nothing of its encoding came that stands behind it in the publisher's order; false where that is not known.
+    var isInOrder = false
+    /// Of a packet that came before the first of its keyframe: where that one lies. It comes again behind it, for viewers that
+    /// begin there; negative for all others.
+    var repeatedBehind: Int64 = -1
     /// When the media was captured, as NTP time on the server's clock; nil where viewers need not be told again.
     var captureTime: UInt64?
 }

@@ -23,13 +23,15 @@ public actor Track: LoopActor {
     private(set) var downTracks: [DownTrack] = []
     let observer: @Sendable (RoomEvent) -> Void
     private var run = PacketRun()
-    /// What the track received lately: of video from the beginning, when viewers may begin at cached keyframes, else
-    /// from when the first viewer came that can ask for it again.
+    /// What the track received lately: of video from the beginning, else from when the first viewer came that can ask for it
+    /// again.
     var store: PacketStore?
     /// Whether viewers may begin at cached keyframes.
     private(set) var cachesKeyframes: Bool
     var answers = KeyframeAnswers(canBeAsked: true)
     private var recovery = RecoveryStart(canAskForKeyframes: true, at: Instant(nanoseconds: 0))
+    /// Of each layer.
+    private var sources: [EncodingSource] = []
     /// Of each layer of H.264, H.265 and AV1.
     private var parameterSets: [LayerParameterSets] = []
     /// For those who take frames.
@@ -84,6 +86,7 @@ public actor Track: LoopActor {
         answers = KeyframeAnswers(canBeAsked: lane.answersKeyframeRequests)
         frames.begin(lane.format, of: id)
         recovery = RecoveryStart(canAskForKeyframes: lane.answersKeyframeRequests, at: loop.now)
+        sources = Array(repeating: EncodingSource(), count: lane.layerCount)
         parameterSets = (0..<lane.layerCount).map { _ in LayerParameterSets(lane) }
         layers = TrackLayers(lane)
         startTimers()
@@ -122,7 +125,7 @@ public actor Track: LoopActor {
 
     private func beginStore(layerCount: Int) {
         let cachedLayers = kind == .video && cachesKeyframes ? layerCount : nil
-        if store == nil, cachedLayers != nil { store = PacketStore(kind) }
+        if store == nil, kind == .video { store = PacketStore(kind) }
         store?.begin(cachedLayers: cachedLayers)
     }
 
@@ -149,7 +152,7 @@ public actor Track: LoopActor {
         _ packet: RawSpan, header: RTPHeader, layer: Int, generation: UInt32, at now: Instant
     ) -> Bool {
         guard let format, let publication, publication.generation == generation,
-            layers.encodings.indices.contains(layer)
+            layers.encodings.indices.contains(layer), sources[layer].takes(header, at: now)
         else { return false }
         statistics.packetsReceived &+= 1
         statistics.bytesReceived &+= UInt64(packet.byteCount)
@@ -159,6 +162,11 @@ public actor Track: LoopActor {
         var header = header
         // Some cameras set the marker on parameter sets too: a viewer would take each for a frame (PAY-5).
         if summary.precedesSlices { header.marker = false }
+        // One that comes twice is no beginning: what follows it has been forwarded already.
+        let isInOrder = sources[layer].isInOrder
+        if summary.isKeyframeStart, !isInOrder, kind == .video, store?.holds(header, layer: layer) == true {
+            summary.isKeyframeStart = false
+        }
         if summary.isRecoveryPoint, recovery.isNeeded(layer: layer, at: now) { summary.isKeyframeStart = true }
         if summary.isKeyframeStart {
             if !summary.isRecoveryPoint { recovery.keyframeReceived(at: now) }
@@ -172,6 +180,7 @@ public actor Track: LoopActor {
                 $0.captured(header.timestamp, kind: kind, layer: layer, arrival: now)
             },
             extensions: HeaderExtensionIndex(header, in: packet, map: extensions), arrival: now)
+        entry.isInOrder = isInOrder
         if captureTimesDue.indices.contains(layer) {
             let captured = publication.onLoop {
                 $0.captureTime(entry.captured, entry.extensions, in: packet, kind: kind, layer: layer)
@@ -221,6 +230,17 @@ public actor Track: LoopActor {
         if !run.append(packet, entry) {
             flush()
             if !run.append(packet, entry) { statistics.packetsOverflowed &+= 1 }
+        }
+        if entry.summary.isKeyframeStart, !entry.isInOrder, kind == .video { repeatEarly(entry, at: now) }
+    }
+
+    /// Puts what came before the first packet of its keyframe behind it.
+    private func repeatEarly(_ start: RunEntry, at now: Instant) {
+        store?.lendEarly(before: start) { early, packet in
+            var early = early
+            early.repeatedBehind = start.position
+            early.arrival = now
+            if !run.append(packet, early) { statistics.packetsOverflowed &+= 1 }
         }
     }
 

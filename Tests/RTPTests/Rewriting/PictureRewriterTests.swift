@@ -40,12 +40,12 @@ import Testing
     @Test func whatIsHeldBackBeforeAKeyframeIsClosed() {
         var rewriter = VP8PictureRewriter(firstPictureID: 100, firstLayerZeroIndex: 20, firstKeyIndex: 3)
         rewriter.switchSource(to: picture(10, 7, 1))
-        #expect(rewriter.rewrite(picture(10, 7, 1), startsKeyframe: true) == picture(100, 20, 3))
+        #expect(rewriter.rewrite(picture(10, 7, 1)) == picture(100, 20, 3))
         #expect(rewriter.rewrite(picture(11, 8, 1)) == picture(101, 21, 3))
         for (id, layerZero, key) in [(13, 10, 1), (12, 9, 1), (15, 12, 2), (14, 11, 2)] as [(UInt16, UInt8, UInt8)] {
             rewriter.drop(picture(id, layerZero, key))
         }
-        #expect(rewriter.rewrite(picture(16, 13, 3), startsKeyframe: true) == picture(102, 22, 4))
+        #expect(rewriter.rewrite(picture(16, 13, 3)) == picture(102, 22, 4))
         #expect(rewriter.rewrite(picture(16, 13, 3)) == picture(102, 22, 4))
         // A late packet of a picture from before.
         #expect(rewriter.rewrite(picture(11, 8, 1)) == picture(101, 21, 3))

@@ -1,0 +1,28 @@
+import RTP
+import Wire
+
+/// Under which SSRC an encoding comes, and how far it has come. An encoder that begins anew comes under another SSRC (RTP-8);
+/// what is late of the one before then must not pass for a change back.
+struct EncodingSource {
+    /// For how long packets of the former SSRC are late ones.
+    static let latenessMilliseconds: UInt64 = 1_000
+
+    private var ssrc: UInt32?
+    private var former: (ssrc: UInt32, until: Instant)?
+    private var newest: UInt16?
+    /// Whether the packet taken last is the newest.
+    private(set) var isInOrder = true
+
+    /// Whether a packet of the encoding counts.
+    mutating func takes(_ header: RTPHeader, at now: Instant) -> Bool {
+        if header.ssrc != ssrc {
+            if let former, former.ssrc == header.ssrc, now < former.until { return false }
+            former = ssrc.map { ($0, now.advanced(byMilliseconds: Self.latenessMilliseconds)) }
+            ssrc = header.ssrc
+            newest = nil
+        }
+        isInOrder = newest.map { $0.isBefore(header.sequenceNumber) } ?? true
+        if isInOrder { newest = header.sequenceNumber }
+        return true
+    }
+}
