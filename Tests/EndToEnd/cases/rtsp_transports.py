@@ -61,6 +61,13 @@ def ffmpeg_reads(url, transport):
          "-f", "null", "-"])
 
 
+def mpv_reads(url, *options):
+    """By the commands of docs/rtsp.md, without a screen."""
+    require("mpv")
+    result = run(["mpv", "--no-config", "--vo=null", "--ao=null", "--length=3", *options, url])
+    check("640x360" in result.stdout, f"mpv showed no picture: {result.stdout[-300:]}")
+
+
 def gstreamer_reads(url, *properties):
     run_gstreamer(
         ["gst-launch-1.0", "-q", "rtspsrc", f"location={url}", *properties, "name=s",
@@ -78,6 +85,8 @@ def multicast(env):
             ffmpeg_reads(url, "udp_multicast")
         with env.case("read by GStreamer"):
             gstreamer_reads(url, "protocols=udp-mcast")
+        with env.case("read by mpv"):
+            mpv_reads(url, "--rtsp-transport=udp_multicast")
         with env.case("one stream for all readers, none without"):
             members, connections = [], []
             for _ in range(2):
@@ -124,6 +133,8 @@ def through_http(env):
             ffmpeg_reads(server.rtsp("tunnel"), "http")
         with env.case("read by GStreamer"):
             gstreamer_reads(server.rtsp("tunnel").replace("rtsp://", "rtsph://"))
+        with env.case("read by mpv"):
+            mpv_reads(server.rtsp("tunnel"), "--rtsp-transport=http")
         with env.case("published by GStreamer, read in the clear"):
             require("gst-launch-1.0")
             command = ("gst-launch-1.0 -q videotestsrc is-live=true ! video/x-raw,width=640,height=360,framerate=25/1 "
@@ -234,6 +245,8 @@ def secure_media(env):
             gstreamer_reads(server.rtsps("secret"), "protocols=tcp", "tls-validation-flags=0")
         with env.case("read by FFmpeg over tcp"):
             ffmpeg_reads(server.rtsps("secret"), "tcp")
+        with env.case("read by mpv"):
+            mpv_reads(server.rtsps("secret"))
         with env.case("plain udp is refused"):
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
