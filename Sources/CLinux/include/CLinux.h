@@ -6,5 +6,6 @@
 #include "clinux_datagrams.h"
 #include "clinux_loop.h"
 #include "clinux_membership.h"
+#include "clinux_process.h"
 #include "clinux_signals.h"
 #include "clinux_sockets.h"
