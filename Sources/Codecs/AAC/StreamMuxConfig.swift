@@ -10,6 +10,8 @@ public struct StreamMuxConfig: Hashable, Sendable {
     }
 
     public var audio: AudioSpecificConfig
+    /// The same as it came, beginning at a byte: what decoders are set up with.
+    public private(set) var audioBytes: [UInt8] = []
     /// Frames of one element.
     public var frameCount: Int
     var otherDataBits = 0
@@ -42,7 +44,10 @@ public struct StreamMuxConfig: Hashable, Sendable {
         }
         let bitCount = size ?? audio.bitCount
         guard bitCount >= audio.bitCount, bitCount <= bytes.byteCount * 8 - start else { throw .truncated }
-        reader.skip(bitCount, bytes)
+        for bit in stride(from: 0, to: bitCount, by: 8) {
+            let count = min(8, bitCount - bit)
+            audioBytes.append(UInt8(truncatingIfNeeded: reader.bits(count, bytes) << UInt32(8 - count)))
+        }
         guard reader.bits(3, bytes) == 0 else { throw reader.isExhausted ? .truncated : .unsupported }
         reader.skip(8, bytes)
         if reader.flag(bytes) {

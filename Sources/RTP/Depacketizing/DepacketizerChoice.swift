@@ -58,3 +58,20 @@ public struct PayloadDescription {
         }
     }
 }
+
+extension PayloadDescription {
+    /// What a decoder of AAC is set up with to take what the depacketizer gives out (ISO/IEC 14496-3, 1.6.2.1); nil where
+    /// the description does not tell.
+    public var audioSpecificConfig: [UInt8]? {
+        guard let bytes = parameter("config").flatMap({ hexadecimalBytes($0) }) else { return nil }
+        switch encodingName.uppercased() {
+        case "MPEG4-GENERIC":
+            guard AACDepacketizer.Layout(clockRate: clockRate, parameter) != nil,
+                (try? bytes.withBytes({ try AudioSpecificConfig(parsing: $0) })) != nil
+            else { return nil }
+            return bytes
+        case "MP4A-LATM": return (try? bytes.withBytes { try StreamMuxConfig(parsing: $0) })?.audioBytes
+        default: return nil
+        }
+    }
+}

@@ -55,19 +55,23 @@ public struct PublisherClock: Sendable {
 
     /// A packet of a lane came. Allocates nothing.
     ///
+    /// - Parameter span: ticks from the packet's first sample to its last, before which it cannot be sent.
     /// - Returns: when its media was captured, on the server's clock and later than in truth by the shortest time the
     ///   way takes; the arrival when the lane is unknown.
-    public mutating func received(timestamp: UInt32, lane index: Int, at arrival: Instant) -> Instant {
+    public mutating func received(
+        timestamp: UInt32, span: UInt32 = 0, lane index: Int, at arrival: Instant
+    ) -> Instant {
         guard lanes.indices.contains(index) else { return arrival }
         let now = Int64(bitPattern: arrival.nanoseconds)
         var source = lanes[index].nanoseconds(lanes[index].timestamps.unwrap(timestamp))
         lanes[index].newest = timestamp
-        if lanes[index].arrivals.received(source: source, arrival: now) {
+        let length = lanes[index].nanoseconds(Int64(span))
+        if lanes[index].arrivals.received(source: source &+ length, arrival: now) {
             // Counted anew, so that a source that jumps all the time gets nowhere.
             lanes[index].timestamps = TimestampUnwrapper()
             source = lanes[index].nanoseconds(lanes[index].timestamps.unwrap(timestamp))
             lanes[index].arrivals = ArrivalClock()
-            _ = lanes[index].arrivals.received(source: source, arrival: now)
+            _ = lanes[index].arrivals.received(source: source &+ length, arrival: now)
             lanes[index].consensus.removeAll()
             dropReports(lane: index)
         }

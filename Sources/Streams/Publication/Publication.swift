@@ -39,6 +39,10 @@ public actor Publication: LoopActor {
     public nonisolated let loop: any LoopExecutor
 
     private var clock = PublisherClock()
+    /// How much sound packets hold.
+    private let soundSpan: SoundSpan?
+    /// What the times of a rendition come from; nil for publications of their own.
+    private var rendition: RenditionSource?
     /// The clock's lane number of the first layer of each kind.
     private var firstAudio = 0
     private var firstVideo = 0
@@ -53,6 +57,8 @@ public actor Publication: LoopActor {
         self.generation = generation
         self.lanes = lanes
         self.loop = loop
+        rendition = nil
+        soundSpan = lanes.first { $0.format.kind == .audio }.map { SoundSpan($0.format.payloadDescription) }
         for lane in lanes {
             for layer in 0..<lane.layerCount {
                 captureShifts.append(0)
@@ -63,11 +69,31 @@ public actor Publication: LoopActor {
         }
     }
 
+    /// The sound of `original` in another format. Its times are the original's, whatever happens to their clock.
+    init(rendition format: TrackFormat, of original: Publication) {
+        generation = original.generation
+        lanes = [PublicationLane(format: format, extensions: HeaderExtensionMap())]
+        loop = original.loop
+        soundSpan = nil
+        let sound = original.lanes.first { $0.format.kind == .audio }?.format
+        rendition = RenditionSource(
+            original: original,
+            scale: RenditionScale(from: sound?.clockRate ?? format.clockRate, to: format.clockRate))
+    }
+
+    /// A packet of the rendition is about to come, with this time in ticks of its clock without wraps.
+    func renders(_ time: Int64) { rendition?.newest = time }
+
     private func number(_ kind: MediaKind, _ layer: Int) -> Int { (kind == .video ? firstVideo : firstAudio) + layer }
 
     /// A packet came: when its media was captured, on the server's clock.
-    func captured(_ timestamp: UInt32, kind: MediaKind, layer: Int, arrival: Instant) -> Instant {
-        clock.received(timestamp: timestamp, lane: number(kind, layer), at: arrival)
+    func captured(
+        _ packet: RawSpan, _ header: RTPHeader, kind: MediaKind, layer: Int, arrival: Instant
+    ) -> Instant {
+        if let rendition { return rendition.mapping?.instant(of: header.timestamp) ?? arrival }
+        let span = kind == .audio ? soundSpan?.ticks(of: packet.extracting(header.payload)) : nil
+        return clock.received(
+            timestamp: header.timestamp, span: span ?? 0, lane: number(kind, layer), at: arrival)
     }
 
     /// The publisher said what its clocks show.
@@ -79,7 +105,7 @@ public actor Publication: LoopActor {
     /// When a packet's media was captured, for viewers who are told (RTP-79): what the publisher says in an
     /// abs-capture-time extension, now and then, counts before what its timestamps and reports say.
     ///
-    /// - Parameter captured: what ``captured(_:kind:layer:arrival:)`` gave for the packet.
+    /// - Parameter captured: what ``captured(_:_:kind:layer:arrival:)`` gave for the packet.
     func captureTime(
         _ captured: Instant, _ extensions: HeaderExtensionIndex, in packet: RawSpan, kind: MediaKind, layer: Int
     ) -> Instant {
@@ -94,5 +120,8 @@ public actor Publication: LoopActor {
     }
 
     /// The relation of a layer's timestamps to the server's clock; nil before its first packet.
-    func mapping(kind: MediaKind, layer: Int) -> TimestampMapping? { clock.mapping(lane: number(kind, layer)) }
+    func mapping(kind: MediaKind, layer: Int) -> TimestampMapping? {
+        if let rendition { return rendition.mapping }
+        return clock.mapping(lane: number(kind, layer))
+    }
 }

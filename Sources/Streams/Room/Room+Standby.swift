@@ -36,7 +36,7 @@ extension Room {
         else { return false }
         // Its clocks run all the time, so that sound and picture are aligned from the first packet shown.
         let captured = standbys[index].publication.onLoop {
-            $0.captured(header.timestamp, kind: kind, layer: layer, arrival: now)
+            $0.captured(packet, header, kind: kind, layer: layer, arrival: now)
         }
         let summary = PayloadInspector.inspect(packet.extracting(header.payload), codec: lane.format.codec)
         if kind == .video, let picture = standbys[index].picture {

@@ -10,8 +10,13 @@ public actor Room: LoopActor {
 
     private(set) var policy: RoomPolicy
     let observer: @Sendable (RoomEvent) -> Void
-    private let audio: Track
+    let audio: Track
     private let video: Track
+    /// The sound in another format; see `Room+Rendition.swift`.
+    let rendition: Track
+    var converter: (any SoundConverter)?
+    var renditionListeners = 0
+    var renditionFeed = RenditionFeed()
     /// The publisher that viewers see.
     var active: RoomSource?
     /// The active publication's generation; 0 while there is none.
@@ -27,7 +32,8 @@ public actor Room: LoopActor {
     private var isClosed = false
 
     /// - Parameters:
-    ///   - firstTrackID: the room takes this identifier for its video track and the next for its audio track.
+    ///   - firstTrackID: the room takes this identifier for its video track, the next for its audio track, and the one
+    ///     after that for the rendition of the sound.
     ///   - observer: told every change, in order, on the room's loop; must return at once.
     public init(
         name: String, loop: any LoopExecutor, policy: RoomPolicy, firstTrackID: UInt64,
@@ -41,6 +47,7 @@ public actor Room: LoopActor {
             id: TrackID(firstTrackID), kind: .video, loop: loop, cachesKeyframes: policy.cachesKeyframes,
             observer: observer)
         audio = Track(id: TrackID(firstTrackID + 1), kind: .audio, loop: loop, observer: observer)
+        rendition = Track(id: TrackID(firstTrackID + 2), kind: .audio, loop: loop, observer: observer)
     }
 
     // MARK: publishing
@@ -98,6 +105,8 @@ public actor Room: LoopActor {
         active?.picture = nil
         let (publication, publisher) = (source.publication, source.publisher)
         activeGeneration = publication.generation
+        let renditionFormat = source.lane(.audio).flatMap { converter?.rendition(of: $0.format) }
+        moveListeners(sound: source.lane(.audio)?.format, rendition: renditionFormat)
         for track in [video, audio] {
             guard let lane = source.lane(track.kind) else {
                 track.onLoop { $0.detach() }
@@ -113,7 +122,12 @@ public actor Room: LoopActor {
             } else if known == nil {
                 observer(.trackAdded(track.id, lane.format))
             }
-            for viewer in ended { (viewers[viewer] ?? bridges[viewer])?.end(.codecChanged) }
+            for viewer in ended { endViewer(viewer, .codecChanged) }
+        }
+        if source.lane(.audio) == nil {
+            endRendition(isEnd: !isSwitch)
+        } else {
+            feedRendition(renditionFormat, from: publication, isSwitch: isSwitch)
         }
         if let picture = source.picture, picture.hasKeyframe {
             picture.lendEach { entry, packet in video.onLoop { $0.recall(packet, entry) } }
@@ -142,6 +156,7 @@ public actor Room: LoopActor {
     private func endPublication(_ reason: PublicationEnd) {
         guard let ended = active else { return }
         for track in [video, audio] { track.onLoop { $0.detach() } }
+        endRendition()
         active = nil
         activeGeneration = 0
         if reason != .replaced { observer(.publisherStopped(ended.peerID, reason)) }
@@ -170,10 +185,13 @@ public actor Room: LoopActor {
     /// Ends a viewer's membership and takes its DownTracks away.
     public func leave(_ viewer: PeerID) {
         guard viewers.removeValue(forKey: viewer) != nil else { return }
-        for track in [video, audio] { track.onLoop { $0.remove(viewer) } }
+        for track in [video, audio, rendition] { track.onLoop { $0.remove(viewer) } }
+        noteListeners()
         observer(.viewerLeft(viewer, viewerCount: viewers.count))
         closeIfEmpty()
     }
+
+    func endViewer(_ viewer: PeerID, _ reason: ViewerEnd) { (viewers[viewer] ?? bridges[viewer])?.end(reason) }
 
     // MARK: life
 
@@ -193,6 +211,7 @@ public actor Room: LoopActor {
         standbyTimer?.cancel()
         for publisher in publishers { publisher.wasReplaced() }
         for viewer in viewers.values { viewer.end(.closedByServer) }
+        endConversion()
     }
 
     private func startAbsence() {
@@ -217,6 +236,7 @@ public actor Room: LoopActor {
         guard active == nil, standbys.isEmpty, viewers.isEmpty, !isClosed else { return }
         cancelAbsence()
         isClosed = true
+        endConversion()
         observer(.emptied)
     }
 
@@ -236,6 +256,11 @@ public actor Room: LoopActor {
             snapshot.repairs += statistics.repairs
             snapshot.fastStarts &+= statistics.fastStarts
         }
+        // What it received came from the publisher as another format, and was counted there.
+        let converted = rendition.onLoop { $0.statistics }
+        snapshot.packetsSent &+= converted.packetsSent
+        snapshot.bytesSent &+= converted.bytesSent
+        snapshot.packetsHeldBack &+= converted.packetsHeldBack
         video.onLoop { video in
             snapshot.keyframeCacheBytes = video.store?.keyframes?.byteCount ?? 0
             snapshot.keyframeCacheOverflows = video.store?.overflows ?? 0

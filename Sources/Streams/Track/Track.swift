@@ -177,7 +177,7 @@ public actor Track: LoopActor {
         var entry = RunEntry(
             header: header, layer: layer, summary: summary,
             captured: publication.onLoop {
-                $0.captured(header.timestamp, kind: kind, layer: layer, arrival: now)
+                $0.captured(packet, header, kind: kind, layer: layer, arrival: now)
             },
             extensions: HeaderExtensionIndex(header, in: packet, map: extensions), arrival: now)
         entry.isInOrder = isInOrder
@@ -284,6 +284,18 @@ public actor Track: LoopActor {
     private func tellCaptureTimes() {
         captureTimesDue = Array(repeating: Instant(nanoseconds: 0), count: layers.encodings.count)
     }
+
+    /// Gives DownTracks up to another track of the room.
+    func takeDownTracks(where isTaken: (TrackFormat) -> Bool) -> [DownTrack] {
+        guard !downTracks.isEmpty else { return [] }
+        flush()
+        let taken = downTracks.filter { isTaken($0.format.track) }
+        downTracks.removeAll { isTaken($0.format.track) }
+        return taken
+    }
+
+    /// Takes DownTracks over from another track of the room, before a publication comes; their numbers go on.
+    func adopt(_ downTracks: sending [DownTrack]) { self.downTracks += downTracks }
 
     /// Takes a viewer's DownTracks away.
     func remove(_ viewer: PeerID) { downTracks.removeAll { $0.viewer == viewer } }

@@ -219,4 +219,37 @@ private struct Camera {
         }
         #expect(abs(shown[0] - shown[1]) < 0.002)
     }
+
+    /// FFmpeg fills packets with up to eleven frames of AAC at 16 kHz. Their packets come when the last frame is complete;
+    /// sound and picture are together all the same, with reports and without.
+    @Test(arguments: [false, true])
+    func aPacketIsPlacedByItsEnd(_ hasReports: Bool) {
+        var clock = PublisherClock()
+        let sound = clock.addLane(clockRate: 16_000)
+        let picture = clock.addLane(clockRate: 90_000)
+        let span: UInt32 = 11 * 1_024
+        var last: (sound: Int64, picture: Int64) = (0, 0)
+        for tick in 0..<600 as Range<UInt64> {
+            // A picture each 40 ms, and sound each 704 ms with what was captured since.
+            let time = 10_000 + tick * 40
+            let shown = clock.received(timestamp: UInt32(tick) * 3_600, lane: picture, at: .milliseconds(time))
+            last.picture = shown.milliseconds(since: .milliseconds(time))
+            if tick > 0, tick * 40 / 704 > (tick - 1) * 40 / 704 {
+                let number = tick * 40 / 704
+                let heard = clock.received(
+                    timestamp: UInt32(number - 1) * span, span: span, lane: sound,
+                    at: .milliseconds(10_000 + number * 704))
+                last.sound = heard.milliseconds(since: .milliseconds(10_000 + (number - 1) * 704))
+            }
+            guard hasReports, tick % 125 == 50 else { continue }
+            let ntp = (UInt64(3_900_000_000) << 32) + (tick * 40 << 32) / 1_000
+            for (lane, rate) in [(sound, UInt64(16)), (picture, 90)] {
+                let report = SenderReport(
+                    ssrc: 1, ntp: ntp, timestamp: UInt32(tick * 40 * rate), packetCount: 1, octetCount: 1)
+                _ = clock.senderReportReceived(report, lane: lane, at: .milliseconds(time))
+            }
+        }
+        #expect(abs(last.sound) <= 1 && abs(last.picture) <= 1, "sound \(last.sound), picture \(last.picture)")
+        if hasReports { #expect(clock.followsReports(lane: sound) && clock.followsReports(lane: picture)) }
+    }
 }
