@@ -96,7 +96,8 @@ let package = Package(
         module(
             "Server",
             [
-                "Wire", "Codecs", "RTP", "SDP", "ICE", "Secure", "WebRTC", "HTTP", "RTSP", "Streams", "Loop", "CYAML",
+                "Wire", "Codecs", "RTP", "SDP", "ICE", "Secure", "WebRTC", "HTTP", "RTSP", "Conversion",
+                "Streams", "Loop", "CYAML",
             ]),
 
         // L5

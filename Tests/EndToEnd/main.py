@@ -29,6 +29,7 @@ from cases import (  # noqa: F401
     shutdown,
     sigma,
     simulcast,
+    sound,
 )
 from harness.runner import main
 

@@ -45,6 +45,14 @@ public struct LogSubscriber: Sendable {
             logger.info(
                 "track codec changed",
                 [LogField(.track, track), LogField(.from, old.rawValue), LogField(.to, new.rawValue)])
+        case .soundConverted(_, let codec, let decoder):
+            logger.info(
+                "sound that browsers do not take is converted to Opus",
+                [LogField(.codec, codec), LogField(.message, decoder)])
+        case .soundOmitted(_, let codec, let reason, let advice):
+            logger.warn(
+                "viewers get no sound, because browsers do not take what is published",
+                [LogField(.codec, codec), LogField(.reason, reason), LogField(.advice, advice)])
         case .certificateReloaded(let path): logger.info("certificate reloaded", [LogField(.path, path)])
         case .certificateReloadFailed(let path, let reason):
             logger.error(

@@ -103,6 +103,10 @@ public enum ServerEvent: Sendable, Hashable {
         room: String, PeerRole, PeerDescription, EndReason, tried: String, progress: TransportProgress = .answered)
     case trackAdded(room: String, TrackID, MediaKind, Codec)
     case trackCodecChanged(room: String, TrackID, from: Codec, to: Codec)
+    /// Sound of this codec, which browsers do not take, is converted for viewers.
+    case soundConverted(room: String, codec: String, decoder: String)
+    /// Viewers get no sound, because browsers do not take this codec's and it is not converted.
+    case soundOmitted(room: String, codec: String, String, advice: String)
     case certificateReloaded(path: String)
     case certificateReloadFailed(path: String, reason: String)
     case settingsReloaded(version: UInt64)
@@ -116,7 +120,7 @@ public enum ServerEvent: Sendable, Hashable {
             .publisherStopped(let room, _, _), .publisherReplaced(let room, _, _), .viewerJoined(let room, _),
             .viewerLeft(let room, _, _), .sessionFailed(let room, _, _, _, _, _), .trackAdded(let room, _, _, _),
             .trackCodecChanged(let room, _, _, _), .standbyJoined(let room, _), .standbyLeft(let room, _),
-            .publisherSwitched(let room, _, _, _):
+            .publisherSwitched(let room, _, _, _), .soundConverted(let room, _, _), .soundOmitted(let room, _, _, _):
             room
         case .certificateReloaded, .certificateReloadFailed, .settingsReloaded, .serverStarted, .serverStopping: nil
         }
@@ -138,6 +142,8 @@ public enum ServerEvent: Sendable, Hashable {
         case .sessionFailed: "sessionFailed"
         case .trackAdded: "trackAdded"
         case .trackCodecChanged: "trackCodecChanged"
+        case .soundConverted: "soundConverted"
+        case .soundOmitted: "soundOmitted"
         case .certificateReloaded: "certificateReloaded"
         case .certificateReloadFailed: "certificateReloadFailed"
         case .settingsReloaded: "settingsReloaded"

@@ -1,6 +1,7 @@
 import HTTP
 import Loop
 import Secure
+import Streams
 import Synchronization
 import Wire
 
@@ -110,7 +111,8 @@ actor EventFeed: LoopActor {
     /// Takes what the hub reports. Any thread; never waits.
     nonisolated func received(_ record: EventRecord) {
         switch record.event {
-        case .publisherStarted, .publisherStopped, .publisherReplaced, .publisherSwitched, .sessionFailed:
+        case .publisherStarted, .publisherStopped, .publisherReplaced, .publisherSwitched, .sessionFailed,
+            .soundConverted, .soundOmitted:
             eventLoop.execute { self.onLoop { $0.note(record.event) } }
         default: break
         }
@@ -133,6 +135,10 @@ actor EventFeed: LoopActor {
         case .sessionFailed(let room, let role, let peer, let reason, _, let progress):
             let failure = SessionFailure(room: room, role: role, peer: peer.id, reason: reason, progress: progress)
             note(RoomOccurrence(event: "session.failed", room: room, json: failure.json))
+        case .soundConverted(let room, let codec, _):
+            note(RoomOccurrence(soundOf: room, codec, convertedTo: TrackFormat.convertedSound.encodingName))
+        case .soundOmitted(let room, let codec, let reason, let advice):
+            note(RoomOccurrence(soundOf: room, codec, omitted: reason, advice: advice))
         default: break
         }
     }

@@ -35,6 +35,27 @@ struct RoomOccurrence: Sendable {
             })
     }
 
+    init(soundOf room: String, _ codec: String, convertedTo format: String) {
+        self.init(
+            event: "sound.converted", room: room,
+            json: Self.json {
+                $0.member("room", room)
+                $0.member("codec", codec)
+                $0.member("to", format)
+            })
+    }
+
+    init(soundOf room: String, _ codec: String, omitted reason: String, advice: String) {
+        self.init(
+            event: "sound.omitted", room: room,
+            json: Self.json {
+                $0.member("room", room)
+                $0.member("codec", codec)
+                $0.member("reason", reason)
+                $0.member("advice", advice)
+            })
+    }
+
     private static func json(_ body: (inout JSONWriter) -> Void) -> [UInt8] {
         var json = JSONWriter()
         json.object(body)

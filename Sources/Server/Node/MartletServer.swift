@@ -142,8 +142,10 @@ public actor MartletServer {
         let hub = hub
         let peers = PeerBook()
         let box = FeedBox()
+        let conversions = SoundConversions(hub: hub, logger: logger, settings: { current.current })
         let directory = RoomDirectory(
             on: control, media: media, created: { hub.publish(.roomCreated(room: $0)) },
+            prepare: { conversions.attend($0) },
             observer: { name, event in
                 box.feeds?.rooms.changed()
                 box.feeds?.events.changed(name)
@@ -191,6 +193,7 @@ public actor MartletServer {
         let following = forwards.follow(hub)
         forwards.attach(to: registry)
         if settings.rtsp { RTSPMetrics(service: rtspService).attach(to: registry) }
+        SoundConversionMetrics(counters: conversions.counters).attach(to: registry)
         RTSPClientMetrics(counters: rtspService.clientCounters).attach(to: registry)
         let metrics = settings.metrics ? metricsServer(control, registry, authorizer, limits) : nil
         do {

@@ -67,7 +67,7 @@ actor WebRTCViewer: LoopActor, TransportOwner, ViewerHandle {
         guard hasJoined else { return }
         for format in formats {
             let downTrack = DownTrack(viewer: peerID, format: format, sink: transport)
-            guard room.track(format.track.kind).onLoop({ $0.add(downTrack) }) else {
+            guard room.onLoop({ $0.add(downTrack) }) else {
                 return end(ViewerEnd.codecChanged)
             }
         }

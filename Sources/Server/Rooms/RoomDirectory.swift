@@ -20,6 +20,7 @@ actor RoomDirectory: LoopActor {
 
     private let media: MediaPlane
     private let created: @Sendable (String) -> Void
+    private let prepare: @Sendable (RoomEntry) -> Void
     private let observer: @Sendable (String, RoomEvent) -> Void
     private var rooms: [String: RoomEntry] = [:]
     private var nextTrackID: UInt64 = 1
@@ -32,14 +33,17 @@ actor RoomDirectory: LoopActor {
 
     /// - Parameters:
     ///   - created: told the name of every new room, on this directory's loop.
+    ///   - prepare: given every new room before anybody is in it, on this directory's loop.
     ///   - observer: told every room's changes, on that room's loop.
     init(
         on loop: EventLoop, media: MediaPlane, created: @escaping @Sendable (String) -> Void = { _ in },
+        prepare: @escaping @Sendable (RoomEntry) -> Void = { _ in },
         observer: @escaping @Sendable (String, RoomEvent) -> Void
     ) {
         eventLoop = loop
         self.media = media
         self.created = created
+        self.prepare = prepare
         self.observer = observer
     }
 
@@ -62,9 +66,10 @@ actor RoomDirectory: LoopActor {
             observer(name, event)
             if case .emptied = event { self?.forget(name, numericID) }
         }
-        nextTrackID += 2
+        nextTrackID += 3
         let entry = RoomEntry(room: room, loop: loop, arena: arena, numericID: numericID)
         rooms[name] = entry
+        prepare(entry)
         created(name)
         return entry
     }

@@ -28,6 +28,8 @@ public struct PathSettings: Sendable {
     public var readToken: AccessToken?
     public var whepIdlePolicy = WHEPIdlePolicy.conflict409
     public var keyframeCache = true
+    public var convertAudio = true
+    public var convertedAudioBitrate = BitRate(96_000)
 
     public init() {}
 }
@@ -183,6 +185,12 @@ extension PathSettings {
         Setting(
             "keyframeCache", \.keyframeCache, .boolean, in: .path, reloadable: true,
             "Viewers begin at the latest keyframe when the publisher sends no fresh one at once; otherwise they wait."),
+        Setting(
+            "convertAudio", \.convertAudio, .boolean, in: .path, reloadable: true,
+            "Converts sound that browsers do not take (AAC, MPEG audio, AC-3, linear) to Opus while they listen."),
+        Setting(
+            "convertedAudioBitrate", \.convertedAudioBitrate, .bitRate(BitRate(6_000)...BitRate(510_000)), in: .path,
+            reloadable: true, "Bits per second of converted sound, from when it is next begun."),
     ]
 }
 

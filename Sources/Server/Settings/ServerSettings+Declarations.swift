@@ -46,6 +46,9 @@ extension ServerSettings {
         Setting(
             "webRoot", \.webRoot, .string(), in: .server,
             "Directory of the web pages; empty looks for web-player beside the program and in the working directory."),
+        Setting(
+            "transcoder", \.transcoder, .string(), in: .server, reloadable: true,
+            "The program that converts sound; empty looks for martlet-transcoder beside the server's and in PATH."),
     ]
 
     private static let webrtcSettings: [Setting<ServerSettings>] = [

@@ -23,6 +23,7 @@ public struct ServerSettings: Sendable {
     public var httpTokenRequestBurst = 1_000
     public var httpFailedAuthorizationBurst = 20
     public var webRoot = ""
+    public var transcoder = ""
 
     // WebRTC
     public var webrtc = true

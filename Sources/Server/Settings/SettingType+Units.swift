@@ -114,3 +114,43 @@ extension SettingType<ByteCount> {
             }, write: { $0.settingText })
     }
 }
+
+/// Bits per second, written `96k` (powers of 1000).
+public struct BitRate: Hashable, Comparable, Sendable {
+    public var bitsPerSecond: UInt32
+    public init(_ bitsPerSecond: UInt32) { self.bitsPerSecond = bitsPerSecond }
+    public static func < (lhs: BitRate, rhs: BitRate) -> Bool { lhs.bitsPerSecond < rhs.bitsPerSecond }
+
+    init?(settingText text: String) {
+        let digits = text.utf8.prefix { (48...57).contains($0) }
+        let factors: [String: UInt32] = ["": 1, "K": 1_000, "M": 1_000_000]
+        guard let number = UInt32(String(decoding: Array(digits), as: UTF8.self)),
+            let factor = factors[text.dropFirst(digits.count).uppercased()]
+        else { return nil }
+        let (product, overflow) = number.multipliedReportingOverflow(by: factor)
+        guard !overflow else { return nil }
+        bitsPerSecond = product
+    }
+
+    var settingText: String {
+        for (unit, factor) in [("M", 1_000_000), ("k", 1_000)] as [(String, UInt32)]
+        where bitsPerSecond > 0 && bitsPerSecond % factor == 0 {
+            return "\(bitsPerSecond / factor)\(unit)"
+        }
+        return "\(bitsPerSecond)"
+    }
+}
+
+extension SettingType<BitRate> {
+    static func bitRate(_ range: ClosedRange<BitRate>) -> SettingType {
+        SettingType(
+            name: "bit rate", accepted: "from \(range.lowerBound.settingText) to \(range.upperBound.settingText)",
+            read: { (node) throws(SettingFault) in
+                guard let value = BitRate(settingText: try node.scalar()) else {
+                    throw SettingFault("\(node.summary) is not a bit rate such as 96k")
+                }
+                guard range.contains(value) else { throw SettingFault("\(value.settingText) is out of range") }
+                return value
+            }, write: { $0.settingText })
+    }
+}

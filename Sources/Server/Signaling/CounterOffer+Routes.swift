@@ -11,7 +11,7 @@ extension WebRTCService {
         guard let entry = await directory.room(named: request.room.room) else {
             throw SignalingError(RoomError.nobodyPublishes)
         }
-        let formats = await entry.room.formats
+        let formats = await viewerFormats(of: entry.room)
         guard !formats.isEmpty else { throw SignalingError(RoomError.nobodyPublishes) }
         let draft = try Self.draft(publishing: false)
         let offer: CounterOffer
@@ -41,7 +41,7 @@ extension WebRTCService {
             throw error
         }
         do throws(SignalingError) {
-            let formats = await pending.entry.room.formats
+            let formats = await pending.entry.room.renditionFormats
             for format in pending.formats {
                 guard formats.contains(where: { $0.isInterchangeable(with: format) }) else {
                     throw .conflict("the room has changed since the counter-offer; ask again", retryAfterSeconds: 1)

@@ -160,7 +160,7 @@ final class WebRTCService: Sendable {
         guard let entry = await directory.room(named: request.room.room) else {
             throw SignalingError(RoomError.nobodyPublishes)
         }
-        let formats = await entry.room.formats
+        let formats = await viewerFormats(of: entry.room)
         guard !formats.isEmpty else { throw SignalingError(RoomError.nobodyPublishes) }
         let draft = try Self.draft(publishing: false)
         let negotiated = try negotiate(offer, .view(formats.map { AvailableTrack($0) }), draft, request)

@@ -162,11 +162,13 @@ import Wire
             .serverStopping, .standbyJoined(room: "cam1", viewer), .standbyLeft(room: "cam1", viewer),
             .publisherSwitched(room: "cam1", from: peer, to: viewer, .publisherSilent),
             .publisherSwitched(room: "cam1", from: nil, to: viewer, .publisherEnded),
+            .soundConverted(room: "cam1", codec: "AAC", decoder: "aac 59"),
+            .soundOmitted(room: "cam1", codec: "AAC", "no transcoder", advice: "install it"),
         ]
         for event in events { hub.publish(event) }
         let lines = test.text.split(separator: "\n").map { String($0.dropFirst(25)) }
         #expect(lines.count == events.count)
-        #expect(Set(events.map(\.name)).count == 18)
+        #expect(Set(events.map(\.name)).count == 20)
         #expect(lines.contains("INF [room cam1] publisher connected peer=peer-7 protocol=whip remote=192.0.2.1:5000"))
         #expect(
             lines.contains(

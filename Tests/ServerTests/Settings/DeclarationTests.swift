@@ -121,6 +121,10 @@ import Testing
             isPath: true),
         Bound(key: "webrtc", good: ["yes", "true", "on", "no", "False", "OFF"], bad: ["maybe", "1", "", "{}"]),
         Bound(key: "webrtcDTLSRole", good: ["active", "passive"], bad: ["actpass", "Active", ""]),
+        Bound(
+            key: "convertedAudioBitrate", good: ["6k", "6000", "510k"],
+            bad: ["5999", "511k", "1M", "k", "-6k", "96 k"],
+            isPath: true),
         Bound(key: "whepIdlePolicy", good: ["conflict409", "notFound404"], bad: ["409"], isPath: true),
         Bound(
             key: "webrtcAddress", good: [":0", ":65535", "localhost:1", "'[::]:8889'", "0.0.0.0:8889"],

@@ -48,6 +48,7 @@ struct OtherValue: Sendable, CustomTestStringConvertible {
         OtherValue("httpTokenRequestBurst", "7"),
         OtherValue("httpFailedAuthorizationBurst", "0"),
         OtherValue("webRoot", "/srv/pages"),
+        OtherValue("transcoder", "/opt/martlet-transcoder"),
         OtherValue("webrtc", "no"),
         OtherValue("webrtcAddress", "127.0.0.1:80"),
         OtherValue("webrtcEncryption", "yes"),
@@ -128,5 +129,7 @@ struct OtherValue: Sendable, CustomTestStringConvertible {
         OtherValue("readToken", "r1", text: "'[redacted]'"),
         OtherValue("whepIdlePolicy", "notFound404"),
         OtherValue("keyframeCache", "no"),
+        OtherValue("convertAudio", "no"),
+        OtherValue("convertedAudioBitrate", "64k"),
     ]
 }

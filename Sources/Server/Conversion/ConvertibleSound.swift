@@ -1,0 +1,83 @@
+import Codecs
+import Conversion
+import RTP
+import Streams
+
+/// Why viewers get no sound where there is some.
+enum SoundRefusal: Hashable, Sendable {
+    case switchedOff
+    case unknownFormat
+    case noTranscoder(setting: String)
+    /// The transcoder could not begin, and said why.
+    case failed(String)
+
+    var reason: String {
+        switch self {
+        case .switchedOff: "convertAudio is off for this path"
+        case .unknownFormat: "it cannot be converted in this version"
+        case .noTranscoder(let setting):
+            setting.isEmpty
+                ? "martlet-transcoder is neither beside the server nor in PATH"
+                : "\(setting) cannot be executed"
+        case .failed(let text): text
+        }
+    }
+
+    var advice: String {
+        switch self {
+        case .switchedOff: "set convertAudio to yes, or publish Opus"
+        case .unknownFormat: "publish AAC with its config in the description, or Opus, PCMU or PCMA"
+        case .noTranscoder: "install martlet-transcoder beside the server, or set transcoder to its path"
+        case .failed: "check what the publisher sends; publish Opus where that is possible"
+        }
+    }
+}
+
+extension TrackFormat {
+    /// Whether it is sound that browsers do not take.
+    var isForeignSound: Bool { codec == .otherAudio }
+
+    /// What people call it.
+    var soundName: String {
+        switch encodingName.uppercased() {
+        case "MPEG4-GENERIC": "AAC"
+        case "MP4A-LATM": "AAC (LATM)"
+        case "MPA": "MPEG audio"
+        case "AC3": "AC-3"
+        case "EAC3": "E-AC-3"
+        default: encodingName.escapedForDisplay(limit: 40)
+        }
+    }
+
+    /// What foreign sound is converted to. Browsers know Opus with two channels only (RFC 7587, section 7).
+    static let convertedSound = TrackFormat(
+        codec: .opus, channels: 2, parameters: [Parameter(name: "sprop-stereo", value: "1")])
+}
+
+extension ConversionFormat {
+    /// What the frames of a track are to the transcoder; nil where it does not know them.
+    init?(_ format: TrackFormat, bitRate: UInt32) {
+        let description = format.payloadDescription
+        let codec: ConversionCodec
+        var configuration: [UInt8] = []
+        switch format.encodingName.uppercased() {
+        case "MPEG4-GENERIC", "MP4A-LATM":
+            // Of both, the frames come without what was around them.
+            guard let bytes = description.audioSpecificConfig else { return nil }
+            codec = .aac
+            configuration = bytes
+        case "MPA": codec = .mpegAudio
+        case "AC3": codec = .ac3
+        case "EAC3": codec = .eac3
+        case "L16": codec = .l16
+        case "L24": codec = .l24
+        default: return nil
+        }
+        guard Self.clockRates.contains(format.clockRate), (0...Int(Self.maximumChannels)).contains(format.channels),
+            configuration.count <= Self.maximumConfigurationSize
+        else { return nil }
+        self.init(
+            codec: codec, clockRate: format.clockRate, channels: UInt8(clamping: format.channels),
+            configuration: configuration, bitRate: bitRate)
+    }
+}

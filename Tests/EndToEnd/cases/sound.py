@@ -1,0 +1,172 @@
+"""Sound that browsers do not know, published over RTSP, is heard over WHEP (PAY-47, PAY-48)."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import time
+
+from cases.rtsp import H264, publishing, require
+from harness import sync
+from harness.runner import Skip, check, test, until
+from harness.sound import Listener
+
+LIMIT_MILLISECONDS = 40
+TONE, TOLERANCE = 1000, 15
+SETTLE, SECONDS = 3, 8
+
+FORMATS = [
+    ("AAC stereo", ["-c:a", "aac", "-b:a", "128k"]),
+    ("AAC mono 44.1 kHz", ["-c:a", "aac", "-ac", "1", "-ar", "44100"]),
+    ("AAC 16 kHz", ["-c:a", "aac", "-ac", "1", "-ar", "16000"]),
+    ("AAC as LATM", ["-c:a", "aac", "-b:a", "128k", "-rtpflags", "latm"]),
+    ("MP3", ["-c:a", "libmp3lame", "-b:a", "128k"]),
+    ("L16", ["-c:a", "pcm_s16be", "-ar", "44100"]),
+]
+AAC = FORMATS[0][1]
+
+
+def need_transcoder(env):
+    if not (env.binary.parent / "martlet-transcoder").exists():
+        raise Skip("martlet-transcoder is not beside the server")
+
+
+def flashing(server, room, audio, transport="tcp"):
+    """FFmpeg with a beep in every flash."""
+    require("ffmpeg")
+    return publishing(server, room, [
+        "ffmpeg", "-v", "error", "-re", *sync.FLASH, "-re", *sync.BEEP, *H264, *audio, "-f", "rtsp",
+        "-rtsp_transport", transport, server.rtsp(room)])
+
+
+@contextlib.contextmanager
+def listening(server, room):
+    listener = Listener(server.whep(room))
+    listener.start()
+    try:
+        yield listener
+        listener.leave()
+    finally:
+        listener.stop()
+
+
+def measured(listener, seconds=SECONDS):
+    listener.forget()
+    time.sleep(seconds)
+    offset, pitch, lost = listener.figures()
+    print(f"      flash {offset:+.0f} ms after the beep, {pitch:.1f} Hz, {lost} packets missing", flush=True)
+    check(abs(pitch - TONE) <= TOLERANCE, f"the tone has {pitch:.0f} Hz")
+    check(lost == 0, f"{lost} packets of the sound are missing")
+    return offset
+
+
+def transcoders(server):
+    """Process ids of the server's children that convert sound."""
+    found = []
+    for task in pathlib.Path(f"/proc/{server.process.pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            found += (task / "children").read_text().split()
+    return [int(pid) for pid in found
+            if os.path.basename(os.path.realpath(f"/proc/{pid}/exe")) == "martlet-transcoder"]
+
+
+@test("sound that browsers do not know is heard in step with the picture")
+def formats(env):
+    need_transcoder(env)
+    with env.server() as server:
+        for name, audio in FORMATS:
+            for transport in ("tcp", "udp"):
+                with env.case(f"{name} over {transport}"):
+                    room = f"{name}-{transport}".lower().replace(" ", "-").replace(".", "-")
+                    with flashing(server, room, audio, transport), listening(server, room) as listener:
+                        time.sleep(SETTLE)
+                        offset = measured(listener)
+                        check(abs(offset) <= LIMIT_MILLISECONDS, f"flash and beep are {offset:.0f} ms apart")
+        until(lambda: not transcoders(server), 15, "transcoders end after the last listener")
+
+
+@test("a transcoder that ends is replaced while the picture goes on")
+def killed(env):
+    need_transcoder(env)
+    with env.server() as server, flashing(server, "cam", AAC), listening(server, "cam") as listener:
+        until(lambda: listener.packets[111], 15, "sound comes")
+        first, = transcoders(server)
+        listener.forget()
+        os.kill(first, signal.SIGKILL)
+        second, = until(lambda: [pid for pid in transcoders(server) if pid != first], 5, "another transcoder runs")
+        listener.forget()
+        begun = time.monotonic()
+        until(lambda: listener.packets[111], 5, "sound comes again")
+        print(f"      sound {time.monotonic() - begun:.1f} s after it was started again", flush=True)
+        time.sleep(SETTLE)
+        offset = measured(listener)
+        check(abs(offset) <= LIMIT_MILLISECONDS, f"flash and beep are {offset:.0f} ms apart")
+        pictures = {timestamp for _, timestamp, _ in listener.packets[96]}
+        check(len(pictures) >= 25 * SECONDS, f"{len(pictures)} pictures in {SECONDS} s")
+        check(server.metrics()[0]["martlet_sound_restarts_total"] == 1, "one restart is counted")
+
+
+@test("viewers share one transcoder and stay through a publisher's restart with another format")
+def restarts(env):
+    need_transcoder(env)
+    with env.server() as server:
+        with contextlib.ExitStack() as viewers:
+            with flashing(server, "cam", AAC):
+                listeners = [viewers.enter_context(listening(server, "cam")) for _ in range(3)]
+                for listener in listeners:
+                    until(lambda: listener.packets[111], 15, "sound comes")
+                check(len(transcoders(server)) == 1, f"{len(transcoders(server))} transcoders")
+            for name, audio in (("MP3", ["-c:a", "libmp3lame"]), ("Opus", ["-c:a", "libopus"]), ("AAC again", AAC)):
+                with env.case(name), flashing(server, "cam", audio):
+                    for listener in listeners:
+                        listener.forget()
+                    for listener in listeners:
+                        until(lambda: listener.packets[111], 15, "sound comes again")
+                    time.sleep(SETTLE)
+                    offset = measured(listeners[0])
+                    check(abs(offset) <= LIMIT_MILLISECONDS, f"flash and beep are {offset:.0f} ms apart")
+
+
+@test("without a transcoder the picture comes alone and the log says what to do")
+def missing(env):
+    with env.server(settings={"transcoder": "/nonexistent/martlet-transcoder"}) as server:
+        with flashing(server, "cam", AAC), listening(server, "cam") as listener:
+            until(lambda: listener.packets[96], 15, "pictures come")
+            check("m=audio" not in listener.response.text or "a=inactive" in listener.response.text,
+                  f"sound was answered: {listener.response.text}")
+            text = server.log_file.read_text(errors="replace")
+            check("viewers get no sound" in text and "install martlet-transcoder" in text, "the log says what to do")
+
+
+@test("chromium hears converted sound")
+def chromium(env):
+    need_transcoder(env)
+    with env.server() as server, flashing(server, "cam", AAC):
+        with env.browser.page(f"{server.origin}/rooms") as page:
+            page.page.evaluate(f"({LISTEN})({{ url: {server.whep('cam')!r} }})")
+            until(lambda: page.page.evaluate(f"({ENERGY})()") > 0.05, 20, "Chromium has heard beeps")
+
+
+# Sound counts as heard only on an element that is not muted.
+LISTEN = """
+    async ({ url }) => {
+        const connection = window.listener = new RTCPeerConnection();
+        const video = document.createElement("video");
+        Object.assign(video, { autoplay: true, muted: false, srcObject: new MediaStream() });
+        connection.ontrack = ({ track }) => { video.srcObject.addTrack(track); video.play(); };
+        document.body.replaceChildren(video);
+        for (const kind of ["audio", "video"]) connection.addTransceiver(kind, { direction: "recvonly" });
+        await connection.setLocalDescription();
+        const response = await fetch(url, {
+            method: "POST", headers: { "Content-Type": "application/sdp" }, body: connection.localDescription.sdp });
+        if (response.status !== 201) throw new Error(`${response.status} ${await response.text()}`);
+        await connection.setRemoteDescription({ type: "answer", sdp: await response.text() });
+    }
+"""
+ENERGY = """
+    async () => {
+        for (const entry of (await window.listener.getStats()).values())
+            if (entry.type === "inbound-rtp" && entry.kind === "audio") return entry.totalAudioEnergy;
+        return 0;
+    }
+"""
