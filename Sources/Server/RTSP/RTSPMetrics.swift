@@ -56,6 +56,9 @@ struct RTSPMetrics: Sendable {
                 "undelayed_logins_total",
                 "RTSP requests with wrong credentials that were refused at once, as enough others waited.",
                 counters.failedLoginsUndelayed.load(ordering: .relaxed)),
+            counter(
+                "unread_answers_total", "RTSP clients ended because they read no answers.",
+                counters.unreadReplies.load(ordering: .relaxed)),
             MetricFamily(
                 name: prefix + "rtsp_half_open", help: "RTSP connections without a complete request.", kind: .gauge,
                 samples: [MetricSample(Double(service.halfOpen.count))]),

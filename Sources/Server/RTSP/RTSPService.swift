@@ -104,6 +104,8 @@ final class RTSPCounters: Sendable {
     let failedAuthorizations = Atomic<UInt64>(0)
     /// Wrong credentials that were answered at once, because enough clients waited for such an answer.
     let failedLoginsUndelayed = Atomic<UInt64>(0)
+    /// Clients ended because they read no answers.
+    let unreadReplies = Atomic<UInt64>(0)
     /// Connections ended before they asked for anything: for their silence, and for others to take their place.
     let halfOpenExpired = Atomic<UInt64>(0)
     let halfOpenDisplaced = Atomic<UInt64>(0)

@@ -14,6 +14,8 @@ actor RTSPConnection: LoopActor {
     static let maximumWaitingBytes = 256 * 1_024
     /// Room in the queue above the packets' share: for one more turn's packets, answers and reports.
     private static let reserveBytes = 768 * 1_024
+    /// Answers that may wait for a client that plays nothing.
+    private static let maximumReplyBytes = 64 * 1_024
     private static let packetBytes = 1_450
     private static let acknowledgementMilliseconds: Int32 = 30_000
 
@@ -122,6 +124,19 @@ actor RTSPConnection: LoopActor {
         return socket?.write(bytes) ?? false
     }
 
+    /// Sends an answer. A client that asks on and on and reads nothing is ended before its answers fill any memory.
+    private func reply(_ bytes: [UInt8]) {
+        guard let socket else { return }
+        let media = machine.session?.isActive == true ? queueLimit + Self.reserveBytes : 0
+        guard socket.queuedBytes > Self.maximumReplyBytes + media else {
+            if !write(bytes) { socket.close() }
+            return
+        }
+        service.counters.unreadReplies.wrappingAdd(1, ordering: .relaxed)
+        end = end ?? PeerEnd(.tooSlow, "the client reads no answers")
+        socket.close()
+    }
+
     private func write(_ bytes: RawSpan) -> Bool {
         guard let tls else { return socket?.write(bytes) ?? false }
         guard tls.write(bytes) else { return false }
@@ -179,7 +194,7 @@ actor RTSPConnection: LoopActor {
 
     private func handle(_ event: RTSPServerMachine.Event, at now: Instant) {
         switch event {
-        case .send(let bytes): if !write(bytes) { socket?.close() }
+        case .send(let bytes): reply(bytes)
         case .frame(let channel, let range): receivedFrame(channel, range, at: now)
         case .operation(let operation):
             service.counters.requests.wrappingAdd(1, ordering: .relaxed)
