@@ -29,6 +29,8 @@ private func tryInput(_ input: RawSpan) {
     var splitter = OversizedPacketSplitter(description, maximumSize: 200)
     var cutAssembler = FrameAssembler(description)
     var markers = MarkerRepair()
+    var packetizer = FramePacketizer(description, limit: 100)
+    var scratch: [UInt8] = []
     var sets = ParameterSets(codec: format.codec, announced: [])
     let filler = FillerRemoval(format.codec)
     var (number, timestamp): (UInt16, UInt32) = (65_530, 0)
@@ -54,6 +56,9 @@ private func tryInput(_ input: RawSpan) {
             guard let header = try? RTPHeader(parsing: bytes) else { return }
             assembler.receive(bytes, header: header, at: now) { frame in
                 check(frame)
+                packetizer?.packetize(frame.unit, scratch: &scratch) { payload, _ in
+                    precondition(!payload.isEmpty && (payload.byteCount <= 100 || format.codec == .opus))
+                }
                 // PAY-61: decoding times grow, but for where the times begin anew.
                 if let decoding = frame.decodingTime {
                     precondition(decoding <= frame.presentationTime)

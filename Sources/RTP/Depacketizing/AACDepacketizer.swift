@@ -44,6 +44,11 @@ public struct AACDepacketizer: Depacketizer {
             }
         }
 
+        /// The fields of the mode AAC-hbr (section 3.3.6), with nothing beside them.
+        var isHighBitrate: Bool {
+            sizeLength == 13 && indexLength == 3 && indexDeltaLength == 3 && auxiliarySizeLength == 0
+        }
+
         static func configuration(hexadecimal text: String) -> AudioSpecificConfig? {
             guard let bytes = hexadecimalBytes(text) else { return nil }
             return bytes.withBytes { try? AudioSpecificConfig(parsing: $0) }

@@ -2,7 +2,7 @@ import Codecs
 import Wire
 
 extension PayloadSplitter {
-    func splitSamples(
+    static func splitSamples(
         _ sampleSize: Int, _ ticks: Int, _ payload: RawSpan, _ limit: Int, _ body: (RawSpan, Piece) -> Void
     ) -> Bool {
         let samples = limit / sampleSize
@@ -24,8 +24,7 @@ extension PayloadSplitter {
         _ body: (RawSpan, Piece) -> Void
     ) -> Bool {
         // Other layouts are too rare to be cut.
-        guard layout.sizeLength == 13, layout.indexLength == 3, layout.indexDeltaLength == 3,
-            layout.auxiliarySizeLength == 0, let bits = payload.integer(at: 0, as: UInt16.self), bits % 16 == 0
+        guard layout.isHighBitrate, let bits = payload.integer(at: 0, as: UInt16.self), bits % 16 == 0
         else { return false }
         let count = Int(bits) / 16
         var offset = 2 + 2 * count
@@ -93,7 +92,7 @@ extension PayloadSplitter {
         let size = payload.byteCount - 2
         let count = (size + limit - 3) / (limit - 2)
         guard count <= 255 else { return false }
-        return cut(payload, from: 2, headerSize: 2, limit, &scratch, body) { output, range, _ in
+        return Self.cut(payload, from: 2, headerSize: 2, limit, &scratch, body) { output, range, _ in
             let isFirst = range.lowerBound == 2
             // Whether the first fragment holds five eighths of the frame, which can be decoded alone.
             let type: UInt8 = isFirst ? (range.count * 8 >= size * 5 ? 1 : 2) : 3

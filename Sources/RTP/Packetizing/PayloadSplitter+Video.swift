@@ -8,7 +8,7 @@ extension PayloadSplitter {
     ) -> Bool {
         guard let descriptor = try? VP8PayloadDescriptor(parsing: payload) else { return false }
         let size = descriptor.size
-        return cut(payload, from: size, headerSize: size, limit, &scratch, body) { output, range, _ in
+        return Self.cut(payload, from: size, headerSize: size, limit, &scratch, body) { output, range, _ in
             output.append(contentsOf: payload.extracting(0..<size))
             if range.lowerBound > size { output[0] &= ~0x10 }
         }
@@ -22,7 +22,7 @@ extension PayloadSplitter {
         let size = descriptor.size
         // The scalability structure is the descriptor's end.
         let shortSize = descriptor.scalabilityStructureOffset ?? size
-        return cut(payload, from: size, headerSize: size, limit, &scratch, body) { output, range, isLast in
+        return Self.cut(payload, from: size, headerSize: size, limit, &scratch, body) { output, range, isLast in
             let isFirst = range.lowerBound == size
             output.append(contentsOf: payload.extracting(0..<(isFirst ? size : shortSize)))
             if !isFirst { output[0] &= ~0x0A }
@@ -74,7 +74,7 @@ extension PayloadSplitter {
             dataStart += 4 + Int(length)
         }
         guard dataStart < payload.byteCount else { return false }
-        return cut(payload, from: dataStart, headerSize: dataStart, limit, &scratch, body) { output, range, _ in
+        return Self.cut(payload, from: dataStart, headerSize: dataStart, limit, &scratch, body) { output, range, _ in
             let offset = first + range.lowerBound - dataStart
             output.append(contentsOf: payload.extracting(0..<(range.lowerBound == dataStart ? dataStart : size)))
             output[1] = UInt8(truncatingIfNeeded: offset >> 16)
@@ -94,7 +94,7 @@ extension PayloadSplitter {
     ) -> Bool {
         guard payload.byteCount > 4 else { return false }
         let size = payload[0] & 0x04 == 0 ? 4 : 8
-        return cut(payload, from: size, headerSize: size, limit, &scratch, body) { output, range, isLast in
+        return Self.cut(payload, from: size, headerSize: size, limit, &scratch, body) { output, range, isLast in
             guard size <= payload.byteCount else { return }
             output.append(contentsOf: payload.extracting(0..<size))
             // S and B hold for the first piece, E for the last.

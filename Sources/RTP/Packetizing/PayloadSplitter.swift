@@ -82,9 +82,9 @@ public struct PayloadSplitter: Sendable {
         case .vp9: return splitVP9(payload, limit, &scratch, body)
         case .av1: return splitAV1(payload, limit, &scratch, body)
         case .aac(let layout): return splitAAC(layout, payload, limit, &scratch, body)
-        case .samples(let bytes, let ticks): return splitSamples(bytes, ticks, payload, limit, body)
+        case .samples(let bytes, let ticks): return Self.splitSamples(bytes, ticks, payload, limit, body)
         case .mpegAudio: return splitMPEGAudio(payload, limit, &scratch, body)
-        case .mpeg4Video: return cut(payload, from: 0, limit, &scratch, body) { _, _, _ in }
+        case .mpeg4Video: return Self.cut(payload, from: 0, limit, &scratch, body) { _, _, _ in }
         case .mpeg2Video: return splitMPEG2(payload, limit, &scratch, body)
         case .jpeg: return splitJPEG(payload, limit, &scratch, body)
         case .ac3: return splitAC3(payload, limit, &scratch, body)
@@ -96,7 +96,7 @@ public struct PayloadSplitter: Sendable {
     ///
     /// - Parameter header: writes the header of the piece with these bytes of the payload, `true` when it is the last.
     /// - Parameter headerSize: the largest that `header` writes.
-    func cut(
+    static func cut(
         _ payload: RawSpan, from start: Int, headerSize: Int = 0, _ limit: Int, _ scratch: inout [UInt8],
         _ body: (RawSpan, Piece) -> Void, header: (inout [UInt8], Range<Int>, Bool) -> Void
     ) -> Bool {
