@@ -9,6 +9,9 @@ public struct AccessUnit: Hashable, Sendable {
     public var timestamp: UInt32
     /// Decoding can begin here.
     public var isKeyframe: Bool
+    /// A message says that decoding can begin here, though the pictures to come need not be right at once: intra refresh
+    /// (PAY-12). Told by H.264 and H.265 only.
+    public var isRecoveryPoint = false
 
     public init(bytes: [UInt8], parts: [Range<Int>], timestamp: UInt32, isKeyframe: Bool) {
         self.bytes = bytes

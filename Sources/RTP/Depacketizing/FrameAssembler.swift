@@ -18,6 +18,8 @@ public struct FrameAssembler: Sendable {
         public var startsEpoch: Bool
         /// When its last packet came.
         public var arrival: Instant
+        /// When it was captured, as far as its publisher tells (PAY-60); else when it came.
+        public var captureTime: Instant
     }
 
     public struct Limits: Hashable, Sendable {
@@ -54,6 +56,7 @@ public struct FrameAssembler: Sendable {
         var marker: Bool
         var payload: [UInt8]
         var arrival: Instant
+        var captured: Instant
     }
 
     private let limits: Limits
@@ -61,6 +64,7 @@ public struct FrameAssembler: Sendable {
     private var numbers = SequenceUnwrapper()
     private var timestamps = TimestampUnwrapper()
     private var times: DecodingTimes
+    private let clockRate: UInt32
     private var source: UInt32?
     /// The number that comes next; nil before the first.
     private var expected: Int64?
@@ -76,6 +80,7 @@ public struct FrameAssembler: Sendable {
     public init(_ description: PayloadDescription, limits: Limits = Limits()) {
         depacketizer = description.makeDepacketizer()
         times = DecodingTimes(description)
+        clockRate = description.clockRate
         self.limits = limits
     }
 
@@ -90,10 +95,13 @@ public struct FrameAssembler: Sendable {
 
     /// Takes a packet.
     ///
-    /// - Parameter body: is given each frame that is complete now.
+    /// - Parameters:
+    ///   - captured: what the publisher's clock says of the packet's timestamp; nil where nobody asks it.
+    ///   - body: is given each frame that is complete now.
     public mutating func receive(
-        _ packet: RawSpan, header: RTPHeader, at now: Instant, _ body: (Frame) -> Void
+        _ packet: RawSpan, header: RTPHeader, at now: Instant, captured: Instant? = nil, _ body: (Frame) -> Void
     ) {
+        let captured = captured ?? now
         counted.packets &+= 1
         if source != header.ssrc {
             giveUpWaiting(body)
@@ -109,7 +117,7 @@ public struct FrameAssembler: Sendable {
         let payload = packet.extracting(header.payload)
         if number == next {
             expected = number + 1
-            take(payload, header.timestamp, header.marker, now, body)
+            take(payload, header.timestamp, header.marker, now, captured, body)
             takeWaiting(body)
         } else if number < next {
             guard next - number > Self.largestStepBack else {
@@ -118,12 +126,12 @@ public struct FrameAssembler: Sendable {
             }
             giveUpWaiting(body)
             restart(at: number)
-            take(payload, header.timestamp, header.marker, now, body)
+            take(payload, header.timestamp, header.marker, now, captured, body)
         } else {
             keep(
                 Waiting(
                     number: number, timestamp: header.timestamp, marker: header.marker, payload: payload.array,
-                    arrival: now))
+                    arrival: now, captured: captured))
         }
         while let oldest = waiting.first, mustGoOn(oldest, at: now) { skip(to: oldest.number, body) }
     }
@@ -168,12 +176,15 @@ public struct FrameAssembler: Sendable {
             waiting.removeFirst()
             waitingBytes -= oldest.payload.count
             expected = oldest.number + 1
-            oldest.payload.withBytes { take($0, oldest.timestamp, oldest.marker, oldest.arrival, body) }
+            oldest.payload.withBytes {
+                take($0, oldest.timestamp, oldest.marker, oldest.arrival, oldest.captured, body)
+            }
         }
     }
 
     private mutating func take(
-        _ payload: RawSpan, _ timestamp: UInt32, _ marker: Bool, _ arrival: Instant, _ body: (Frame) -> Void
+        _ payload: RawSpan, _ timestamp: UInt32, _ marker: Bool, _ arrival: Instant, _ captured: Instant,
+        _ body: (Frame) -> Void
     ) {
         // A packet of padding says nothing and is missed by nobody.
         guard !payload.isEmpty else { return }
@@ -182,6 +193,8 @@ public struct FrameAssembler: Sendable {
         } catch {
             counted.malformed &+= 1
         }
+        // A packet may complete the frame before its own, or hold several.
+        let clock = TimestampMapping(timestamp: timestamp, instant: captured, clockRate: clockRate)
         for unit in units {
             counted.frames &+= 1
             let presentation = timestamps.unwrap(unit.timestamp)
@@ -189,7 +202,7 @@ public struct FrameAssembler: Sendable {
             body(
                 Frame(
                     unit: unit, presentationTime: times.presentation, decodingTime: times.decoding,
-                    startsEpoch: times.startsEpoch, arrival: arrival))
+                    startsEpoch: times.startsEpoch, arrival: arrival, captureTime: clock.instant(of: unit.timestamp)))
         }
         units.removeAll(keepingCapacity: true)
     }

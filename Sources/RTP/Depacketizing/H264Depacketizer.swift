@@ -84,14 +84,16 @@ public struct H264Depacketizer: Depacketizer {
     }
 
     private mutating func noteUnits() throws(DepacketizationError) {
-        var (hasPicture, isKeyframe) = (false, false)
+        var (hasPicture, isKeyframe, isRecoveryPoint) = (false, false, false)
         try picture.splitAtStartCodes { unit in
-            guard let header = unit.first else { return }
+            guard let header = unit.integer(at: 0, as: UInt8.self) else { return }
             let type = H264NALUnitType(header: header)
             if type.isSlice { hasPicture = true }
             if type == .idrSlice { isKeyframe = true }
+            if type == .supplementalEnhancement, RecoveryPoint.isIn(unit, headerSize: 1) { isRecoveryPoint = true }
         }
         if hasPicture { picture.hasPicture = true }
         if isKeyframe { picture.isKeyframe() }
+        if isRecoveryPoint { picture.isRecoveryPoint() }
     }
 }

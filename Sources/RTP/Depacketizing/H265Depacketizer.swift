@@ -7,6 +7,9 @@ public struct H265Depacketizer: Depacketizer {
     /// Bytes of each decoding order number, which stand there only when the sender said so (`sprop-max-don-diff`). The
     /// units are taken in the order in which they come.
     private let orderNumberSize: Int
+    /// Nothing before has been decoded, or nothing that what follows refers to, so pictures that refer to it cannot be.
+    private var isFirst = true
+    private var skipsLeading = false
 
     public init(hasOrderNumbers: Bool = false, limits: DepacketizerLimits = .video) {
         picture = PictureBuilder(limits: limits)
@@ -96,14 +99,29 @@ public struct H265Depacketizer: Depacketizer {
     }
 
     private mutating func noteUnits() throws(DepacketizationError) {
-        var (hasPicture, isKeyframe) = (false, false)
+        var (hasPicture, isKeyframe, isRecoveryPoint, isLeading) = (false, false, false, false)
+        var (first, skips) = (isFirst, skipsLeading)
         try picture.splitAtStartCodes { unit in
-            guard let header = unit.first else { return }
+            guard let header = unit.integer(at: 0, as: UInt8.self) else { return }
             let type = H265NALUnitType(header: header)
             if type.isSlice { hasPicture = true }
-            if type.isRandomAccess { isKeyframe = true }
+            if type.isRandomAccess {
+                isKeyframe = true
+                // The picture's first slice.
+                if let byte = unit.integer(at: 2, as: UInt8.self), byte & 0x80 != 0 {
+                    (first, skips) = (false, first || type.isBrokenLink)
+                }
+            }
+            if type.isSkippedLeading { isLeading = true }
+            if type == .prefixSupplementalEnhancement, RecoveryPoint.isIn(unit, headerSize: 2) {
+                isRecoveryPoint = true
+            }
         }
         if hasPicture { picture.hasPicture = true }
+        (isFirst, skipsLeading) = (first, skips)
         if isKeyframe { picture.isKeyframe() }
+        if isRecoveryPoint { picture.isRecoveryPoint() }
+        // PAY-21: leading pictures of the random access picture with which decoding begins.
+        if isLeading, skipsLeading { picture.damage() }
     }
 }

@@ -61,6 +61,7 @@ struct PictureBuilder: Sendable {
         unit.bytes = []
         unit.parts = []
         unit.isKeyframe = false
+        unit.isRecoveryPoint = false
         openPart = nil
         isBegun = false
         isDamaged = false
@@ -78,6 +79,7 @@ struct PictureBuilder: Sendable {
     }
 
     mutating func isKeyframe() { unit.isKeyframe = true }
+    mutating func isRecoveryPoint() { unit.isRecoveryPoint = true }
 
     // MARK: parts
 
@@ -132,14 +134,14 @@ struct PictureBuilder: Sendable {
     }
 
     /// Cuts the latest part at the start codes in it, which no NAL unit can hold (PAY-7), and lends each piece.
-    mutating func splitAtStartCodes(_ body: (ArraySlice<UInt8>) -> Void) throws(DepacketizationError) {
+    mutating func splitAtStartCodes(_ body: (RawSpan) -> Void) throws(DepacketizationError) {
         guard let part = unit.parts.popLast() else { return }
         var found: [Range<Int>] = []
         unit.bytes.withBytes { bytes in StartCodes.split(bytes, within: part) { found.append($0) } }
         guard unit.parts.count + found.count <= limits.parts else { throw .tooLarge }
-        for range in found {
-            unit.parts.append(range)
-            body(unit.bytes[range])
+        unit.parts += found
+        unit.bytes.withBytes { bytes in
+            for range in found { body(bytes.extracting(range)) }
         }
     }
 }

@@ -40,9 +40,11 @@ struct TrackFrames {
         for entry in consumers { entry.consumer.formatChanged(format, of: track) }
     }
 
-    mutating func received(_ packet: RawSpan, header: RTPHeader, of track: TrackID, at now: Instant) {
+    mutating func received(
+        _ packet: RawSpan, header: RTPHeader, captured: Instant, of track: TrackID, at now: Instant
+    ) {
         let consumers = consumers
-        assembler?.receive(packet, header: header, at: now) { frame in
+        assembler?.receive(packet, header: header, at: now, captured: captured) { frame in
             for entry in consumers { entry.consumer.received(frame, of: track) }
         }
     }

@@ -196,7 +196,9 @@ public actor Track: LoopActor {
             completeKeyframe(packet.extracting(header.payload), entry, at: now)
         }
         keep(packet, &entry, at: now)
-        if frames.isActive, layer == 0 { frames.received(packet, header: header, of: id, at: now) }
+        if frames.isActive, layer == 0 {
+            frames.received(packet, header: header, captured: entry.captured, of: id, at: now)
+        }
         flushHook?.request()
         return summary.isKeyframeStart
     }

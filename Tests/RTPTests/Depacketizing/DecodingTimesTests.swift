@@ -287,3 +287,27 @@ import Wire
         }
     }
 }
+
+@Suite struct FrameTimesTests {
+    /// PAY-60: the capture time is that of the frame's own timestamp, whichever packet completes it, and in whatever order
+    /// packets come.
+    @Test func framesHaveTheCaptureTimeOfTheirTimestamps() {
+        var assembler = FrameAssembler(RecordedDecodingTimesTests.description(.h264))
+        var frames: [FrameAssembler.Frame] = []
+        // No markers, so that the next frame's packet completes each; the third and the fourth change places.
+        for number in [0, 1, 3, 2, 4] as [UInt16] {
+            var packet: [UInt8] = [0x80, 96]
+            packet.append(bigEndian: number)
+            packet.append(bigEndian: UInt32(number) * 9_000)
+            packet += [0, 0, 0, 1, 0x65, 0x88, 1]
+            let captured = Instant.milliseconds(5_000 + UInt64(number) * 100)
+            packet.withBytes { bytes in
+                guard let header = try? RTPHeader(parsing: bytes) else { return }
+                assembler.receive(bytes, header: header, at: .seconds(9), captured: captured) { frames.append($0) }
+            }
+        }
+        #expect(frames.map(\.captureTime) == (0..<4).map { .milliseconds(5_000 + $0 * 100) })
+        #expect(frames.map(\.startsEpoch) == [true, false, false, false])
+        #expect(frames.allSatisfy { $0.arrival == .seconds(9) })
+    }
+}

@@ -138,6 +138,32 @@ private func feed(
         #expect(many.errors == [.tooLarge])
     }
 
+    /// PAY-12: streams with intra refresh have no keyframes but the first.
+    @Test func recoveryPointsAreTold() throws {
+        let recovery: [UInt8] = [0x06, 6, 1, 0x84, 0x80]
+        var depacketizer = H264Depacketizer()
+        var units: [AccessUnit] = []
+        for (timestamp, parts) in [[sps, pps, recovery, slice], [sei, slice], [idr]].enumerated() {
+            for (index, part) in parts.enumerated() {
+                try part.withBytes { (bytes: RawSpan) throws(DepacketizationError) in
+                    try depacketizer.receive(
+                        bytes, timestamp: UInt32(timestamp), marker: index == parts.count - 1, into: &units)
+                }
+            }
+        }
+        #expect(units.map(\.isRecoveryPoint) == [true, false, false])
+        #expect(units.map(\.isKeyframe) == [false, false, true])
+
+        var other = H265Depacketizer()
+        units = []
+        for (index, part) in [[0x4E, 1, 6, 1, 0x50, 0x80], H265DepacketizerTests.slice].enumerated() {
+            try part.withBytes { (bytes: RawSpan) throws(DepacketizationError) in
+                try other.receive(bytes, timestamp: 1, marker: index == 1, into: &units)
+            }
+        }
+        #expect(units.map(\.isRecoveryPoint) == [true])
+    }
+
     @Test func afterALossAPictureHasToBegin() {
         var depacketizer = H264Depacketizer()
         // Joined in the middle: `first_mb_in_slice` is not 0.
@@ -188,6 +214,33 @@ private func feed(
         result.units.removeFirst()
         #expect(result.units == row.units, "\(row.name)")
         #expect(result.errors == row.errors, "\(row.name)")
+    }
+
+    /// PAY-21: pictures that refer to what came before the CRA picture with which decoding begins; later ones come.
+    @Test func leadingPicturesOfTheFirstKeyframeAreLeftOut() {
+        let cra: [UInt8] = [0x2A, 1, 0xAF, 4]
+        let leading: [UInt8] = [0x10, 1, 0xD0, 7]
+        let decodable: [UInt8] = [0x0C, 1, 0xD0, 8]
+        let brokenLink: [UInt8] = [0x20, 1, 0xAF, 9]
+        func pictures(_ units: [[UInt8]]) -> [TestPayload] { units.flatMap { [p($0, true), p([], false)] } }
+        var depacketizer = H265Depacketizer()
+        // The second slice of a picture does not make it another one.
+        let second: [UInt8] = [0x2A, 1, 0x2F, 4]
+        let start = [p(cra, false), p(second, true), p([], false)]
+        let result = feed(
+            &depacketizer,
+            start
+                + pictures([
+                    leading, decodable, Self.slice, cra, leading, Self.slice, brokenLink, leading, decodable,
+                    Self.slice,
+                ]))
+        #expect(
+            result.units == [
+                [cra, second], [decodable], [Self.slice], [cra], [leading], [Self.slice], [brokenLink], [decodable],
+                [Self.slice],
+            ])
+        #expect(result.errors.isEmpty)
+        #expect(depacketizer.droppedUnits == 2)
     }
 
     /// PAY-20: decoding order numbers stand there only when they were announced.

@@ -45,6 +45,7 @@ import Wire
         let steps = zip(recorder.frames, recorder.frames.dropFirst()).map { $1.presentationTime - $0.presentationTime }
         #expect(steps.allSatisfy { $0 == 33 * 90 || $0 == 66 * 90 })
         #expect(statistics()?.lost == 1)
+        #expect(recorder.frames.allSatisfy { $0.decodingTime == $0.presentationTime })
 
         // A restart is another publication with times of its own.
         try harness.publish(FakePublisher(2))
