@@ -84,6 +84,8 @@ public struct StreamRewriter: Sendable {
     private var highestEndsFrame = true
     /// How far timestamps run ahead of real time because a step may not be smaller than a frame.
     private var timestampLead: Int64 = 0
+    /// The same at the newest timestamp sent.
+    private var highestLead: Int64 = 0
     /// The least by which a timestamp moves on at a change of source.
     private var frameStep: Int64
 
@@ -235,7 +237,7 @@ public struct StreamRewriter: Sendable {
         var target = highest.extendedTimestamp
         if hasSent {
             let elapsed = captured.nanoseconds(since: highestCaptured)
-            let ideal = highest.extendedTimestamp - timestampLead + Self.ticks(elapsed, clockRate: clockRate)
+            let ideal = highest.extendedTimestamp - highestLead + Self.ticks(elapsed, clockRate: clockRate)
             target = mayGoBack ? ideal : max(ideal, highest.extendedTimestamp + frameStep)
             timestampLead = target - ideal
         }
@@ -260,6 +262,7 @@ public struct StreamRewriter: Sendable {
         if !hasSent || position.extendedTimestamp > highest.extendedTimestamp {
             highest.extendedTimestamp = position.extendedTimestamp
             highestCaptured = captured
+            highestLead = timestampLead
         }
         highest.extendedSequenceNumber = position.extendedSequenceNumber
         highestEndsFrame = marker

@@ -34,6 +34,8 @@ struct StreamForwarder {
     private var frameNumbers = FrameNumbering()
     /// Where the packet lies at which that encoding began.
     private var startPosition: Int64 = -1
+    /// Whether something of it has been sent.
+    private var hasSentSinceStart = false
     /// The publisher's timestamp of the newest packet sent.
     private var frameTimestamp: UInt32 = 0
     /// The newest timestamp sent.
@@ -165,6 +167,10 @@ struct StreamForwarder {
             if let place, repair != nil { sendPadding(entry, place) }
             return
         }
+        // Begun while the link refused: what it begins with for the viewer is this keyframe.
+        if !hasSentSinceStart, entry.summary.isKeyframeStart, entry.position != startPosition, packetClass == .video {
+            beginNumbers(at: entry, packet)
+        }
         guard
             var position = rewriter.rewrite(
                 sequenceNumber: entry.header.sequenceNumber, timestamp: entry.header.timestamp,
@@ -173,6 +179,7 @@ struct StreamForwarder {
             statistics.packetsHeldBack &+= 1
             return
         }
+        hasSentSinceStart = true
         frameTimestamp = entry.header.timestamp
         compress(&position)
         newestTimestamp = max(newestTimestamp ?? .min, position.extendedTimestamp)
@@ -208,17 +215,23 @@ struct StreamForwarder {
     }
 
     private mutating func start(at entry: RunEntry, _ packet: RawSpan) {
+        beginNumbers(at: entry, packet)
+        hasSentSinceStart = false
+        layer = entry.layer
+        source = entry.header.ssrc
+        startPosition = entry.position
+        admission = FrameAdmission()
+        startFilter()
+    }
+
+    /// The viewer's numbers and timestamps go over to those of the entry's source, or begin again with it.
+    private mutating func beginNumbers(at entry: RunEntry, _ packet: RawSpan) {
         rewriter.switchSource(
             to: StreamRewriter.SourceStart(
                 sequenceNumber: entry.header.sequenceNumber, timestamp: entry.header.timestamp,
                 captured: entry.captured), catchesUp: catchUp != nil)
         pictures.switchSource(packet.extracting(entry.header.payload))
         if let number = entry.frameNumber { frameNumbers.switchSource(at: number) }
-        layer = entry.layer
-        source = entry.header.ssrc
-        startPosition = entry.position
-        admission = FrameAdmission()
-        startFilter()
     }
 
     /// The link became so small that what waits of the old encoding would only hold up the keyframe of the new one.

@@ -4,8 +4,8 @@ import Wire
 /// Lets the wanted spatial and temporal layers of one encoding pass, frame by frame (RTP-113, RTP-114, RTP-115).
 ///
 /// Upper layers are left out from the next picture on, and come back where a decoder can follow: at a keyframe, at a
-/// temporal switching point (VP8 Y, VP9 U), at a picture of the spatial layer that refers to no earlier one, or where
-/// the dependency descriptor says so of a frame whose references have all been forwarded.
+/// temporal switching point (VP8 Y, VP9 U), or where the dependency descriptor says so of a frame whose references have
+/// all been forwarded. Of VP9 nothing changes inside a picture: the lower layers' last packet has ended it already.
 struct LayerFilter {
     /// Layers up to these pass now, and are to pass as soon as they can.
     private(set) var spatial = LayerChoice.topmost
@@ -26,8 +26,6 @@ struct LayerFilter {
     /// The latest changes, the newest first: of a packet that comes late what passed when its picture began counts.
     private var changes = InlineArray<4, Change>(repeating: Change())
     private var changeCount = 0
-    /// The picture that has been ended for the viewer; nothing is added to it any more.
-    private var ended: UInt32?
     /// The newest packet of all that were judged.
     private var newest: UInt16?
     private var frames = ForwardedFrames()
@@ -63,7 +61,6 @@ struct LayerFilter {
         waitingSince = nil
         changeCount = 0
         newest = nil
-        ended = nil
         frames = ForwardedFrames()
     }
 
@@ -96,9 +93,7 @@ struct LayerFilter {
         }
         guard layer <= spatial, rate <= temporal else { return .drop }
         // The picture ends for the viewer with the highest layer that it gets.
-        let endsPicture = marker || layer == spatial && entry.summary.endsFrame
-        if endsPicture { ended = entry.header.timestamp }
-        return .pass(marker: endsPicture)
+        return .pass(marker: marker || layer == spatial && entry.summary.endsFrame)
     }
 
     // MARK: VP8 and VP9
@@ -106,19 +101,13 @@ struct LayerFilter {
     /// Goes towards what is wanted, if `entry` begins a frame at which that is possible.
     private mutating func move(at entry: RunEntry, _ layer: UInt8, _ rate: UInt8) {
         let summary = entry.summary
-        guard summary.startsFrame else { return }
+        guard summary.startsFrame, layer == 0 else { return }
         if summary.isKeyframeStart { return set(wantedSpatial, wantedTemporal, from: entry) }
         var (spatial, temporal) = (self.spatial, self.temporal)
-        if layer == 0 {
-            spatial = min(spatial, wantedSpatial)
-            temporal = min(temporal, wantedTemporal)
-            // A step at a time: a frame of the layer after the next may need one of the next that came before.
-            if rate == temporal + 1, rate <= wantedTemporal, summary.isSwitchingPoint { temporal = rate }
-        } else if layer == spatial + 1, layer <= wantedSpatial, summary.isIndependent,
-            entry.header.timestamp != ended
-        {
-            spatial = layer
-        }
+        spatial = min(spatial, wantedSpatial)
+        temporal = min(temporal, wantedTemporal)
+        // A step at a time: a frame of the layer after the next may need one of the next that came before.
+        if rate == temporal + 1, rate <= wantedTemporal, summary.isSwitchingPoint { temporal = rate }
         if spatial >= highestSpatial { spatial = max(spatial, wantedSpatial) }
         if temporal >= highestTemporal { temporal = max(temporal, wantedTemporal) }
         set(spatial, temporal, from: entry)
