@@ -6,6 +6,7 @@ The normal run takes a few seconds of each; MARTLET_LONG_TESTS=1 takes a minute.
 import contextlib
 import time
 
+from harness import media
 from harness.layers import THREE_SIZES, layers_flow, publish_layers
 from harness.obs import OBSPublisher
 from harness.raw_peer import RawViewer
@@ -264,3 +265,41 @@ def narrowing(env):
                 say("3 M again", figures)
                 print(f"      the highest layer after {took:.1f} s", flush=True)
                 env.budget("longest gap at 3 M again", figures["longestGap"], 1, 3)
+
+
+# Name, bitrate of the source, of the link, and the share of the time that may be frozen.
+NARROW = [
+    ("N6 2.5 Mbit/s over 1 Mbit/s", 2_500_000, 1_000_000, 30),
+    ("N6 1.2 Mbit/s over 400 kbit/s", 1_200_000, 400_000, 35),
+]
+
+
+@test("network budgets: one layer that is larger than its link in Chromium (N6)")
+def narrow(env):
+    for name, source, rate, most in NARROW:
+        with env.case(name), env.server() as server, Relay(server.media_address, env.address) as relay:
+            publisher = OBSPublisher(server.whip("netem"), gop_seconds=5, answers_pli=True, size=SIZE)
+            publisher.pictures = [
+                media.filled(pictures, source, keyframe_factor=5) for pictures in publisher.pictures]
+            publisher.start()
+            try:
+                relay.for_new = both(delay=0.025)
+                relay.for_new.down.rate = rate
+                with viewer(env, server, "netem", relay) as one:
+                    one.until_playing()
+                    one.page.page.wait_for_timeout(5000)
+                    one.forget()
+                    sent, keyframes = relay.last.downward.bytes, len(publisher.keyframe_requests)
+                    one.page.page.wait_for_timeout(SECONDS * 1000)
+                    figures = one.figures()
+                    say(name, figures)
+                    used = (relay.last.downward.bytes - sent) * 8 / figures["seconds"] / rate
+                    print(f"      {100 * used:.0f} % of the link used, "
+                          f"{len(publisher.keyframe_requests) - keyframes} keyframes asked for", flush=True)
+                    sound = figures["audio"]
+                    missing = sound["packetsLost"] / max(1, sound["packetsReceived"])
+                    check(missing < 0.01, f"less than 1 % of the sound lost: {figures}")
+                    env.budget(f"{name}, frozen", 100 * figures["freezeRatio"], most, 95, "%")
+                    env.budget(f"{name}, longest gap", figures["longestGap"], 1.5, 8)
+            finally:
+                publisher.leave()

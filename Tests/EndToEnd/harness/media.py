@@ -43,12 +43,18 @@ def h264(width=640, height=360, seconds=10, profile="high", bitrate=600_000):
     return [nal_units(bytes(packet)) for packet in packets]
 
 
-def filled(pictures, bitrate):
-    """The access units with filler data (NAL unit type 12), so that they take so many bits per second."""
+def filled(pictures, bitrate, keyframe_factor=1):
+    """The access units with user data (SEI), which unlike filler data reaches browsers, so that they take so many bits per
+    second. The first, a keyframe, takes `keyframe_factor` times as many as the others."""
     wanted = bitrate // 8 // FRAME_RATE
-    full = bytes([12]) + b"\xff" * (MAXIMUM_PAYLOAD - 2) + b"\x80"
-    # After the picture, as the standard has it (H.264, 7.4.1.2.3).
-    return [units + [full] * (max(0, wanted - sum(map(len, units))) // len(full)) for units in pictures]
+    # Unregistered user data (H.264, D.1.7): type 5, 1,100 bytes.
+    unit = bytes([6, 5, 255, 255, 255, 255, 80]) + b"\xaa" * 1100 + b"\x80"
+
+    def full(units, size):
+        # Before the picture, as the standard has it (H.264, 7.4.1.2.3).
+        return units[:-1] + [unit] * (max(0, size - sum(map(len, units))) // len(unit)) + units[-1:]
+
+    return [full(units, wanted * (1 if number else keyframe_factor)) for number, units in enumerate(pictures)]
 
 
 def nal_units(stream):
