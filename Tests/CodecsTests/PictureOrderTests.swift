@@ -55,6 +55,44 @@ import Wire
         if name.hasPrefix("h264") { #expect(reader.frameDuration?.ticks(clockRate: 90_000) == 3_600) }
     }
 
+    /// Behind the end of a sequence, which is a header alone, an open group counts anew too.
+    @Test(arguments: [[0x48, 1], [0x4A, 1]] as [[UInt8]])
+    func theEndOfASequenceBeginsAnother(_ end: [UInt8]) throws {
+        let recorded = try RecordedOrder("h265-open-gop")
+        var reader = H265PictureOrderReader()
+        var (keyframes, starts) = (0, 0)
+        for unit in recorded.units {
+            let isKeyframe = unit.nalUnits.contains { bytes in
+                bytes.first.map { H265NALUnitType(header: $0).isRandomAccess } ?? false
+            }
+            if isKeyframe {
+                keyframes += 1
+                end.withBytes { reader.take($0) }
+            }
+            for nalUnit in unit.nalUnits { nalUnit.withBytes { reader.take($0) } }
+            if reader.endOfUnit()?.startsSequence == true { starts += 1 }
+        }
+        #expect(keyframes > 1)
+        #expect(starts == keyframes)
+    }
+
+    /// An SPS that ends behind the size of its pictures.
+    @Test func withoutItsCounterASliceTellsNoOrder() throws {
+        let unit = try #require(try RecordedOrder("h265-bf0").units.first)
+        var reader = H265PictureOrderReader()
+        var isCut = false
+        for nalUnit in unit.nalUnits {
+            let cut = (0..<nalUnit.count).lazy.map { Array(nalUnit.prefix($0)) }.first { bytes in
+                bytes.withBytes { H265SequenceParameterSet(parsing: $0).map { $0.orderCountBits == nil } ?? false }
+            }
+            if cut != nil { isCut = true }
+            (cut ?? nalUnit).withBytes { reader.take($0) }
+        }
+        #expect(isCut)
+        #expect(reader.endOfUnit() == nil)
+        #expect(reader.reorderDepth == nil)
+    }
+
     @Test(arguments: RecordedOrder.h264 + RecordedOrder.h265)
     func prefixesAndHostileBytesNeverTrap(_ name: String) throws {
         let recorded = try RecordedOrder(name)

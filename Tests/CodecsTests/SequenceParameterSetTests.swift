@@ -36,6 +36,18 @@ import Wire
         #expect(H264Profile(profileIDC: profileIDC, constraints: constraints) == profile)
     }
 
+    /// What stands behind the conformance window is missing, a counter of 17 bits, or samples of 17 bits.
+    @Test(arguments: [[0x05], [0x05, 0x8E, 0xFF, 0xFF], [0x04, 0x2B, 0xFF, 0xFF]] as [[UInt8]])
+    func theSizeHoldsWhateverStandsBehindIt(_ end: [UInt8]) throws {
+        let golden = Golden.h265[0]
+        let whole = try #require(golden.bytes.withBytes { H265SequenceParameterSet(parsing: $0) })
+        #expect(whole.orderCountBits == 8)
+        let bytes = Array(golden.bytes.prefix(21)) + end
+        let sps = try #require(bytes.withBytes { H265SequenceParameterSet(parsing: $0) })
+        #expect(sps.resolution == golden.resolution)
+        #expect(sps.orderCountBits == nil && sps.reorderDepth == nil)
+    }
+
     @Test func truncationsNeverTrap() {
         for golden in Golden.h264 {
             for length in 0..<golden.bytes.count {

@@ -17,6 +17,9 @@ public struct H265NALUnitType: RawRepresentable, Hashable, Sendable {
     public static let aggregation = H265NALUnitType(rawValue: 48)
     public static let fragmentation = H265NALUnitType(rawValue: 49)
 
+    /// The end of a sequence or of the bitstream, which is a header and nothing else: the next picture begins anew.
+    @inlinable public var endsSequence: Bool { self == .endOfSequence || self == .endOfBitstream }
+
     /// A delimiter or filler: nothing that is decoded.
     @inlinable public var isFiller: Bool { self == .accessUnitDelimiter || self == .fillerData }
 

@@ -25,7 +25,8 @@ public struct H265PictureOrderReader: PictureOrderReader {
     public var isUnsupported: Bool { false }
 
     public mutating func take(_ unit: RawSpan) {
-        guard unit.byteCount > 2 else { return }
+        // The end of a sequence is a header and nothing else.
+        guard unit.byteCount >= 2 else { return }
         let type = H265NALUnitType(header: unit[0])
         // Units of other layers have numbers of their own.
         guard (unit[0] & 1) << 5 | unit[1] >> 3 == 0, unit[1] & 7 > 0 else { return }
@@ -33,7 +34,7 @@ public struct H265PictureOrderReader: PictureOrderReader {
         case .sequenceParameterSet:
             if let set = H265SequenceParameterSet(parsing: unit) { sequences[set.identifier] = set }
         case .pictureParameterSet: notePictureParameterSet(unit)
-        case .endOfSequence, .endOfBitstream: isAtStart = true
+        case let type where type.endsSequence: isAtStart = true
         case let type where type.isSlice && order == nil: takeSlice(unit, type)
         default: break
         }
@@ -65,11 +66,15 @@ public struct H265PictureOrderReader: PictureOrderReader {
         guard let number = UInt8(exactly: reader.exponentialGolomb(unit)), let picture = pictures[number],
             let sequence = sequences[picture.sequenceParameterSet]
         else { return }
+        guard let countBits = sequence.orderCountBits else {
+            active = sequence
+            return
+        }
         reader.skip(picture.extraBits, unit)
         _ = reader.exponentialGolomb(unit)
         if picture.tellsOutput { reader.skip(1, unit) }
         if sequence.hasSeparatePlanes { reader.skip(2, unit) }
-        let least = type.isIDR ? 0 : Int64(reader.bits(sequence.orderCountBits, unit))
+        let least = type.isIDR ? 0 : Int64(reader.bits(countBits, unit))
         guard !reader.isExhausted else { return }
         active = sequence
 
@@ -77,7 +82,7 @@ public struct H265PictureOrderReader: PictureOrderReader {
         if type.isRandomAccess { isAtStart = false }
         var most: Int64 = 0
         if !starts {
-            let range: Int64 = 1 << Int64(sequence.orderCountBits)
+            let range: Int64 = 1 << Int64(countBits)
             most = former.most
             if least < former.least, former.least - least >= range / 2 {
                 most &+= range

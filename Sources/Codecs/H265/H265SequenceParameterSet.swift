@@ -12,7 +12,8 @@ public struct H265SequenceParameterSet: Hashable, Sendable {
     public var resolution: VideoResolution
     public var identifier: UInt8
     public var hasSeparatePlanes: Bool
-    public var orderCountBits: Int
+    /// Of `slice_pic_order_cnt_lsb`; nil where the SPS ends before it or tells what cannot be.
+    public var orderCountBits: Int?
     /// How many pictures may precede a picture in decoding order and follow it in output order
     /// (`sps_max_num_reorder_pics` of all sub-layers); nil where the SPS ends before it or tells what cannot be.
     public var reorderDepth: Int?
@@ -57,9 +58,10 @@ public struct H265SequenceParameterSet: Hashable, Sendable {
         }
         guard !reader.isExhausted, size.width > 0, size.height > 0 else { return nil }
         resolution = size
-        guard reader.exponentialGolomb(nalUnit) <= 8, reader.exponentialGolomb(nalUnit) <= 8 else { return nil }
+        // The resolution holds whatever stands behind it.
+        guard reader.exponentialGolomb(nalUnit) <= 8, reader.exponentialGolomb(nalUnit) <= 8 else { return }
         let bits = reader.exponentialGolomb(nalUnit)
-        guard bits <= 12 else { return nil }
+        guard bits <= 12, !reader.isExhausted else { return }
         orderCountBits = Int(bits) + 4
         // Where only one set is told it holds for all sub-layers; the last is that of the highest.
         for _ in 0...(reader.flag(nalUnit) ? subLayers : 0) {

@@ -176,18 +176,21 @@ final class RunningChild {
         if isStopping { clinux_kill_child(pid) }
         let outcome = unsafe clinux_reap_child(pid, isStopping ? 1 : 0, &value)
         guard outcome != 0 else { return }
+        // From now on its number may be another program's: whoever closes this in a handler must not signal it.
+        processWatch?.cancel()
+        processWatch = nil
+        process = nil
         // What it said last is heard.
         _ = readMessages(upTo: limits.queuedMessages)
-        if readErrors(), let line = lines.rest() { handlers?.onLine(line) }
+        // At the end of what it said, or before: what was read earlier may lack its last line's end.
+        _ = readErrors()
+        if let line = lines.rest() { handlers?.onLine(line) }
         let end: ChildProcessEnd =
             outcome == 1 ? .exited(code: value) : outcome == 2 ? .killed(signal: value) : .unknown
         let onEnd = handlers?.onEnd
         closeChannel()
         closeErrors()
         dropHandlers()
-        processWatch?.cancel()
-        processWatch = nil
-        process = nil
         onEnd?(end)
     }
 

@@ -26,6 +26,8 @@ public struct BandwidthEstimator: Sendable {
     static let standingQueueMilliseconds = 80.0
     /// A full queue that loses this share is that of a link which became far too small.
     static let collapseLoss = 0.2
+    /// Of fewer packets a share says nothing.
+    static let collapsePackets = 8.0
     static let defaultResponseNanoseconds: Int64 = 200_000_000
 
     private let settings: Settings
@@ -82,8 +84,8 @@ public struct BandwidthEstimator: Sendable {
         let queueStands = delay.queueMilliseconds > Self.standingQueueMilliseconds
         let overflows = queueStands && summary.lost > 0
         let packets = Double(summary.received + summary.lost)
-        if queueStands, Double(summary.lost) > Self.collapseLoss * packets,
-            let recent = acknowledged.recentBitsPerSecond
+        if queueStands, packets >= Self.collapsePackets, Double(summary.lost) > Self.collapseLoss * packets,
+            !self.probes.mayHaveFilledQueue(at: now), let recent = acknowledged.recentBitsPerSecond
         {
             rate.collapsed(to: recent, responseNanoseconds: responseNanoseconds + 100_000_000, at: now)
         }

@@ -37,7 +37,8 @@ public struct H265Depacketizer: Depacketizer {
     }
 
     private mutating func take(_ payload: RawSpan) throws(DepacketizationError) {
-        guard payload.byteCount > 2 else { throw .truncated }
+        let isEnd = payload.byteCount == 2 && H265NALUnitType(header: payload[0]).endsSequence
+        guard payload.byteCount > 2 || isEnd else { throw .truncated }
         switch H265NALUnitType(header: payload[0]) {
         case .aggregation:
             try takeAggregate(payload)
@@ -113,6 +114,10 @@ public struct H265Depacketizer: Depacketizer {
                 }
             }
             if type.isSkippedLeading { isLeading = true }
+            // Ends of other layers are none of this one's.
+            if type.endsSequence, header & 1 == 0, unit.integer(at: 1, as: UInt8.self).map({ $0 >> 3 == 0 }) ?? false {
+                first = true
+            }
             if type == .prefixSupplementalEnhancement, RecoveryPoint.isIn(unit, headerSize: 2) {
                 isRecoveryPoint = true
             }
@@ -121,7 +126,7 @@ public struct H265Depacketizer: Depacketizer {
         (isFirst, skipsLeading) = (first, skips)
         if isKeyframe { picture.isKeyframe() }
         if isRecoveryPoint { picture.isRecoveryPoint() }
-        // PAY-21: leading pictures of the random access picture with which decoding begins.
+        // PAY-21: leading pictures of the random access picture with which decoding begins, or begins anew.
         if isLeading, skipsLeading { picture.damage() }
     }
 }

@@ -8,6 +8,8 @@ enum SoundRefusal: Hashable, Sendable {
     case switchedOff
     case unknownFormat
     case noTranscoder(setting: String)
+    /// As many transcoders run as may.
+    case tooManyTranscoders(limit: Int)
     /// The transcoder could not begin, and said why.
     case failed(String)
 
@@ -19,6 +21,7 @@ enum SoundRefusal: Hashable, Sendable {
             setting.isEmpty
                 ? "martlet-transcoder is neither beside the server nor in PATH"
                 : "\(setting) cannot be executed"
+        case .tooManyTranscoders(let limit): "as many transcoders run as may: \(limit) (maxTranscoders)"
         case .failed(let text): text
         }
     }
@@ -28,6 +31,7 @@ enum SoundRefusal: Hashable, Sendable {
         case .switchedOff: "set convertAudio to yes, or publish Opus"
         case .unknownFormat: "publish AAC with its config in the description, or Opus, PCMU or PCMA"
         case .noTranscoder: "install martlet-transcoder beside the server, or set transcoder to its path"
+        case .tooManyTranscoders: "raise maxTranscoders if the machine allows it, or publish Opus"
         case .failed: "check what the publisher sends; publish Opus where that is possible"
         }
     }

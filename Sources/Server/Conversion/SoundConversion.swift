@@ -30,9 +30,11 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
     private var format: TrackFormat?
     private var child: ChildProcess?
     private var startedAt = Instant(nanoseconds: 0)
-    private var lastReply = Instant(nanoseconds: 0)
-    /// Whether what comes from the transcoder belongs to what was begun last.
-    private var isReady = false
+    /// Since when the transcoder neither takes nor answers anything, though there is something to take.
+    private var firstRefusal: Instant?
+    /// Beginnings that it has not answered yet; what it sends until then belongs to what came before.
+    private var pendingBegins = 0
+    private var settingsLookedAt = Instant(nanoseconds: 0)
     /// The time of the last frame, and of the packet to come next.
     private var frameTime: Int64?
     private var packetTime: Int64?
@@ -55,22 +57,44 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
     // MARK: what is converted
 
     nonisolated func rendition(of format: TrackFormat) -> TrackFormat? {
-        onLoop { format.isForeignSound && $0.refusal(of: format) == nil ? .convertedSound : nil }
+        onLoop { format.isForeignSound && $0.isWanted(format) ? .convertedSound : nil }
+    }
+
+    nonisolated func canRender(_ format: TrackFormat) -> Bool {
+        onLoop { $0.refusal(of: format) == nil }
+    }
+
+    private func isWanted(_ format: TrackFormat) -> Bool {
+        if case .success = wanted(format) { true } else { false }
+    }
+
+    /// What a transcoder is told about sound of this format, or why none is asked.
+    private func wanted(_ format: TrackFormat) -> Result<ConversionFormat, SoundRefusal> {
+        guard let settings = conversions.settings(of: name), settings.convertAudio else {
+            return .failure(.switchedOff)
+        }
+        guard let wanted = ConversionFormat(format, bitRate: settings.convertedAudioBitrate.bitsPerSecond) else {
+            return .failure(.unknownFormat)
+        }
+        return .success(wanted)
     }
 
     private func refusal(of format: TrackFormat) -> SoundRefusal? {
-        guard let settings = conversions.settings(of: name), settings.convertAudio else { return .switchedOff }
-        guard ConversionFormat(format, bitRate: settings.convertedAudioBitrate.bitsPerSecond) != nil else {
-            return .unknownFormat
-        }
+        if case .failure(let refusal) = wanted(format) { return refusal }
         if let failure, failure.format == format, eventLoop.now < failure.until { return .failed(failure.text) }
+        // One that runs needs neither its file nor another place.
+        guard child == nil else { return nil }
         if case .failure(let refusal) = conversions.transcoder() { return refusal }
-        return nil
+        return conversions.fullness
     }
 
     /// A viewer came who cannot be sent this sound: operators are told why, once.
     func viewerGetsNoSound(_ format: TrackFormat) {
-        guard let refusal = refusal(of: format), told?.format != format || told?.refusal != refusal else { return }
+        if let refusal = refusal(of: format) { tellOmitted(format, refusal) }
+    }
+
+    private func tellOmitted(_ format: TrackFormat, _ refusal: SoundRefusal) {
+        guard told?.format != format || told?.refusal != refusal else { return }
         told = (format, refusal)
         conversions.tell(.soundOmitted(room: name, codec: format.soundName, refusal.reason, advice: refusal.advice))
     }
@@ -142,24 +166,45 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
 
     private func convert(_ frame: FrameAssembler.Frame) {
         guard let format, format.isForeignSound, let part = frame.unit.parts.first else { return }
-        guard child != nil else {
-            conversions.counters.droppedFrames.add(1, ordering: .relaxed)
-            return
-        }
+        followSettings(format)
+        guard child != nil else { return drop() }
         let time = frame.presentationTime
         if let frameTime {
             let rate = Int64(format.clockRate)
             let isStep = time < frameTime - rate / 10 || time - frameTime > rate * Self.largestStep
             if frame.startsEpoch || isStep { beginAnew() }
         }
+        // Beginning anew may have ended it, which is counted already.
+        guard child != nil else { return drop() }
         frameTime = time
         guard send(.frame(ConversionFrame(timestamp: time, payload: Array(frame.unit.bytes[part])))) else {
-            conversions.counters.droppedFrames.add(1, ordering: .relaxed)
-            let silence = eventLoop.now.milliseconds(since: lastReply)
-            if silence >= timing.stallMilliseconds { ended("it stood still for \(silence) ms") }
+            drop()
+            let standstill = firstRefusal.map { eventLoop.now.milliseconds(since: $0) } ?? 0
+            if standstill >= timing.stallMilliseconds { ended("it stood still for \(standstill) ms") }
             return
         }
         conversions.counters.frames.add(1, ordering: .relaxed)
+    }
+
+    private func drop() { conversions.counters.droppedFrames.add(1, ordering: .relaxed) }
+
+    /// Begins or ends the conversion as reloaded settings want it. Not with every frame: a room's settings are searched for
+    /// by its name.
+    private func followSettings(_ format: TrackFormat) {
+        let now = eventLoop.now
+        guard now.milliseconds(since: settingsLookedAt) >= timing.settingsMilliseconds else { return }
+        settingsLookedAt = now
+        if child == nil {
+            if restart?.deadline == nil { launch() }
+        } else if case .failure(let refusal) = wanted(format) {
+            omit(format, refusal)
+        }
+    }
+
+    /// Listeners stay, and hear nothing until it is wanted again.
+    private func omit(_ format: TrackFormat, _ refusal: SoundRefusal) {
+        stop()
+        tellOmitted(format, refusal)
     }
 
     /// Of the transcoder; nil while none runs.
@@ -170,8 +215,17 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
     private func launch() {
         guard isConsuming, child == nil, let format else { return }
         cancelRestart()
-        guard case .success(let path) = conversions.transcoder() else {
-            viewerGetsNoSound(format)
+        let wanted: ConversionFormat
+        switch self.wanted(format) {
+        case .success(let found): wanted = found
+        case .failure(let refusal): return omit(format, refusal)
+        }
+        let path: String
+        switch conversions.admit() {
+        case .success(let found): path = found
+        case .failure(let refusal):
+            tellOmitted(format, refusal)
+            failures += 1
             return startAgainLater()
         }
         var limits = ChildProcessLimits()
@@ -187,34 +241,44 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
                 onEnd: { [weak self] end in self?.onLoop { $0.ended(end.description) } })
         } catch {
             logger.error("the transcoder cannot be started", [LogField(.reason, error.description)])
+            conversions.counters.running.subtract(1, ordering: .relaxed)
+            conversions.forgetTranscoder()
             failures += 1
             return startAgainLater()
         }
-        conversions.counters.running.add(1, ordering: .relaxed)
         startedAt = eventLoop.now
-        lastReply = eventLoop.now
-        beginAnew()
+        begin(wanted)
     }
 
     /// Tells the transcoder what follows; what it still has of what came before is dropped.
     private func beginAnew() {
-        isReady = false
+        guard let format else { return stop() }
+        switch wanted(format) {
+        case .success(let wanted): begin(wanted)
+        case .failure(let refusal): omit(format, refusal)
+        }
+    }
+
+    private func begin(_ wanted: ConversionFormat) {
         frameTime = nil
         packetTime = nil
-        guard let format, let settings = conversions.settings(of: name),
-            let wanted = ConversionFormat(format, bitRate: settings.convertedAudioBitrate.bitsPerSecond)
-        else { return stop() }
-        if !send(.begin(wanted)) { ended("it did not take what it was told") }
+        guard send(.begin(wanted)) else { return ended("it did not take what it was told") }
+        pendingBegins += 1
     }
 
     /// `false` when the transcoder did not take it.
     private func send(_ request: ConversionRequest) -> Bool {
         guard let child, let message = try? request.encoded() else { return false }
-        return child.send(message)
+        guard child.send(message) else {
+            if firstRefusal == nil { firstRefusal = eventLoop.now }
+            return false
+        }
+        firstRefusal = nil
+        return true
     }
 
     private func received(_ message: RawSpan) {
-        lastReply = eventLoop.now
+        firstRefusal = nil
         let reply: ConversionReply
         do throws(ConversionError) {
             reply = try ConversionReply(parsing: message)
@@ -227,7 +291,12 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
         case .ready(let decoder): ready(decoder)
         case .packet(let packet): pass(packet)
         case .fault(let fault):
-            if fault.isFatal { return fail(fault.text) }
+            if fault.isFatal {
+                pendingBegins = max(0, pendingBegins - 1)
+                // It says nothing about what was begun since, whose answer is still to come.
+                if pendingBegins == 0 { fail(fault.text) }
+                return
+            }
             conversions.counters.damagedFrames.add(1, ordering: .relaxed)
             logger.debug("a frame of sound could not be decoded", [LogField(.reason, fault.text)])
         case .flushed: break
@@ -235,7 +304,9 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
     }
 
     private func ready(_ decoder: ConversionReply.Decoder) {
-        isReady = true
+        pendingBegins = max(0, pendingBegins - 1)
+        guard pendingBegins == 0 else { return }
+        failure = nil
         guard let format, told?.format != format || told?.refusal != nil else { return }
         told = (format, nil)
         conversions.tell(
@@ -243,7 +314,7 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
     }
 
     private func pass(_ packet: ConvertedPacket) {
-        guard isReady, let room else { return }
+        guard pendingBegins == 0, let room else { return }
         let isContinuous =
             packetTime.map { expected in
                 packet.timestamp >= expected - Self.opusRate / 10
@@ -288,7 +359,8 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
         guard let child else { return }
         child.close()
         self.child = nil
-        isReady = false
+        firstRefusal = nil
+        pendingBegins = 0
         conversions.counters.running.subtract(1, ordering: .relaxed)
     }
 

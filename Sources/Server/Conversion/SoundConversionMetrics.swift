@@ -17,6 +17,8 @@ struct SoundConversionMetrics: Sendable {
                     state("running", counters.running), state("restarting", counters.restarting),
                 ]),
             counter("restarts_total", "Transcoders that ended and were started again.", counters.restarts),
+            counter(
+                "refused_total", "Times that no transcoder was started because maxTranscoders ran.", counters.refused),
             counter("frames_total", "Frames of sound given to transcoders.", counters.frames),
             counter(
                 "dropped_frames_total", "Frames that no transcoder took in time, or for want of one.",

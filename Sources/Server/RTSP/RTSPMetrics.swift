@@ -16,7 +16,8 @@ struct RTSPMetrics: Sendable {
         let connections = service.all
         var sessions: [RTSPSessionQuality] = []
         for connection in connections.sorted(by: { $0.peerID.value < $1.peerID.value }) {
-            let (state, quality) = await connection.standing
+            let isListed = sessions.count < RTSPSessionQuality.maximumListed
+            let (state, quality) = await connection.standing(withQuality: isListed)
             states[state, default: 0] += 1
             if let quality { sessions.append(quality) }
         }
@@ -97,6 +98,10 @@ struct RTSPMetrics: Sendable {
                     sample("skipped", counters.slowReaderSkips.load(ordering: .relaxed)),
                     sample("ended", counters.slowReadersEnded.load(ordering: .relaxed)),
                 ]),
+            counter(
+                "starts_refused_total",
+                "Readers that wait for a keyframe, as enough others were being sent what came since the last one.",
+                counters.startsRefused.load(ordering: .relaxed)),
             MetricFamily(
                 name: prefix + "rtsp_reader_packets",
                 help: "Packets that the readers of this moment were sent or lost, by what became of them.",
@@ -136,7 +141,8 @@ struct RTSPMetrics: Sendable {
 enum RTSPSessionState: String, Sendable, Hashable, CaseIterable { case idle, read, publish }
 
 extension RTSPConnection {
-    var standing: (RTSPSessionState, RTSPSessionQuality?) { (state, quality) }
+    /// - Parameter withQuality: which costs a look through all of the room's readers.
+    func standing(withQuality: Bool) -> (RTSPSessionState, RTSPSessionQuality?) { (state, withQuality ? quality : nil) }
 
     var state: RTSPSessionState {
         guard let session = machine.session, session.isActive else { return .idle }

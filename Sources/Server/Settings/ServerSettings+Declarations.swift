@@ -196,5 +196,8 @@ extension ServerSettings {
         Setting(
             "maxViewersPerIP", \.maxViewersPerIP, .integer(0...1_000_000, zeroMeans: "no limit"), in: .limits,
             reloadable: true, "Viewers of all rooms from one client address."),
+        Setting(
+            "maxTranscoders", \.maxTranscoders, .integer(1...1_000), in: .limits, reloadable: true,
+            "Rooms whose sound is converted at the same time; viewers of further ones get no sound."),
     ]
 }

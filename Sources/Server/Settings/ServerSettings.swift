@@ -79,6 +79,7 @@ public struct ServerSettings: Sendable {
     public var maxSessions = 10_000
     public var maxRooms = 1_000
     public var maxViewersPerIP = 1_000
+    public var maxTranscoders = 64
 
     /// What every path starts from.
     public internal(set) var pathDefaults = PathSettings()

@@ -9,8 +9,6 @@ struct PacketStore: ~Copyable {
     /// before it in the publisher's order end the search.
     private static let reorderingLimit: Int64 = 512
     private static let formerLimit = 128
-    /// Packets that came before the first of their keyframe and are given out again behind it.
-    static let earlyLimit = 256
 
     private var history: PacketHistory
     /// nil when viewers begin at fresh keyframes only.
@@ -43,65 +41,60 @@ struct PacketStore: ~Copyable {
     mutating func append(_ packet: RawSpan, _ entry: inout RunEntry, answersRequests: Bool, at now: Instant) {
         entry.position = history.append(packet, at: now) ?? -1
         guard kind == .video else { return }
+        let isLateStart = entry.summary.isKeyframeStart && !entry.isInOrder
+        if isLateStart, entry.firstPosition < 0 {
+            entry.firstPosition = lookBack(for: entry.header, layer: entry.layer).firstPosition
+        }
         history.note(entry)
         guard keyframes != nil else { return }
-        let first = entry.summary.isKeyframeStart && !entry.isInOrder ? firstPosition(of: entry) : entry.position
-        keyframes?.received(entry, byteCount: packet.byteCount, firstPosition: first)
+        let first = isLateStart ? max(entry.firstPosition, history.firstPosition) : entry.position
+        keyframes?.received(entry, byteCount: packet.byteCount, firstPosition: min(first, entry.position))
         keyframes?.expire(historyFrom: history.firstPosition, answersRequests: answersRequests, at: now)
         history.keptFrom = keyframes?.oldestPosition ?? .max
     }
 
-    /// The first packet by arrival of those from `entry` on in the publisher's order.
-    private func firstPosition(of entry: RunEntry) -> Int64 {
-        var found = entry.position
-        searchBack(from: entry.position, for: entry.header, entry.layer) { position, distance in
-            if distance > 0 { found = position }
-        }
-        return found
-    }
-
-    /// Whether the packet has come before.
-    func holds(_ header: RTPHeader, layer: Int) -> Bool {
-        var isFound = false
-        searchBack(from: history.nextPosition, for: header, layer) { _, distance in
-            if distance == 0 { isFound = true }
-        }
-        return isFound
-    }
-
-    /// Lends what came before `entry`, with which a keyframe begins, and stands behind it in the publisher's order. No span may
-    /// outlive `body`.
-    func lendEarly(before entry: RunEntry, _ body: (RunEntry, RawSpan) -> Void) {
-        guard entry.position >= 0 else { return }
-        var position = firstPosition(of: entry)
-        var count = 0
-        while position < entry.position, count < Self.earlyLimit {
-            if let other = history.entry(at: position), other.layer == entry.layer,
-                other.header.ssrc == entry.header.ssrc,
-                entry.header.sequenceNumber.isBefore(other.header.sequenceNumber)
-            {
-                history.withEntry(at: position, body)
-                count += 1
-            }
-            position += 1
-        }
-    }
-
-    /// Goes through the latest packets of the layer before `end`, the newest first, with how far behind `header` they are.
-    private func searchBack(
-        from end: Int64, for header: RTPHeader, _ layer: Int, _ body: (Int64, Int16) -> Void
-    ) {
+    /// Looks among the latest packets of the layer for one, and for what came before it and stands behind it in the
+    /// publisher's order.
+    ///
+    /// - Returns: whether the packet has come before, and where the first by arrival of the others lies; the end of the
+    ///   history when there are none.
+    func lookBack(for header: RTPHeader, layer: Int) -> (isKnown: Bool, firstPosition: Int64) {
+        let end = history.nextPosition
+        var found = (isKnown: false, firstPosition: end)
         var position = end - 1
         var former = 0
         while position >= max(history.firstPosition, end - Self.reorderingLimit), former < Self.formerLimit {
             if let other = history.entry(at: position), other.layer == layer, !other.isInserted {
-                guard other.header.ssrc == header.ssrc else { return }
-                let distance = Int16(bitPattern: other.header.sequenceNumber &- header.sequenceNumber)
-                if distance < 0 { former += 1 }
-                body(position, distance)
+                let number = other.header.sequenceNumber
+                // What is far off is of an encoder before it began anew, and what came earlier still too.
+                guard other.header.ssrc == header.ssrc, number.isNear(header.sequenceNumber) else { break }
+                if number == header.sequenceNumber {
+                    found.isKnown = true
+                } else if number.isBefore(header.sequenceNumber) {
+                    former += 1
+                } else {
+                    found.firstPosition = position
+                }
             }
             position -= 1
         }
+        return found
+    }
+
+    /// Where the first packet lies, from `position` on, that came before `start`, with which a keyframe begins, and
+    /// stands behind it in the publisher's order; nil when there is none.
+    func early(before start: RunEntry, from position: Int64) -> Int64? {
+        var position = max(position, history.firstPosition)
+        while position < start.position {
+            if let other = history.entry(at: position), other.layer == start.layer, !other.isInserted,
+                other.header.ssrc == start.header.ssrc,
+                start.header.sequenceNumber.isBefore(other.header.sequenceNumber)
+            {
+                return position
+            }
+            position += 1
+        }
+        return nil
     }
 
     /// Lends the packet at `position` for sending it again; nil when it is gone. The span must not outlive `body`.

@@ -34,6 +34,8 @@ struct StreamForwarder {
     private var frameNumbers = FrameNumbering()
     /// Where the packet lies at which that encoding began.
     private var startPosition: Int64 = -1
+    /// Where that encoding's own first packet lies; the next one when it began with parameter sets made here.
+    private var ownStartPosition: Int64 = -1
     /// Whether something of it has been sent.
     private var hasSentSinceStart = false
     /// The publisher's timestamp of the newest packet sent.
@@ -139,7 +141,7 @@ struct StreamForwarder {
 
     /// Forwards one packet, holds it back, or goes over to its encoding when that is the wanted one and can start here.
     private mutating func forward(_ entry: RunEntry, _ packet: RawSpan, statistics: inout TrackStatistics) {
-        if entry.repeatedBehind >= 0, entry.repeatedBehind != startPosition { return }
+        if entry.repeatedBehind >= 0, entry.repeatedBehind != ownStartPosition { return }
         // An encoder that restarts comes back under another SSRC, with numbers of its own (RTP-8).
         if entry.layer == layer, entry.header.ssrc != source { layer = nil }
         if entry.isInserted, isToldParameterSets || entry.layer == layer { return }
@@ -220,6 +222,7 @@ struct StreamForwarder {
         layer = entry.layer
         source = entry.header.ssrc
         startPosition = entry.position
+        ownStartPosition = entry.isInserted ? entry.position + 1 : entry.position
         admission = FrameAdmission()
         startFilter()
     }

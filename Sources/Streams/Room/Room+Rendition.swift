@@ -6,8 +6,12 @@ public import Wire
 /// Everything is called on the room's loop and has to return at once. It gets frames as any ``FrameConsumer`` of the
 /// audio track does, and gives packets back by ``Room/renditionReceived(_:time:isContinuous:at:)``.
 public protocol SoundConverter: AnyObject, Sendable {
-    /// What sound of this format is converted to; nil where it is taken as it comes, or cannot be converted.
+    /// What sound of this format is converted to; nil where it is taken as it comes, or is never converted. Listeners stay
+    /// for it, also while nothing can be converted.
     nonisolated func rendition(of format: TrackFormat) -> TrackFormat?
+
+    /// Whether sound of this format can be converted at the moment; viewers who come while it cannot are offered none.
+    nonisolated func canRender(_ format: TrackFormat) -> Bool
 
     /// How many viewers listen to the rendition from now on.
     nonisolated func listenersChanged(to count: Int)
@@ -36,7 +40,7 @@ extension Room {
     /// The rendition of what is published now, made ready when there was no use for it before.
     private var activeRendition: TrackFormat? {
         guard let source = active ?? standbys.first, let sound = source.lane(.audio)?.format,
-            let format = converter?.rendition(of: sound)
+            let converter, let format = converter.rendition(of: sound), converter.canRender(sound)
         else { return nil }
         if let active, renditionFeed.publication == nil {
             feedRendition(format, from: active.publication, isSwitch: false)

@@ -10,7 +10,8 @@ struct EncodingSource {
     private var ssrc: UInt32?
     private var former: (ssrc: UInt32, until: Instant)?
     private var newest: UInt16?
-    /// Whether the packet taken last is the newest.
+    /// Whether the packet taken last is the newest. One further back than anything late can be is of an encoder that
+    /// begins anew under the same SSRC, and is the newest of that.
     private(set) var isInOrder = true
 
     /// Whether a packet of the encoding counts.
@@ -21,8 +22,16 @@ struct EncodingSource {
             ssrc = header.ssrc
             newest = nil
         }
-        isInOrder = newest.map { $0.isBefore(header.sequenceNumber) } ?? true
+        isInOrder = newest.map { !header.sequenceNumber.isLate(after: $0) } ?? true
         if isInOrder { newest = header.sequenceNumber }
         return true
     }
+}
+
+extension UInt16 {
+    /// Whether this sequence number lies so little before `newest`, or on it, that its packet can be a late one.
+    func isLate(after newest: UInt16) -> Bool { newest &- self < UInt16(StreamRewriter.lateLimit) }
+
+    /// Whether packets of this sequence number and of `other` can belong to one run of numbers.
+    func isNear(_ other: UInt16) -> Bool { isLate(after: other) || other.isLate(after: self) }
 }

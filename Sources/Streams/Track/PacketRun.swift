@@ -24,6 +24,9 @@ struct RunEntry {
     var isInserted = false
     /// Whether nothing of its encoding came that stands behind it in the publisher's order; false where that is not known.
     var isInOrder = false
+    /// Of a keyframe's first packet that is late: where the first by arrival lies of those that stand behind it;
+    /// negative where that has not been looked for.
+    var firstPosition: Int64 = -1
     /// Of a packet that came before the first of its keyframe: where that one lies. It comes again behind it, for viewers that
     /// begin there; negative for all others.
     var repeatedBehind: Int64 = -1

@@ -23,6 +23,12 @@ public actor Track: LoopActor {
     private(set) var downTracks: [DownTrack] = []
     let observer: @Sendable (RoomEvent) -> Void
     private var run = PacketRun()
+    /// The most packets that are repeated behind the first of their keyframe without others having come meanwhile.
+    static let repeatLimit = 256
+    /// How many may be repeated now: every packet that comes allows one, so that a publisher cannot multiply the work.
+    private var repeatsLeft = 0
+    /// The keyframe whose early packets have been repeated last.
+    private var repeated: (layer: Int, timestamp: UInt32)?
     /// What the track received lately: of video from the beginning, else from when the first viewer came that can ask for it
     /// again.
     var store: PacketStore?
@@ -88,6 +94,8 @@ public actor Track: LoopActor {
         recovery = RecoveryStart(canAskForKeyframes: lane.answersKeyframeRequests, at: loop.now)
         sources = Array(repeating: EncodingSource(), count: lane.layerCount)
         parameterSets = (0..<lane.layerCount).map { _ in LayerParameterSets(lane) }
+        repeatsLeft = 0
+        repeated = nil
         layers = TrackLayers(lane)
         startTimers()
         let stranded = downTracks.filter { !$0.format.track.isInterchangeable(with: lane.format) }.map(\.viewer)
@@ -156,6 +164,7 @@ public actor Track: LoopActor {
         else { return false }
         statistics.packetsReceived &+= 1
         statistics.bytesReceived &+= UInt64(packet.byteCount)
+        repeatsLeft = min(repeatsLeft + 1, Self.repeatLimit)
         var summary =
             header.isPaddingOnly
             ? .unknown : PayloadInspector.inspect(packet.extracting(header.payload), codec: format.codec)
@@ -164,8 +173,12 @@ public actor Track: LoopActor {
         if summary.precedesSlices { header.marker = false }
         // One that comes twice is no beginning: what follows it has been forwarded already.
         let isInOrder = sources[layer].isInOrder
-        if summary.isKeyframeStart, !isInOrder, kind == .video, store?.holds(header, layer: layer) == true {
-            summary.isKeyframeStart = false
+        var firstPosition: Int64 = -1
+        if summary.isKeyframeStart, !isInOrder, kind == .video,
+            let found = store?.lookBack(for: header, layer: layer)
+        {
+            summary.isKeyframeStart = !found.isKnown
+            firstPosition = found.firstPosition
         }
         if summary.isRecoveryPoint, recovery.isNeeded(layer: layer, at: now) { summary.isKeyframeStart = true }
         if summary.isKeyframeStart {
@@ -181,6 +194,7 @@ public actor Track: LoopActor {
             },
             extensions: HeaderExtensionIndex(header, in: packet, map: extensions), arrival: now)
         entry.isInOrder = isInOrder
+        entry.firstPosition = firstPosition
         if captureTimesDue.indices.contains(layer) {
             let captured = publication.onLoop {
                 $0.captureTime(entry.captured, entry.extensions, in: packet, kind: kind, layer: layer)
@@ -233,17 +247,37 @@ public actor Track: LoopActor {
             flush()
             if !run.append(packet, entry) { statistics.packetsOverflowed &+= 1 }
         }
-        if entry.summary.isKeyframeStart, !entry.isInOrder, kind == .video { repeatEarly(entry, at: now) }
+        // Behind parameter sets the keyframe's first packet follows at once.
+        if entry.summary.isKeyframeStart, !entry.isInOrder, !entry.isInserted, kind == .video {
+            repeatEarly(entry, at: now)
+        }
     }
 
-    /// Puts what came before the first packet of its keyframe behind it.
+    /// Puts what came before the first packet of its keyframe behind it, once for each keyframe.
     private func repeatEarly(_ start: RunEntry, at now: Instant) {
-        store?.lendEarly(before: start) { early, packet in
-            var early = early
-            early.repeatedBehind = start.position
-            early.arrival = now
-            if !run.append(packet, early) { statistics.packetsOverflowed &+= 1 }
+        let timestamp = start.header.timestamp
+        if let repeated, repeated.layer == start.layer, repeated.timestamp == timestamp { return }
+        repeated = (start.layer, timestamp)
+        var next = start.firstPosition
+        while repeatsLeft > 0, let position = store?.early(before: start, from: next) {
+            if !repeatPacket(at: position, behind: start.position, now) {
+                flush()
+                if !repeatPacket(at: position, behind: start.position, now) { statistics.packetsOverflowed &+= 1 }
+            }
+            repeatsLeft -= 1
+            statistics.packetsRepeated &+= 1
+            next = position + 1
         }
+    }
+
+    /// Puts a packet out of the ring into the run; `false` when the run is full.
+    private func repeatPacket(at position: Int64, behind start: Int64, _ now: Instant) -> Bool {
+        store?.withEntry(at: position) { early, packet in
+            var early = early
+            early.repeatedBehind = start
+            early.arrival = now
+            return run.append(packet, early)
+        } ?? false
     }
 
     /// Forwards the run, viewer by viewer.

@@ -11,6 +11,8 @@ public struct TrackStatistics: Hashable, Sendable {
     public var packetsRefused: UInt64 = 0
     /// Packets that did not fit into the turn's run.
     public var packetsOverflowed: UInt64 = 0
+    /// Packets that were put behind the first of their keyframe once more.
+    public var packetsRepeated: UInt64 = 0
     public var keyframes: UInt64 = 0
     public var keyframeRequests: UInt64 = 0
     /// Viewers that began, or began again, at a cached keyframe.
@@ -28,6 +30,7 @@ public struct TrackStatistics: Hashable, Sendable {
         packetsHeldBack &+= other.packetsHeldBack
         packetsRefused &+= other.packetsRefused
         packetsOverflowed &+= other.packetsOverflowed
+        packetsRepeated &+= other.packetsRepeated
         keyframes &+= other.keyframes
         keyframeRequests &+= other.keyframeRequests
         fastStarts &+= other.fastStarts

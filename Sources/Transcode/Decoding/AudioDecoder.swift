@@ -86,9 +86,16 @@ final class AudioDecoder {
             guard Self.sampleRates.contains(sound.sampleRate), sound.sampleCount > 0,
                 (1...Self.maximumChannels).contains(sound.channels)
             else {
+                reset()
                 throw .unusableFormat("a frame says \(sound.channels) channels at \(sound.sampleRate) Hz")
             }
-            try body(sound)
+            do throws(TranscodeError) {
+                try body(sound)
+            } catch {
+                // What else the frame gave would be in the way of the next.
+                reset()
+                throw error
+            }
         }
     }
 

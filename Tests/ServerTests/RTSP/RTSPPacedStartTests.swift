@@ -74,6 +74,29 @@ import Wire
         #expect(start.isEmpty && Self.numbers(&start, at: .seconds(61)).isEmpty)
     }
 
+    @Test func whatWasSentIsHeldNoLonger() {
+        let begin = Instant.seconds(3)
+        var start = RTSPPacedStart(Self.cache(2_000, seconds: 10), clockRate: 90_000, at: begin)
+        #expect(start.byteCount == 2_000 * 112)
+        var all = Self.numbers(&start, at: begin)
+        var live: UInt16 = 2_000
+        for tick in 1...400 as ClosedRange<UInt64> {
+            #expect(Self.packet(live, 1_000_000).withBytes { start.append($0) })
+            live += 1
+            all += Self.numbers(&start, at: begin.advanced(byMilliseconds: tick * RTSPPacedStart.tickMilliseconds))
+            #expect(start.byteCount <= 2 * 112 * start.waitingCount + 65_536)
+        }
+        #expect(all == Array(0..<live))
+        #expect(start.isEmpty && start.byteCount < 65_536)
+    }
+
+    /// However large one start is, it is admitted alone, and what comes while it is sent has room.
+    @Test func startsOfATrackHaveATotal() {
+        #expect(RTSPStartCache.maximumBytes <= RTSPPacedStart.admittedTotalBytes)
+        let left = RTSPPacedStart.maximumTotalBytes - RTSPPacedStart.admittedTotalBytes
+        #expect(left >= RTSPStartCache.maximumBytes)
+    }
+
     @Test func whatWaitsHasABound() {
         var start = RTSPPacedStart(Self.cache(1, seconds: 0), clockRate: 90_000, at: .seconds(1))
         var kept = 0

@@ -40,6 +40,54 @@ import Wire
         #expect(RTSPTransportChoice(setting, isSecure: true).current == .tcp)
     }
 
+    private enum End { case failed, failedOtherwise, began, opened }
+
+    /// RTSP-Q6: each attempt's end, whether the camera is tried without the question at once, and whether the next one asks.
+    private static func expect(_ steps: [(End, triesWithout: Bool, asks: Bool)]) {
+        var question = RTSPBackChannelQuestion(isWanted: true)
+        #expect(question.isAsked)
+        for (number, step) in steps.enumerated() {
+            var triesWithout = false
+            switch step.0 {
+            case .failed: triesWithout = question.failed(mayBeOfQuestion: question.isAsked)
+            case .failedOtherwise: triesWithout = question.failed(mayBeOfQuestion: false)
+            case .began: question.began(hasOpened: false)
+            case .opened: question.began(hasOpened: true)
+            }
+            #expect(triesWithout == step.triesWithout, "step \(number)")
+            #expect(question.isAsked == step.asks, "step \(number)")
+        }
+    }
+
+    @Test func aQuestionThatIsTheCauseIsGivenUpForGood() {
+        Self.expect([
+            (.failedOtherwise, false, true), (.failed, true, false), (.began, false, false),
+            (.failedOtherwise, false, false), (.failed, false, false), (.began, false, false),
+        ])
+    }
+
+    @Test func aQuestionThatIsNotTheCauseIsAskedAgain() {
+        Self.expect([
+            (.failed, true, false), (.failed, false, true), (.failed, true, false), (.failedOtherwise, false, true),
+            (.opened, false, true),
+        ])
+    }
+
+    @Test func aQuestionThatWasAnsweredIsGivenUpAfterTwoFailuresInARow() {
+        Self.expect([
+            (.opened, false, true), (.failed, false, true), (.opened, false, true), (.failed, false, true),
+            (.failedOtherwise, false, true), (.failed, false, true), (.failed, true, false), (.failed, false, true),
+            (.failed, false, true), (.failed, true, false), (.began, false, false),
+        ])
+    }
+
+    @Test func aQuestionThatIsNotWantedIsNeverAsked() {
+        var question = RTSPBackChannelQuestion(isWanted: false)
+        question.began(hasOpened: false)
+        let triesWithout = question.failed(mayBeOfQuestion: false)
+        #expect(!triesWithout && !question.isAsked)
+    }
+
     /// RTSP-44
     @Test func pausesGrowFromOneSecondToThirtyAndAreNeverTheSame() {
         var pause = ReconnectPause()

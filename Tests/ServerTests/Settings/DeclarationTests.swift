@@ -107,6 +107,7 @@ import Testing
         Bound(key: "maxSessions", good: ["1", "1000000"], bad: ["0", "1000001", "99999999999999999999"]),
         Bound(key: "maxRooms", good: ["1", "1000000"], bad: ["0", "1000001"]),
         Bound(key: "maxViewersPerIP", good: ["0", "1000000"], bad: ["-1", "1000001"]),
+        Bound(key: "maxTranscoders", good: ["1", "1000"], bad: ["0", "1001"]),
         Bound(key: "maxReaders", good: ["0", "1000000"], bad: ["-1", "1000001"], isPath: true),
         Bound(key: "publisherHoldTimeout", good: ["0", "1h"], bad: ["-1s", "1h1s"], isPath: true),
         Bound(

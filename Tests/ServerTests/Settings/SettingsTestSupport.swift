@@ -99,6 +99,7 @@ struct OtherValue: Sendable, CustomTestStringConvertible {
         OtherValue("maxSessions", "1"),
         OtherValue("maxRooms", "1"),
         OtherValue("maxViewersPerIP", "0"),
+        OtherValue("maxTranscoders", "2"),
     ]
 
     private static let fingerprint = String(repeating: "0123456789abcdef", count: 4)

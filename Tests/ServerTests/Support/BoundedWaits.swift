@@ -10,6 +10,7 @@ func eventually(seconds: UInt64 = patienceSeconds, _ condition: () async -> Bool
     let limit = MonotonicClock.now.advanced(bySeconds: seconds)
     while MonotonicClock.now < limit {
         if await condition() { return true }
+        guard !Task.isCancelled else { return false }
         // Yielding alone would keep a core from those that are waited for.
         try? await Task.sleep(for: .milliseconds(1))
     }

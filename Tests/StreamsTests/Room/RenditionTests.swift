@@ -9,18 +9,20 @@ import Wire
 /// Viewers who cannot take a room's sound get its rendition, in step with the picture.
 @Suite struct RenditionTests {
     private final class Converter: SoundConverter {
-        private let state = Mutex((counts: [Int](), hasEnded: false, isOff: false))
+        private let state = Mutex((counts: [Int](), hasEnded: false, isOff: false, isDown: false))
 
         func rendition(of format: TrackFormat) -> TrackFormat? {
             format.codec == .otherAudio && !state.withLock { $0.isOff } ? RoomHarness.opus : nil
         }
 
+        func canRender(_ format: TrackFormat) -> Bool { !state.withLock { $0.isDown } }
         func listenersChanged(to count: Int) { state.withLock { $0.counts.append(count) } }
         func roomEnded() { state.withLock { $0.hasEnded = true } }
 
         var counts: [Int] { state.withLock { $0.counts } }
         var hasEnded: Bool { state.withLock { $0.hasEnded } }
         func switchOff() { state.withLock { $0.isOff = true } }
+        func setDown(_ isDown: Bool) { state.withLock { $0.isDown = isDown } }
     }
 
     static let aac = TrackFormat(
@@ -218,6 +220,27 @@ import Wire
         #expect(viewer.ends == [.codecChanged])
         #expect(renditionFormats == [RoomHarness.vp8, Self.aac])
         #expect(try !join(FakeViewer(4)).wasAdded)
+    }
+
+    @Test func listenersStayWhileNothingCanBeConvertedAndOthersAreOfferedNoSound() throws {
+        let first = FakePublisher(1)
+        try harness.publish(first, [RoomHarness.vp8, Self.aac])
+        _ = renditionFormats
+        let viewer = FakeViewer(2)
+        let (sink, _) = try join(viewer)
+        harness.unpublish(first)
+        converter.setDown(true)
+        try harness.publish(FakePublisher(3), [RoomHarness.vp8, Self.aac])
+        #expect(viewer.ends.isEmpty)
+        #expect(renditionFormats == [RoomHarness.vp8, Self.aac])
+
+        converter.setDown(false)
+        #expect(renditionFormats == [RoomHarness.vp8, RoomHarness.opus])
+        var source = VideoSource(ssrc: 8, timestamp: 44_100)
+        harness.deliver([source.packet([1, 2, 3], marker: true)], .audio)
+        convert([0xFC, 9], time: 48_000, isContinuous: false)
+        #expect(sound(sink).count == 1)
+        #expect(converter.counts == [1])
     }
 
     @Test func aPublisherWithoutSoundLeavesListenersInSilence() throws {

@@ -38,6 +38,8 @@ actor RTSPBackChannel: LoopActor {
     /// A reader speaks.
     func say(_ packet: RawSpan, from peer: PeerID, at now: Instant) {
         guard let send else { return counters.dropped.add(1) }
+        // What is no speech must not take the turn.
+        guard RTSPTalkRewriter.isSpeech(packet) else { return counters.refused.add(1) }
         let outcome = turn.heard(peer, at: now)
         guard outcome != .waits, let bytes = rewriter.rewrite(packet, begins: outcome == .begins, at: now) else {
             return counters.refused.add(1)

@@ -49,11 +49,16 @@ struct RTSPTalkRewriter {
         nextNumber = firstNumber
     }
 
+    /// Whether a packet is RTP with something in it.
+    static func isSpeech(_ packet: RawSpan) -> Bool {
+        packet.byteCount > headerSize && packet[0] >> 6 == 2
+    }
+
     /// The packet as the camera gets it; nil when it is no RTP.
     ///
     /// - Parameter begins: whether it is the first of another talker.
     mutating func rewrite(_ packet: RawSpan, begins: Bool, at now: Instant) -> [UInt8]? {
-        guard packet.byteCount > Self.headerSize, packet[0] >> 6 == 2, let number: UInt16 = packet.integer(at: 2),
+        guard Self.isSpeech(packet), let number: UInt16 = packet.integer(at: 2),
             let timestamp: UInt32 = packet.integer(at: 4)
         else { return nil }
         if begins {

@@ -124,7 +124,7 @@ extension RTSPConnection {
             keepSession()
         }
         let started = machine.session?.activeTracks ?? []
-        let readers = RTSPReaders.of(offer.entry) { service.webrtc.newPeerID() }
+        let readers = RTSPReaders.of(offer.entry, counters: service.counters) { service.webrtc.newPeerID() }
         let beginning = (machine.session?.media ?? []).filter {
             tracks.contains($0.track) && !started.contains($0.track)
         }
@@ -150,7 +150,8 @@ extension RTSPConnection {
             openings[item.track] = readers.onLoop {
                 $0.opening(
                     offer.formats[item.track].kind,
-                    isShared: item.transport.delivery == .multicast)
+                    isShared: item.transport.delivery == .multicast,
+                    isPaced: item.transport.isSecure || item.transport.channels == nil)
             }
         }
         return RTSPOpening.positions(openings, at: eventLoop.now)

@@ -12,6 +12,9 @@ actor RTSPPuller: LoopActor, PublisherHandle {
     /// How it ended.
     struct Outcome: Sendable {
         var hasPlayed = false
+        /// Whether the server agreed to send, though nothing may have come.
+        var hasBegun = false
+        var hasOpenedBackChannel = false
         /// For the operator's log.
         var reason: String
         var failure: RTSPClientMachine.Failure?
@@ -59,6 +62,8 @@ actor RTSPPuller: LoopActor, PublisherHandle {
     private var outcome: Outcome?
     private var waiter: CheckedContinuation<Outcome, Never>?
     private var hasPlayed = false
+    private var hasBegun = false
+    private var hasOpenedBackChannel = false
     private var isStopping = false
 
     init(_ attempt: Attempt, into entry: RoomEntry, settings: RoomSettings, service: RTSPService) {
@@ -105,6 +110,7 @@ actor RTSPPuller: LoopActor, PublisherHandle {
         case .described(let description): choose(description)
         case .ready(let transports): prepare(transports)
         case .playing:
+            hasBegun = true
             openBackChannel()
             startReports()
         case .frame(let track, let isControl, let range):
@@ -217,6 +223,7 @@ actor RTSPPuller: LoopActor, PublisherHandle {
             ssrc: SecureRandom.uint32(), counters: service.backChannels.counters,
             send: { [weak self] packet in self?.onLoop { $0.speak(packet) } ?? false })
         backChannel = channel
+        hasOpenedBackChannel = true
         service.backChannels.open(channel, of: room.name)
         service.logger.info(
             "readers may speak to the camera", [LogField(.room, room.name), LogField(.codec, format.encodingName)])
@@ -280,7 +287,8 @@ actor RTSPPuller: LoopActor, PublisherHandle {
             service.clientCounters.pullFailures.wrappingAdd(1, ordering: .relaxed)
         }
         let outcome = Outcome(
-            hasPlayed: hasPlayed, reason: end.reason, failure: end.failure, redirection: end.redirection,
+            hasPlayed: hasPlayed, hasBegun: hasBegun, hasOpenedBackChannel: hasOpenedBackChannel,
+            reason: end.reason, failure: end.failure, redirection: end.redirection,
             mayBeOfBackChannel: end.mayBeOfBackChannel)
         self.outcome = outcome
         waiter?.resume(returning: outcome)

@@ -25,15 +25,14 @@ actor RTSPSource {
     private var waiters: [CheckedContinuation<Bool, Never>] = []
     private var transports: [Bool: RTSPTransportChoice] = [:]
     private var trust: TLSClientContext?
-    /// Whether the camera is asked for its back channel: until it turns out that it cannot stand that.
-    private var asksForBackChannel: Bool
+    private var backChannelQuestion: RTSPBackChannelQuestion
 
     init(_ url: RTSPURL, settings: RoomSettings, service: RTSPService, resolver: HostResolver) {
         self.url = url
         self.settings = settings
         self.service = service
         self.resolver = resolver
-        asksForBackChannel = settings.rtspBackChannel
+        backChannelQuestion = RTSPBackChannelQuestion(isWanted: settings.rtspBackChannel)
     }
 
     /// Begins to pull, if it does not yet.
@@ -96,6 +95,7 @@ actor RTSPSource {
             let outcome = await attempt(target)
             watch?.cancel()
             puller = nil
+            if outcome.hasBegun { backChannelQuestion.began(hasOpened: outcome.hasOpenedBackChannel) }
             guard !Task.isCancelled else { return }
             isPlaying = false
             if let redirection = outcome.redirection, redirections < Self.maximumRedirections {
@@ -109,8 +109,7 @@ actor RTSPSource {
                     "the source is tried over TCP", [LogField(.room, settings.room), LogField(.reason, outcome.reason)])
                 continue
             }
-            if outcome.mayBeOfBackChannel, asksForBackChannel {
-                asksForBackChannel = false
+            if !outcome.hasBegun, backChannelQuestion.failed(mayBeOfQuestion: outcome.mayBeOfBackChannel) {
                 service.logger.info(
                     "the source is asked again without its back channel (rtspBackChannel)",
                     [LogField(.room, settings.room), LogField(.reason, outcome.reason)])
@@ -150,7 +149,7 @@ actor RTSPSource {
         let puller = RTSPPuller(
             RTSPPuller.Attempt(
                 url: url, address: address, delivery: choice.current, isTrying: choice.isTrying,
-                asksForBackChannel: asksForBackChannel && choice.current != .multicast,
+                asksForBackChannel: backChannelQuestion.isAsked && choice.current != .multicast,
                 trust: url.isSecure ? trust : nil,
                 onPlaying: { [weak self] in Task { await self?.played() } }),
             into: entry, settings: settings, service: service)

@@ -116,7 +116,7 @@ actor RTSPPusher: LoopActor, ViewerHandle {
                 return session.give(up: error.description)
             }
         }
-        let readers = RTSPReaders.of(entry) { service.webrtc.newPeerID() }
+        let readers = RTSPReaders.of(entry, counters: service.counters) { service.webrtc.newPeerID() }
         isSending = true
         service.clientCounters.pushing.wrappingAdd(1, ordering: .relaxed)
         for (format, transport) in zip(formats, transports) {

@@ -13,6 +13,7 @@ actor RTSPReaders: LoopActor, ViewerHandle {
     nonisolated var loop: any LoopExecutor { eventLoop }
 
     private let numericID: UInt32
+    private let counters: RTSPCounters
     private var outputs: [MediaKind: RTSPTrackOutput] = [:]
     private var readers: [PeerID: any ViewerHandle] = [:]
     /// Multicast readers, who share an output of the same way.
@@ -27,17 +28,18 @@ actor RTSPReaders: LoopActor, ViewerHandle {
         var members: Set<PeerID>
     }
 
-    private init(_ entry: RoomEntry, peerID: PeerID) {
+    private init(_ entry: RoomEntry, counters: RTSPCounters, peerID: PeerID) {
         self.peerID = peerID
+        self.counters = counters
         room = entry.room
         eventLoop = entry.loop
         numericID = entry.numericID
     }
 
     /// The readers of a room, made if there are none. Room's loop only.
-    static func of(_ entry: RoomEntry, newPeerID: () -> PeerID) -> RTSPReaders {
+    static func of(_ entry: RoomEntry, counters: RTSPCounters, newPeerID: () -> PeerID) -> RTSPReaders {
         if let readers = entry.room.onLoop({ $0.bridge(RTSPReaders.self) }) { return readers }
-        let readers = RTSPReaders(entry, peerID: newPeerID())
+        let readers = RTSPReaders(entry, counters: counters, peerID: newPeerID())
         entry.room.onLoop { $0.attach(readers) }
         return readers
     }
@@ -90,8 +92,8 @@ actor RTSPReaders: LoopActor, ViewerHandle {
     }
 
     /// Where a reader that plays tracks of these kinds now begins, as far as it is known.
-    func opening(_ kind: MediaKind, isShared: Bool) -> RTSPOpening? {
-        outputs[kind]?.onLoop { $0.opening(isShared: isShared) }
+    func opening(_ kind: MediaKind, isShared: Bool, isPaced: Bool) -> RTSPOpening? {
+        outputs[kind]?.onLoop { $0.opening(isShared: isShared, isPaced: isPaced) }
     }
 
     /// Multicast groups that are sent to now.
@@ -99,7 +101,7 @@ actor RTSPReaders: LoopActor, ViewerHandle {
 
     private func output(_ format: TrackFormat) -> RTSPTrackOutput? {
         if let output = outputs[format.kind] { return output.format.isInterchangeable(with: format) ? output : nil }
-        let output = RTSPTrackOutput(format: format, loop: eventLoop)
+        let output = RTSPTrackOutput(format: format, loop: eventLoop, counters: counters)
         var description = DownTrackFormat(
             track: format, payloadType: RTSPDescriptionWriter.payloadType(of: format),
             ssrc: Self.ssrc(format.kind, numericID: numericID), extensions: HeaderExtensionMap(), mid: [],

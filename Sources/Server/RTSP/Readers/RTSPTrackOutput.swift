@@ -3,6 +3,7 @@ import Loop
 import RTP
 import RTSP
 import Streams
+import Synchronization
 import Wire
 
 /// One track as all RTSP readers of a room get it: rewritten once, framed once for each pair of channels, and shared.
@@ -27,7 +28,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         var owesReport: Bool
         var packets: UInt64 = 0
         var discarded: UInt64 = 0
-        /// What is still to be sent before anything else; nil once it is.
+        /// What is still to be sent before anything else; nil once it is. Changed by `takeStart` and `keep`.
         var start: RTSPPacedStart?
     }
 
@@ -42,6 +43,8 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
     private var run = PacketBatch(byteCapacity: byteCapacity, packetCapacity: packetCapacity)
     private var readers: [Reader] = []
     private var waitingCount = 0
+    /// What the starts of all readers hold.
+    private var startBytes = 0
     private var framed: [FramedRun] = []
     private var hook: (any TurnHook)?
     private var timer: (any LoopTimer)?
@@ -53,6 +56,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
     /// For readers that come between two reports.
     private var report: RTSPLatestReport
     private var lastSequenceNumber: UInt16?
+    private let counters: RTSPCounters
     private(set) var statistics = Statistics()
 
     /// What goes through the connections of all readers that have the same channel.
@@ -63,8 +67,9 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         var fromKeyframe: [UInt8]?
     }
 
-    init(format: TrackFormat, loop: EventLoop) {
+    init(format: TrackFormat, loop: EventLoop, counters: RTSPCounters) {
         self.format = format
+        self.counters = counters
         eventLoop = loop
         gathering = RTSPGathering(kind: format.kind)
         report = RTSPLatestReport(clockRate: format.clockRate)
@@ -110,7 +115,13 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
             let start = framedStart(channel: channels.rtp)
             guard pusher.onLoop({ $0.send(shared: start) }) else { return }
         case .datagrams, .protected:
-            reader.start = RTSPPacedStart(cache, clockRate: format.clockRate, at: eventLoop.now)
+            guard admitsStart else {
+                counters.startsRefused.wrappingAdd(1, ordering: .relaxed)
+                return
+            }
+            let start = RTSPPacedStart(cache, clockRate: format.clockRate, at: eventLoop.now)
+            startBytes += start.byteCount
+            reader.start = start
             reader.isWaiting = false
             return
         }
@@ -119,12 +130,27 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         statistics.packets &+= UInt64(cache.packetCount)
     }
 
+    /// Whether the starts that are being sent leave room for one more; a reader without waits for a keyframe.
+    private var admitsStart: Bool { startBytes + cache.byteCount <= RTSPPacedStart.admittedTotalBytes }
+
+    /// Takes a reader's start out, so that it is changed where it is.
+    private func takeStart(of index: Int) -> RTSPPacedStart? {
+        guard let start = readers[index].start else { return nil }
+        readers[index].start = nil
+        startBytes -= start.byteCount
+        return start
+    }
+
+    private func keep(_ start: RTSPPacedStart, of index: Int) {
+        startBytes += start.byteCount
+        readers[index].start = start
+    }
+
     /// Sends what is due of the starts that readers have not got whole yet.
     private func goOnStarting() {
         var isUnfinished = false
         for index in readers.indices {
-            guard var start = readers[index].start else { continue }
-            readers[index].start = nil
+            guard var start = takeStart(of: index) else { continue }
             let output = readers[index].output
             var refused = 0
             let count = start.take(at: eventLoop.now) { if !send($0, to: output) { refused += 1 } }
@@ -136,17 +162,16 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
             }
             if refused > 0 { giveUpStart(of: index, start.waitingCount + refused) }
             guard refused == 0, !start.isEmpty else { continue }
-            readers[index].start = start
+            keep(start, of: index)
             isUnfinished = true
         }
         guard isUnfinished, startTimer?.deadline == nil else { return }
         startTimer?.schedule(at: eventLoop.now.advanced(byMilliseconds: RTSPPacedStart.tickMilliseconds))
     }
 
-    /// A reader takes no more of its start: it waits for a keyframe.
+    /// A reader takes no more of its start, which has been taken out: it waits for a keyframe.
     private func giveUpStart(of index: Int, _ count: Int) {
         discard(count, of: index)
-        readers[index].start = nil
         readers[index].isWaiting = true
         waitingCount += 1
         readers[index].output.fellBehind()
@@ -154,15 +179,16 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
 
     /// Puts the run behind a start that is still being sent; `false` when there is none.
     private func waitsBehindStart(_ index: Int) -> Bool {
-        guard var start = readers[index].start else { return false }
-        readers[index].start = nil
+        guard var start = takeStart(of: index) else { return false }
         var kept = 0
-        for packet in 0..<run.count { if run.withPacket(at: packet, { start.append($0) }) { kept += 1 } }
+        if startBytes + start.byteCount + run.byteCount <= RTSPPacedStart.maximumTotalBytes {
+            for packet in 0..<run.count { if run.withPacket(at: packet, { start.append($0) }) { kept += 1 } }
+        }
         guard kept == run.count else {
             giveUpStart(of: index, start.waitingCount + run.count - kept)
             return true
         }
-        readers[index].start = start
+        keep(start, of: index)
         return true
     }
 
@@ -191,6 +217,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
     func remove(_ peer: PeerID) {
         readers.removeAll { $0.output.peerID == peer }
         waitingCount = readers.count { $0.isWaiting }
+        startBytes = readers.reduce(0) { $0 + ($1.start?.byteCount ?? 0) }
         gathering.readerCount = readers.count
         guard readers.isEmpty else { return }
         // They keep the output alive.
@@ -203,13 +230,14 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
 
     /// Where a reader that is added now begins, as far as that is known.
     ///
-    /// - Parameter isShared: whether it joins others, who are not sent anything again.
-    func opening(isShared: Bool) -> RTSPOpening {
+    /// - Parameters:
+    ///   - isShared: whether it joins others, who are not sent anything again.
+    ///   - isPaced: whether what it begins with goes out bit by bit.
+    func opening(isShared: Bool, isPaced: Bool) -> RTSPOpening {
         flush()
         var opening = RTSPOpening(clockRate: format.clockRate)
         opening.report = report.times.map { RTSPOpening.Report(ntp: $0.ntp, timestamp: $0.timestamp, at: $0.instant) }
-        let isCached =
-            !isShared && cache.packetCount > 0
+        let isCached = !isShared && cache.packetCount > 0 && (!isPaced || admitsStart)
         if isCached, let first = cache.first {
             opening.sequenceNumber = first.sequenceNumber
             opening.timestamp = first.timestamp
