@@ -91,7 +91,7 @@ struct Heard {
 
 /// A converter with the packets and faults that came out of it.
 struct Conversation {
-    let converter = SoundConverter()
+    let converter = OpusConverter()
     var packets: [ConvertedPacket] = []
     var faults: [ConversionReply.Fault] = []
     var decoders: [ConversionReply.Decoder] = []

@@ -22,7 +22,7 @@ public struct TranscoderService {
     }
 
     private var socket: MessageSocket
-    private let converter = SoundConverter()
+    private let converter = OpusConverter()
     /// Seconds that one message may take, after which SIGALRM ends the process; 0 for no bound.
     private let deadline: UInt32
 

@@ -6,7 +6,7 @@ public import Conversion
 /// The packets lie on the frames' time line: `timestamp / 48000` of a packet is the instant of its first audible sample, as
 /// `timestamp / clockRate` of a frame is. Between a frame and its sound in a packet lie less than 20 ms for the packet to be
 /// full, and 6.5 ms in the encoder.
-public final class SoundConverter {
+public final class OpusConverter {
     private var format: ConversionFormat?
     private var decoder: SourceDecoder?
     private var resampler: SoundResampler?
@@ -92,7 +92,7 @@ private struct Place {
     }
 }
 
-extension SoundConverter {
+extension OpusConverter {
     private func put(
         _ sound: borrowing DecodedSound, at place: Place, bitRate: UInt32, into replies: inout [ConversionReply]
     ) throws(TranscodeError) {
