@@ -214,7 +214,7 @@ import Wire
                 })
             #expect(scene.conversions.counters.restarts.load(ordering: .relaxed) == 1)
             #expect(scene.conversions.counters.restarting.load(ordering: .relaxed) == 0)
-            #expect(scene.harness.records.text.contains("ended by signal 9"))
+            #expect(await eventually { scene.harness.records.text.contains("ended by signal 9") })
         }
     }
 
@@ -226,9 +226,8 @@ import Wire
             let counters = scene.conversions.counters
             #expect(await scene.sendUntil { counters.restarts.load(ordering: .relaxed) >= 1 })
             #expect(counters.droppedFrames.load(ordering: .relaxed) >= 1)
-            // Refusing a frame for too long or the beginning of something new, whichever came first.
-            let reasons = ["stood still", "did not take what it was told"]
-            #expect(reasons.contains { scene.harness.records.text.contains($0) })
+            // The log has a queue of its own.
+            #expect(await eventually { scene.harness.records.text.contains("stood still") })
         }
     }
 
