@@ -13,6 +13,8 @@ const cards = byId("rooms");
 const order = new Intl.Collator(undefined, { numeric: true });
 const feed = new EventStream("/v1/events", takeToken());
 let polling = null;
+/** `rtsp://HOST:PORT` of this server, or null where RTSP is not served or not known to be. */
+let rtspOrigin = null;
 
 function put(room) {
     // A room whose viewers wait for a publisher that left is not live.
@@ -160,6 +162,14 @@ function wireGuide() {
             "ffmpeg -re -f lavfi -i testsrc2=size=1280x720:rate=30 -f lavfi -i sine=frequency=440:sample_rate=48000 " +
             "-c:v libx264 -preset veryfast -tune zerolatency -profile:v baseline -pix_fmt yuv420p -g 60 -b:v 2500k " +
             `-c:a libopus -ac 2 -b:a 96k -f whip ${whip}`;
+        if (rtspOrigin) {
+            byId("rtsp-url").textContent = `${rtspOrigin}/${path}`;
+            byId("rtsp-command").textContent =
+                "ffmpeg -re -f lavfi -i testsrc2=size=1280x720:rate=30 -f lavfi -i sine=frequency=440:sample_rate=48000 " +
+                "-c:v libx264 -preset veryfast -bf 0 -pix_fmt yuv420p -g 60 -b:v 2500k -c:a libopus -b:a 96k " +
+                `-f rtsp -rtsp_transport tcp ${rtspOrigin}/${path}`;
+        }
+        for (const article of document.querySelectorAll(".rtsp")) article.hidden = !rtspOrigin;
         byId("gstreamer-command").textContent =
             "gst-launch-1.0 whipclientsink name=w signaller::whip-endpoint=" + whip +
             " videotestsrc is-live=true ! video/x-raw,width=1280,height=720 ! w. audiotestsrc is-live=true ! w.";
@@ -170,6 +180,18 @@ function wireGuide() {
         byId("publish-link").click();
     });
     update();
+    findRTSP().then(update);
+}
+
+/** The server may serve RTSP on other ports, over TLS alone, or not at all. */
+async function findRTSP() {
+    try {
+        const { rtsp, rtsps } = await (await fetch("/v1/ports", { headers: { Accept: "application/json" } })).json();
+        const [scheme, port] = rtsp ? ["rtsp", rtsp] : ["rtsps", rtsps];
+        if (port) rtspOrigin = `${scheme}://${location.hostname}:${port}`;
+    } catch {
+        // The guide does without; the feed says when the server is away.
+    }
 }
 
 window.martlet = { rooms: () => [...rooms.values()].map((entry) => entry.room) };

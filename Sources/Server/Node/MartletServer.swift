@@ -183,10 +183,11 @@ public actor MartletServer {
             let folder = PageRoutes.folder(setting: settings.webRoot, programPath: programPath)
             PageRoutes(files: StaticFiles(folder: folder)).add(to: &router)
         }
-        let http = HTTPServer(on: control, router: router, settings: httpSettings())
-        MediaMetrics(service: service, http: http, limits: limits, feed: feed, events: events).attach(to: registry)
         let rtspService = await rtspService(media, service, authorizer, limits)
         let rtsp = settings.rtsp ? await rtspServer(control, rtspService) : nil
+        ServicePorts(rtsp: rtspAddresses.first?.port, rtsps: rtspsAddresses.first?.port).add(to: &router)
+        let http = HTTPServer(on: control, router: router, settings: httpSettings())
+        MediaMetrics(service: service, http: http, limits: limits, feed: feed, events: events).attach(to: registry)
         let sources = RTSPSources(service: rtspService)
         service.use(sources)
         let forwards = RTSPForwards(service: rtspService)

@@ -1,14 +1,16 @@
 """Viewers who come late, publishers that cannot be asked, and publishers that come back (protocols.md 5.4 and 5.5)."""
 
+import contextlib
 import statistics
 import struct
 import time
 
+from harness import processes
 from harness.clock import ClockPublisher, viewer_script
 from harness.crowd import Crowd
 from harness.obs import NTP_OFFSET, OBSPublisher
 from harness.raw_peer import RawViewer, rtcp_packets
-from harness.runner import LONG, check, test
+from harness.runner import LONG, check, test, until
 from harness.viewer import viewer as viewer_in_chromium
 
 GOP_SECONDS = 10
@@ -16,6 +18,7 @@ GOP_SECONDS = 10
 JOINS, JOIN_INTERVAL = (20, 1.5) if LONG else (6, 1.7)
 EDGE_MILLISECONDS = 400
 RESTARTS = 20 if LONG else 4
+KILLS = 20 if LONG else 2
 CROWD = 500 if LONG else 60
 
 
@@ -126,6 +129,30 @@ def restarts(env):
             viewer.leave()
         finally:
             publisher.leave()
+
+
+@test("a publisher is killed without a word, comes back, and a viewer in Chromium stays")
+def killed(env):
+    with env.server() as server, contextlib.ExitStack() as publishers:
+        def publish():
+            return publishers.enter_context(processes.ffmpeg_publisher(server.whip("killed")))
+
+        publisher = publish()
+        until(lambda: server.room("killed") is not None, 15, "FFmpeg publishes")
+        with viewer_in_chromium(env, server, "killed") as one:
+            one.until_playing()
+            for _ in range(KILLS):
+                publisher.process.kill()
+                publisher.process.wait()
+                one.forget()
+                publisher = publish()
+                one.page.until(lambda: one.figures()["framesDecoded"] > 30, 20, "the picture of the next FFmpeg")
+                figures = one.figures()
+                print(f"      no picture for {figures['longestGap']:.1f} s", flush=True)
+                # FFmpeg takes about a second to be there again.
+                env.budget("without a picture", figures["longestGap"], 5, 20)
+                check(figures["state"] == "connected", f"{figures}")
+            check(server.room("killed")["viewer_count"] == 1, f"{server.room('killed')}")
 
 
 @test("a backup that ignores PLI stands in within a second, long before its next keyframe")

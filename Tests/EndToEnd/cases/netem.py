@@ -216,18 +216,27 @@ def handshakes(env):
         env.budget("connected, p95", percentile, 3, 15)
 
 
-@test("network budgets: 40 s of black hole end the session (N12)")
+@test("network budgets: 40 s of black hole end the session and free the path (N12)")
 def gone(env):
-    if not LONG:
-        return
-    with published(env) as (server, relay, publisher):
+    with published(env, relay=Conditions()) as (server, relay, publisher):
+        until(lambda: server.room("netem") is not None, 10, "the room is there")
+        publishing = relay.last
         peer = RawViewer(server.whep("netem"), relay=relay).start()
         try:
             until(lambda: peer.of_kind("video")["packets"] > 30, 10, "media flows")
+            began = time.monotonic()
+            publishing.black_hole()
             relay.last.black_hole()
-            until(lambda: server.room("netem")["viewer_count"] == 0, 40, "the viewer's session ends")
+            until(lambda: server.room("netem") is None, 40, "both sessions end")
+            env.budget("both sessions ended", time.monotonic() - began, 40, 60)
         finally:
             peer.stop()
+        relay.for_new = Conditions()
+        successor = OBSPublisher(server.whip("netem"), gop_seconds=2, size=SIZE).start()
+        try:
+            check(successor.response.status == 201, f"the path is taken: {successor.response.status}")
+        finally:
+            successor.leave()
 
 
 @test("network budgets: simulcast through 3 M, 300 k and 3 M (N7, N8)")
@@ -251,7 +260,9 @@ def narrowing(env):
                 relay.last.down.rate = 300_000
                 began = time.monotonic()
                 one.page.until(lambda: (width() or 960) < 960, 10, "a lower layer")
-                print(f"      a lower layer after {time.monotonic() - began:.1f} s", flush=True)
+                took = time.monotonic() - began
+                print(f"      a lower layer after {took:.1f} s", flush=True)
+                env.budget("a lower layer", took, 3, 8)
                 one.page.page.wait_for_timeout(12_000)
                 figures = one.figures()
                 say("300 k", figures)
@@ -264,6 +275,7 @@ def narrowing(env):
                 figures = one.figures()
                 say("3 M again", figures)
                 print(f"      the highest layer after {took:.1f} s", flush=True)
+                env.budget("the highest layer", took, 10, 25)
                 env.budget("longest gap at 3 M again", figures["longestGap"], 1, 3)
 
 
@@ -303,3 +315,35 @@ def narrow(env):
                     env.budget(f"{name}, longest gap", figures["longestGap"], 1.5, 8)
             finally:
                 publisher.leave()
+
+
+AVAILABLE = """
+    async () => {
+        const report = await window.published.connection.getStats();
+        const transport = [...report.values()].find(({ type }) => type === "transport");
+        return report.get(transport?.selectedCandidatePairId)?.availableOutgoingBitrate ?? 0;
+    }
+"""
+
+
+@test("feedback to a publisher lets its rate climb, and fall to its link")
+def climbing(env):
+    cap = 1_500_000
+    with env.server() as server, Relay(server.media_address, env.address) as relay, \
+            env.browser.page(f"{server.origin}/rooms", cameras=True) as publisher:
+        relay.attach(publisher.page)
+        relay.for_new.both(delay=0.02)
+
+        def available():
+            return publisher.page.evaluate(f"({AVAILABLE})()")
+
+        publish_layers(publisher, server.whip("climb"), "VP8", [{"maxBitrate": cap}])
+        began = time.monotonic()
+        # Chromium begins at 0.3 Mbit/s; the fake camera does not fill what is available.
+        publisher.until(lambda: available() > 0.6 * cap, 30, "the rate climbs")
+        print(f"      {available() / 1e6:.2f} Mbit/s after {time.monotonic() - began:.1f} s", flush=True)
+        # The browser comes from each of its addresses, and sends from one of them.
+        for flow in relay.flows.values():
+            flow.up.rate = 150_000
+        publisher.until(lambda: 0 < available() < 200_000, 30, "the rate follows a smaller link")
+        print(f"      {available() / 1e6:.2f} Mbit/s over a link of 0.15", flush=True)

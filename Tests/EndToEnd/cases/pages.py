@@ -50,6 +50,10 @@ def home(env):
         page.until(lambda: page.state == "live", 5, "the feed is up")
         page.until(lambda: page.evaluate("!document.getElementById('empty').hidden"), 5, "the empty state")
         page.screenshot("home empty")
+        guide = "document.getElementById('rtsp-url')"
+        page.until(lambda: page.evaluate(f"{guide}.checkVisibility()"), 5, "the address for RTSP players")
+        address = page.evaluate(f"{guide}.textContent")
+        check(address == server.rtsp("cam1"), f"the page says {address} of {server.rtsp('cam1')}")
         publisher = OBSPublisher(server.whip("home/cam.1"), gop_seconds=2).start()
         page.until(lambda: len(page.evaluate("window.martlet.rooms()")) == 1, 5, "the room is listed")
         check(page.evaluate("document.querySelector('.card strong').textContent") == "home/cam.1", "the card's name")

@@ -105,9 +105,11 @@ def watch_survives(env):
         with obs(server, "show"):
             viewer.until(lambda: viewer.stats()["framesDecoded"] > 0, 5, "the picture comes at once")
             goes_on(viewer, 10, "the first publisher's picture")
+            viewer.evaluate("window.first = window.martlet.viewer.connection")
         viewer.until(lambda: viewer.evaluate(waits), 10, "the page says that the picture has stopped")
         with obs(server, "show"):
             goes_on(viewer, 20, "the second publisher's picture")
+            check(viewer.evaluate("window.first === window.martlet.viewer.connection"), "the page connected anew")
             viewer.until(lambda: not viewer.evaluate(waits), 5, "the message is gone")
         restart(server)
         with obs(server, "show"):

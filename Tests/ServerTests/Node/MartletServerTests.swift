@@ -46,6 +46,11 @@ import Wire
         #expect(answer.hasPrefix("HTTP/1.1 200 "))
         #expect(answer.hasSuffix("{\"rooms\":[]}"))
 
+        let asking = try await RawClient.connected(to: address, on: loop)
+        await asking.send("GET /v1/ports HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        let port = try #require(await server.rtspAddresses.first).port
+        #expect(await asking.everything().hasSuffix("{\"rtsp\":\(port),\"rtsps\":null}"))
+
         let metrics = try await RawClient.connected(to: try #require(await server.metricsAddresses.first), on: loop)
         await metrics.send("GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         #expect(await metrics.everything().contains("martlet_"))
