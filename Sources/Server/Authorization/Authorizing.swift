@@ -53,3 +53,17 @@ public protocol Authorizing: Sendable {
         action: AuthorizationAction, path: String, protocol: PeerProtocol, credentials: Credentials
     ) async -> AuthorizationOutcome
 }
+
+extension Authorizing {
+    /// Whether somebody may know everything of the server: who brings the token for metrics, or asks from this machine
+    /// itself.
+    ///
+    /// - Parameter isForwarded: whether proxies stand between. Behind one on this machine that is not named as trusted,
+    ///   everybody seems to be local.
+    func isOperator(_ credentials: Credentials, isForwarded: Bool) async -> Bool {
+        var remote = credentials
+        // Only a token opens what is asked for from nowhere.
+        if isForwarded || !credentials.address.isLoopback { remote.address = SocketAddress(ipv4: 0, port: 0) }
+        return await authorize(action: .metrics, path: "", protocol: .internal, credentials: remote) == .allowed
+    }
+}

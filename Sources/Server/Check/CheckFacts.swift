@@ -35,6 +35,8 @@ struct CheckFacts: Sendable {
     var limits: [Limit] = []
     var datagramsDropped: UInt64 = 0
     var datagramsUnsent: UInt64 = 0
+    /// The latest first.
+    var failures: [CheckFailure] = []
 }
 
 extension CheckReport {
@@ -47,7 +49,7 @@ extension CheckReport {
         self.init(
             items: [
                 Self.http(facts), Self.candidates(facts), Self.mediaPort(facts), Self.path(facts),
-                Self.https(facts), Self.dtls(facts), Self.clock(facts), Self.receiveBuffer(facts),
+                Self.sessions(facts), Self.https(facts), Self.dtls(facts), Self.clock(facts), Self.receiveBuffer(facts),
                 Self.offload(facts), Self.limits(facts), Self.losses(facts),
             ], client: facts.client.host)
     }
@@ -123,6 +125,26 @@ extension CheckReport {
                 "open a room in a browser there and ask again; when it still says this, UDP is blocked on the way, or the "
                 + "client sends media by another address than HTTP"
         }
+        return item
+    }
+
+    private static func sessions(_ facts: CheckFacts) -> CheckItem {
+        let hour = FailureBook.memorySeconds / 3_600
+        var item = CheckItem(
+            id: "sessions", status: .ok, what: "no session has failed in the last hour", isPublic: true,
+            failures: facts.failures)
+        guard let latest = facts.failures.first else { return item }
+        let count = facts.failures.reduce(0) { $0 + $1.count }
+        item.what =
+            "\(count) \(count == 1 ? "session has" : "sessions have") failed in the last \(hour == 1 ? "hour" : "\(hour) h"), "
+            + "the latest \(latest.secondsAgo) s ago"
+        guard
+            let news = facts.failures.first(where: {
+                $0.failure.reason.isFailure && $0.secondsAgo < FailureBook.recentSeconds
+            })
+        else { return item }
+        item.status = .warn
+        item.advice = news.failure.advice ?? "the log of the server says more"
         return item
     }
 

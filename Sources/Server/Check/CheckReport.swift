@@ -1,4 +1,5 @@
 import HTTP
+import Wire
 
 /// How something stands. Raw values are what clients read.
 public enum CheckStatus: String, Sendable, Hashable, CaseIterable, Comparable {
@@ -23,6 +24,8 @@ struct CheckItem: Hashable, Sendable {
     var advice: String?
     /// Whether anybody may read it, rather than the operator alone.
     var isPublic = false
+    /// Sessions that failed, the latest first.
+    var failures: [CheckFailure] = []
 }
 
 /// What the server thinks of itself, for programs (JSON) and people (text).
@@ -49,6 +52,10 @@ struct CheckReport: Hashable, Sendable {
                             $0.member("status", item.status.rawValue)
                             $0.member("what", item.what)
                             $0.member("advice", item.advice)
+                            guard !item.failures.isEmpty else { return }
+                            $0.member("failures") {
+                                $0.array { for failure in item.failures { failure.write(to: &$0) } }
+                            }
                         }
                     }
                 }
@@ -64,10 +71,43 @@ struct CheckReport: Hashable, Sendable {
             let name = item.id + String(repeating: " ", count: width - item.id.count)
             let status = item.status.rawValue + String(repeating: " ", count: 4 - item.status.rawValue.count)
             lines.append("\(status)  \(name)  \(item.what)")
-            if let advice = item.advice {
-                lines.append(String(repeating: " ", count: width + 8) + "→ " + advice)
-            }
+            let indentation = String(repeating: " ", count: width + 8)
+            if let advice = item.advice { lines.append(indentation + "→ " + advice) }
+            for failure in item.failures { lines += failure.lines.map { indentation + $0 } }
         }
         return lines.joined(separator: "\n") + "\n"
+    }
+}
+
+extension CheckFailure {
+    /// Parts of it are a client's words.
+    private static let maximumLineLength = 1_000
+
+    func write(to json: inout JSONWriter) {
+        json.object {
+            if let room { $0.member("room", room) }
+            $0.member("role", failure.role.rawValue)
+            $0.member("protocol", failure.protocol.rawValue)
+            $0.member("reason", failure.reason.rawValue)
+            $0.member("progress", failure.progress.word)
+            $0.member("from", failure.remote?.host)
+            $0.member("tried") { $0.array { for candidate in failure.candidates { $0.value(candidate) } } }
+            $0.member("detail", failure.detail)
+            $0.member("advice", failure.advice)
+            $0.member("count", count)
+            $0.member("secondsAgo", secondsAgo)
+        }
+    }
+
+    /// For people.
+    var lines: [String] {
+        let times = count == 1 ? "" : ", \(count) times"
+        let place = room.map { " in \($0)" } ?? ""
+        var lines = [
+            "\(secondsAgo) s ago\(times): \(failure.role.rawValue)\(place) by \(failure.protocol.rawValue): "
+                + "\(failure.reason.rawValue): \(failure.account.escapedForDisplay(limit: Self.maximumLineLength))"
+        ]
+        if let advice = failure.advice { lines.append("  → " + advice) }
+        return lines
     }
 }

@@ -22,20 +22,15 @@ struct CheckRoutes: Sendable {
         if token != nil, let limited = limits.mayTryToken(from: request.remoteAddress) {
             return SignalingResponses.tooManyRequests(limited)
         }
-        let outcome = await authorizer.authorize(
-            action: .metrics, path: "", protocol: .internal,
-            credentials: Credentials(bearerToken: token, address: request.remoteAddress))
-        if token != nil, outcome != .allowed {
+        let credentials = Credentials(bearerToken: token, address: request.remoteAddress)
+        let isOperator = await authorizer.isOperator(credentials, isForwarded: request.isForwarded)
+        if token != nil, !isOperator {
             limits.tokenWasWrong(from: request.remoteAddress)
             return SignalingResponses.unauthorized()
         }
-        let isForwarded = request.headers.contains("X-Forwarded-For") || request.headers.contains("Forwarded")
-        // Behind a proxy on this machine that is not named as trusted, everybody seems to be local.
-        let isLocal = request.remoteAddress.isLoopback && !isForwarded
-        let isOperator = outcome == .allowed && (token != nil || isLocal)
-        let report = await check.report(
-            for: request.remoteAddress, isForwarded: isForwarded, isSecure: request.isSecure)
-        let shown = isOperator ? report : report.forStrangers
+        let shown = await check.report(
+            for: request.remoteAddress, isForwarded: request.isForwarded, isSecure: request.isSecure,
+            isOperator: isOperator)
         var response =
             Self.wantsJSON(request) ? HTTPResponse.json(shown.json) : HTTPResponse.text(shown.text)
         response.headers["Cache-Control"] = "no-store"

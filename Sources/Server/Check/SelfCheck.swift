@@ -35,7 +35,10 @@ final class SelfCheck: Sendable {
         certificate.withLock { $0 = (MonotonicClock.now, context.remainingValiditySeconds) }
     }
 
-    func report(for client: SocketAddress, isForwarded: Bool, isSecure: Bool) async -> CheckReport {
+    /// - Parameter isOperator: whether the asker may know everything.
+    func report(
+        for client: SocketAddress, isForwarded: Bool, isSecure: Bool, isOperator: Bool
+    ) async -> CheckReport {
         let now = MonotonicClock.now
         let uptime = now.milliseconds(since: startedAt)
         var facts = CheckFacts(client: client)
@@ -53,9 +56,13 @@ final class SelfCheck: Sendable {
                 address: $0.localAddress, receiveBufferSize: $0.receiveBufferSize, isSegmenting: $0.isSegmenting,
                 isCoalescing: $0.isCoalescing)
         }
+        facts.failures = service.failures.all(at: now).compactMap {
+            CheckFailure($0, at: now, for: client, isOperator: isOperator)
+        }
         await addTraffic(to: &facts, now)
         await addLimits(to: &facts)
-        return CheckReport(facts)
+        let report = CheckReport(facts)
+        return isOperator ? report : report.forStrangers
     }
 
     private func addTraffic(to facts: inout CheckFacts, _ now: Instant) async {

@@ -34,11 +34,7 @@ public struct LogSubscriber: Sendable {
         case .viewerJoined(_, let peer): logger.info("viewer connected", fields(peer))
         case .viewerLeft(_, let peer, let reason):
             logger.info("viewer disconnected", fields(peer) + fields(reason))
-        case .sessionFailed(_, let role, let peer, let reason, let tried, let progress):
-            logger.warn(
-                "session failed",
-                [LogField(.role, role.rawValue)] + fields(peer) + [LogField(.reason, "\(reason.rawValue): \(tried)")]
-                    + advice(reason.advice(after: progress)))
+        case .sessionFailed(_, let failure): logger.warn("session failed", fields(failure))
         case .trackAdded(_, let track, _, let codec):
             logger.info("track added", [LogField(.track, track), LogField(.codec, codec.rawValue)])
         case .trackCodecChanged(_, let track, let old, let new):
@@ -68,6 +64,14 @@ public struct LogSubscriber: Sendable {
         var fields = [LogField(.peer, peer.id), LogField(.protocol, peer.protocol.rawValue)]
         if let remote = peer.remote { fields.append(LogField(.remote, remote)) }
         return fields
+    }
+
+    private func fields(_ failure: SessionFailure) -> [LogField] {
+        var fields = [LogField(.role, failure.role.rawValue)]
+        if let peer = failure.peer { fields.append(LogField(.peer, peer)) }
+        fields.append(LogField(.protocol, failure.protocol.rawValue))
+        if let remote = failure.remote { fields.append(LogField(.remote, remote)) }
+        return fields + [LogField(.reason, "\(failure.reason.rawValue): \(failure.account)")] + advice(failure.advice)
     }
 
     private func fields(_ reason: EndReason) -> [LogField] {

@@ -132,9 +132,7 @@ actor EventFeed: LoopActor {
             note(RoomOccurrence(replaced: old.id, by: new.id, room: room))
         case .publisherSwitched(let room, let old, let new, let reason):
             note(RoomOccurrence(switchedFrom: old?.id, to: new.id, reason, room: room))
-        case .sessionFailed(let room, let role, let peer, let reason, _, let progress):
-            let failure = SessionFailure(room: room, role: role, peer: peer.id, reason: reason, progress: progress)
-            note(RoomOccurrence(event: "session.failed", room: room, json: failure.json))
+        case .sessionFailed(let room, let failure): note(RoomOccurrence(failure, room: room))
         case .soundConverted(let room, let codec, _):
             note(RoomOccurrence(soundOf: room, codec, convertedTo: TrackFormat.convertedSound.encodingName))
         case .soundOmitted(let room, let codec, let reason, let advice):

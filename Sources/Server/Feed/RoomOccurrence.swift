@@ -56,6 +56,22 @@ struct RoomOccurrence: Sendable {
             })
     }
 
+    /// Tells no addresses, which are for operators alone.
+    init(_ failure: SessionFailure, room: String) {
+        self.init(
+            event: "session.failed", room: room,
+            json: Self.json {
+                $0.member("room", room)
+                $0.member("role", failure.role.rawValue)
+                $0.member("session") { json in
+                    if let peer = failure.peer { json.value(peer.value) } else { json.value(nil as String?) }
+                }
+                $0.member("reason", failure.reason.rawValue)
+                $0.member("progress", failure.progress.word)
+                $0.member("advice", failure.advice)
+            })
+    }
+
     private static func json(_ body: (inout JSONWriter) -> Void) -> [UInt8] {
         var json = JSONWriter()
         json.object(body)

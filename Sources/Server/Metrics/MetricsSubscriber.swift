@@ -49,10 +49,10 @@ public struct MetricsSubscriber: Sendable {
         case .viewerLeft(_, _, let reason):
             viewers.add(-1)
             ended(.viewer, reason)
-        case .sessionFailed(_, let role, _, let reason, _, _):
+        case .sessionFailed(_, let failure):
             count(
                 "sessions_failed", "Sessions that never carried media.",
-                [MetricLabel("role", role.rawValue), MetricLabel("reason", reason.rawValue)])
+                [MetricLabel("role", failure.role.rawValue), MetricLabel("reason", failure.reason.rawValue)])
         default: break
         }
     }

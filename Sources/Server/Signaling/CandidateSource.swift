@@ -84,6 +84,12 @@ struct CandidateSource: Sendable {
         datagrams.addresses(for: client, isForwarded: isForwarded)
     }
 
+    /// The addresses for a client in words, with their transports.
+    func endpoints(for client: SocketAddress, isForwarded: Bool) -> [String] {
+        addresses(for: client, isForwarded: isForwarded).map { "udp \($0)" }
+            + streams.addresses(for: client, isForwarded: isForwarded).map { "tcp \($0)" }
+    }
+
     var all: [SocketAddress] { datagrams.addresses }
 }
 

@@ -10,12 +10,12 @@ final class SessionAttempt: Sendable {
     let room: String
     let role: PeerRole
     let description: PeerDescription
-    /// Where the client was told to send.
-    private let offered: [SocketAddress]
+    /// Where the client was told to send, such as `udp 192.0.2.5:8189`.
+    private let offered: [String]
     private let startedAt: Instant
     private let connected = Atomic<Bool>(false)
 
-    init(room: String, role: PeerRole, description: PeerDescription, offered: [SocketAddress], startedAt: Instant) {
+    init(room: String, role: PeerRole, description: PeerDescription, offered: [String], startedAt: Instant) {
         self.room = room
         self.role = role
         self.description = description
@@ -42,10 +42,11 @@ final class SessionAttempt: Sendable {
         }
         let milliseconds = now.milliseconds(since: startedAt)
         if let reason = failure(end.reason, progress, wasConnected, milliseconds) {
-            events.append(
-                .sessionFailed(
-                    room: room, role, description, reason, tried: tried(end, progress, milliseconds),
-                    progress: progress))
+            let failure = SessionFailure(
+                role: role, protocol: description.protocol, peer: description.id, remote: description.remote,
+                reason: reason, candidates: offered, progress: .reached(progress), seconds: milliseconds / 1_000,
+                detail: end.detail)
+            events.append(.sessionFailed(room: room, failure))
         }
         return events
     }
@@ -60,19 +61,5 @@ final class SessionAttempt: Sendable {
         }
         if reason.isFailure { return reason }
         return reason == .left && isNoticeable ? .gaveUp : nil
-    }
-
-    private func tried(_ end: PeerEnd, _ progress: TransportProgress, _ milliseconds: Int64) -> String {
-        let candidates = offered.isEmpty ? "no address" : offered.map { "udp \($0)" }.joined(separator: ", ")
-        let client = description.remote.map { "asked from \($0.host)" } ?? "asked"
-        let reached =
-            switch progress {
-            case .answered: "nothing arrived"
-            case .checked: "connectivity checks arrived, no handshake"
-            case .handshaking: "the DTLS handshake began and did not finish"
-            case .connected: "connected, no media"
-            case .media: "media went through"
-            }
-        return "\(client), was offered \(candidates); \(reached) in \(milliseconds / 1_000) s; \(end.detail)"
     }
 }

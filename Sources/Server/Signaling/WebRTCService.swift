@@ -42,6 +42,7 @@ final class WebRTCService: Sendable {
     let peers: PeerBook
     let counterOffers: CounterOffers
     let viewerEvents: ViewerEvents
+    let failures = FailureBook()
     private let hub: EventHub
     private let logger: Logger
     private let settings: @Sendable () -> ServerSettings
@@ -223,7 +224,11 @@ final class WebRTCService: Sendable {
     private func ended(
         _ attempt: SessionAttempt, _ ticket: SessionLimits.Ticket, _ end: PeerEnd, _ progress: TransportProgress
     ) {
-        for event in attempt.ended(end, progress: progress, at: MonotonicClock.now) { hub.publish(event) }
+        let now = MonotonicClock.now
+        for event in attempt.ended(end, progress: progress, at: now) {
+            if case .sessionFailed(let room, let failure) = event { failures.note(failure, in: room, at: now) }
+            hub.publish(event)
+        }
         peers.remove(attempt.description.id)
         Task { await registry.forget(attempt.description.id, ticket) }
     }
@@ -236,7 +241,7 @@ final class WebRTCService: Sendable {
     private func attempt(
         _ request: SignalingRequest, _ role: PeerRole, _ description: PeerDescription
     ) -> SessionAttempt {
-        let offered = candidateAddresses(for: request.remote, isForwarded: request.isForwarded)
+        let offered = candidates.withLock { $0.endpoints(for: request.remote, isForwarded: request.isForwarded) }
         return SessionAttempt(
             room: request.room.room, role: role, description: description, offered: offered,
             startedAt: MonotonicClock.now)

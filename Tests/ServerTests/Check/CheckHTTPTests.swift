@@ -21,6 +21,17 @@ import Testing
         await fixture.stop()
     }
 
+    @Test func behindAProxyOnThisMachineNobodyIsTheOperator() async throws {
+        let fixture = try await SignalingFixture()
+        let forwarded = ["X-Forwarded-For": "198.51.100.7"]
+        let local = try await fixture.request("GET", "/check")
+        let stranger = try await fixture.request("GET", "/check", fields: forwarded)
+        #expect(stranger.status == 200 && stranger.body.count < local.body.count)
+        // No token is set, so none is right.
+        #expect(try await fixture.request("GET", "/check", token: "guess", fields: forwarded).status == 401)
+        await fixture.stop()
+    }
+
     @Test func strangersLearnLessAndWrongTokensNothing() async throws {
         let fixture = try await SignalingFixture("metricsToken: secret\n")
         let stranger = try await fixture.request("GET", "/check")

@@ -98,7 +98,7 @@ struct CheckReportTests {
 
     @Test func strangersLearnNoAddressButTheirOwn() {
         let report = CheckReport(facts()).forStrangers
-        #expect(Set(report.items.map(\.id)) == ["candidates", "path", "https", "clock"])
+        #expect(Set(report.items.map(\.id)) == ["candidates", "path", "sessions", "https", "clock"])
         for text in [report.text, String(decoding: report.json, as: UTF8.self)] {
             #expect(!text.contains("203.0.113.5") && !text.contains("0.0.0.0"))
             #expect(text.contains("198.51.100.7"))

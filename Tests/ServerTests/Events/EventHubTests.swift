@@ -156,7 +156,11 @@ import Wire
             .trackCodecChanged(room: "cam1", TrackID(1), from: .h264, to: .vp8), .viewerJoined(room: "cam1", viewer),
             .viewerLeft(room: "cam1", viewer, .silent), .publisherReplaced(room: "cam1", old: peer, new: viewer),
             .publisherStopped(room: "cam1", peer, .left), .publisherStopped(room: "cam1", peer, .dtlsFailed),
-            .sessionFailed(room: "cam1", .viewer, viewer, .iceNeverConnected, tried: "udp 192.0.2.9:8189"),
+            .sessionFailed(
+                room: "cam1",
+                SessionFailure(
+                    role: .viewer, protocol: .whep, peer: viewer.id, remote: viewer.remote,
+                    reason: .iceNeverConnected, candidates: ["udp 192.0.2.9:8189"], seconds: 30, detail: "no check")),
             .roomClosed(room: "cam1"), .certificateReloaded(path: "c.pem"),
             .certificateReloadFailed(path: "c.pem", reason: "no such file"), .settingsReloaded(version: 2),
             .serverStopping, .standbyJoined(room: "cam1", viewer), .standbyLeft(room: "cam1", viewer),
@@ -179,7 +183,7 @@ import Wire
         #expect(
             lines.contains {
                 $0.hasPrefix("WAR [room cam1] session failed role=viewer peer=peer-8 protocol=whep")
-                    && $0.contains("reason=\"iceNeverConnected: udp 192.0.2.9:8189\"")
+                    && $0.contains("reason=\"iceNeverConnected: asked from 192.0.2.1, was offered udp 192.0.2.9:8189; ")
                     && $0.contains("webrtcAdditionalHosts")
             })
         #expect(lines.contains("ERR certificate not reloaded, the old one stays path=c.pem reason=\"no such file\""))

@@ -143,8 +143,10 @@ private struct Fixture {
             EventRecord(
                 id: 1, milliseconds: 0,
                 event: .sessionFailed(
-                    room: "private", .viewer, PeerDescription(id: PeerID(4), protocol: .whep), .dtlsTimeout,
-                    tried: "secret address", progress: .handshaking)))
+                    room: "private",
+                    SessionFailure(
+                        role: .viewer, protocol: .whep, peer: PeerID(4), reason: .dtlsTimeout,
+                        candidates: ["secret address"], progress: .reached(.handshaking), detail: "secret"))))
         for client in [friend, byQuery] {
             let text = try #require(await client.text(through: "event: session.failed\nid: e-2\n"))
             #expect(!text.contains("secret"))

@@ -10,31 +10,34 @@ struct SessionAttemptTests {
 
     private func attempt(_ role: PeerRole = .publisher) -> SessionAttempt {
         SessionAttempt(
-            room: "cam1", role: role, description: peer, offered: [SocketAddress(ipv4: 0xC000_0205, port: 8189)],
+            room: "cam1", role: role, description: peer, offered: ["udp 192.0.2.5:8189", "tcp 192.0.2.5:8189"],
             startedAt: .seconds(10))
     }
 
     @Test func aSessionThatNeverConnectedSaysWhatWasTried() {
         let events = attempt().ended(PeerEnd(.neverConnected), progress: .answered, at: .seconds(40))
         #expect(events.count == 1)
-        guard case .sessionFailed("cam1", .publisher, peer, .iceNeverConnected, let tried, .answered) = events.first
-        else {
+        guard case .sessionFailed("cam1", let failure) = events.first else {
             Issue.record("not a failure: \(events)")
             return
         }
+        #expect(failure.role == .publisher && failure.peer == peer.id && failure.reason == .iceNeverConnected)
+        #expect(failure.progress == .reached(.answered) && failure.seconds == 30)
         #expect(
-            tried.hasPrefix(
-                "asked from 198.51.100.7, was offered udp 192.0.2.5:8189; nothing arrived in 30 s; "))
+            failure.account.hasPrefix(
+                "asked from 198.51.100.7, was offered udp 192.0.2.5:8189, tcp 192.0.2.5:8189; nothing arrived in 30 s; "
+            ))
     }
 
     @Test(arguments: [TransportProgress.answered, .checked, .handshaking])
     func aClientThatGivesUpGetsAdviceByHowFarItCame(progress: TransportProgress) {
         let events = attempt().ended(.deleted, progress: progress, at: .seconds(25))
-        guard case .sessionFailed(_, _, _, .gaveUp, _, progress) = events.first else {
+        guard case .sessionFailed(_, let failure) = events.first else {
             Issue.record("not a failure: \(events)")
             return
         }
-        let advice = EndReason.gaveUp.advice(after: progress)
+        #expect(failure.reason == .gaveUp && failure.progress == .reached(progress))
+        let advice = failure.advice
         #expect(advice != nil && advice != EndReason.gaveUp.advice)
         if progress == .answered { #expect(advice == EndReason.iceNeverConnected.advice) }
     }
@@ -49,10 +52,11 @@ struct SessionAttemptTests {
         #expect(attempt.started() == .viewerJoined(room: "cam1", peer))
         let events = attempt.ended(PeerEnd(.consentLost), progress: .connected, at: .seconds(60))
         #expect(events.map(\.name) == ["viewerLeft", "sessionFailed"])
-        guard case .sessionFailed(_, _, _, .noMedia, _, .connected) = events.last else {
-            Issue.record("not without media: \(events)")
+        guard case .sessionFailed(_, let failure) = events.last else {
+            Issue.record("not a failure: \(events)")
             return
         }
+        #expect(failure.reason == .noMedia && failure.progress == .reached(.connected))
     }
 
     @Test func aSessionWithMediaEndsInPeace() {

@@ -161,7 +161,7 @@ func expositionFaults(_ text: String) -> [String] {
         for event in [
             ServerEvent.roomCreated(room: "a"), .publisherStarted(room: "a", peer), .viewerJoined(room: "a", peer),
             .viewerJoined(room: "a", peer), .viewerLeft(room: "a", peer, .silent),
-            .sessionFailed(room: "a", .viewer, peer, .iceNeverConnected, tried: ""),
+            .sessionFailed(room: "a", SessionFailure(role: .viewer, protocol: .whep, reason: .iceNeverConnected)),
             .publisherReplaced(room: "a", old: peer, new: peer),
             .publisherStopped(room: "a", peer, .left), .roomClosed(room: "a"),
         ] { hub.publish(event) }

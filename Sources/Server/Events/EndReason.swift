@@ -1,0 +1,63 @@
+public import WebRTC
+
+/// Why a peer left or never arrived. Raw values are stable: they appear in feeds and labels of metrics.
+public enum EndReason: String, Sendable, Hashable, CaseIterable {
+    /// The client asked for it (DELETE, BYE, close_notify).
+    case left
+    case roomClosed
+    case replaced
+    /// Nothing was heard from the client within the consent time.
+    case silent
+    /// The client took what it was sent too slowly, or not at all.
+    case tooSlow
+    case iceNeverConnected
+    case dtlsFailed
+    case dtlsTimeout
+    case noMedia
+    /// The client ended its session before it was connected.
+    case gaveUp
+    case negotiationFailed
+    case limitReached
+    case serverStopping
+    case removedByOperator
+    case internalError
+
+    /// Whether an operator should look at it.
+    public var isFailure: Bool {
+        switch self {
+        case .left, .roomClosed, .replaced, .serverStopping, .removedByOperator: false
+        default: true
+        }
+    }
+
+    /// What an operator can do about it; nil when nothing needs doing.
+    public var advice: String? {
+        switch self {
+        case .iceNeverConnected:
+            "open the UDP port of webrtcLocalUDPAddress in firewalls, and set webrtcAdditionalHosts to the address "
+                + "that clients reach this machine at"
+        case .silent: "the client went away or its network lost all packets"
+        case .tooSlow: "the client's player stands still or its network is too narrow for the stream"
+        case .dtlsFailed: "the client's certificate or its fingerprint was not accepted"
+        case .dtlsTimeout: "large datagrams may be lost on the way; check the MTU"
+        case .noMedia:
+            "the connection stood and no media came: check that the publisher's encoder runs and sends keyframes"
+        case .gaveUp: "the client waited for its connection and left; its address and how far it came say why"
+        case .negotiationFailed: "the offer has no codec both sides know"
+        case .limitReached: "raise the limit that is named or add a server"
+        default: nil
+        }
+    }
+
+    /// What an operator can do about a session that came this far and no further.
+    public func advice(after progress: TransportProgress) -> String? {
+        switch (self, progress) {
+        case (.gaveUp, .answered), (.silent, .answered): Self.iceNeverConnected.advice
+        case (.gaveUp, .checked):
+            "checks arrived and no handshake followed: the server's answers may not reach the client; check what "
+                + "filters outgoing UDP"
+        case (.gaveUp, .handshaking), (.silent, .handshaking): Self.dtlsTimeout.advice
+        default: advice
+        }
+    }
+}
