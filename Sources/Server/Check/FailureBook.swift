@@ -12,6 +12,8 @@ final class FailureBook: Sendable {
     static let memorySeconds: Int64 = 3_600
     /// A failure is news for so long.
     static let recentSeconds: Int64 = 600
+    /// What goes on in the same way is news again after so long.
+    static let quietSeconds: Int64 = 60
 
     struct Entry: Hashable, Sendable {
         var room: String
@@ -19,11 +21,13 @@ final class FailureBook: Sendable {
         var failure: SessionFailure
         var count = 1
         var latest: Instant
+        var told: Instant
 
         /// Whether `other` is the same thing once more.
         fileprivate func isAlike(_ other: SessionFailure, in room: String) -> Bool {
             self.room == room && failure.role == other.role && failure.reason == other.reason
                 && failure.progress == other.progress && isFrom(other.remote)
+                && (failure.progress != .refused || failure.detail == other.detail)
         }
 
         fileprivate func isFrom(_ remote: SocketAddress?) -> Bool {
@@ -34,12 +38,18 @@ final class FailureBook: Sendable {
     /// In the order of their latest occurrence.
     private let entries = Mutex<[Entry]>([])
 
-    func note(_ failure: SessionFailure, in room: String, at now: Instant) {
+    /// - Returns: whether it is news, rather than one more of what was told a moment ago.
+    @discardableResult
+    func note(_ failure: SessionFailure, in room: String, at now: Instant) -> Bool {
         entries.withLock { entries in
             entries.removeAll { now.nanoseconds(since: $0.latest) > Self.memorySeconds * 1_000_000_000 }
-            var entry = Entry(room: room, failure: failure, latest: now)
+            var entry = Entry(room: room, failure: failure, latest: now, told: now)
+            var isNews = true
             if let index = entries.firstIndex(where: { $0.isAlike(failure, in: room) }) {
-                entry.count += entries.remove(at: index).count
+                let former = entries.remove(at: index)
+                entry.count += former.count
+                isNews = now.nanoseconds(since: former.told) >= Self.quietSeconds * 1_000_000_000
+                if !isNews { entry.told = former.told }
             } else if entries.count(where: { $0.isFrom(failure.remote) }) >= Self.maximumEntriesPerAddress,
                 let oldest = entries.firstIndex(where: { $0.isFrom(failure.remote) })
             {
@@ -48,6 +58,7 @@ final class FailureBook: Sendable {
                 entries.removeFirst()
             }
             entries.append(entry)
+            return isNews
         }
     }
 

@@ -16,8 +16,17 @@ public enum EndReason: String, Sendable, Hashable, CaseIterable {
     case noMedia
     /// The client ended its session before it was connected.
     case gaveUp
+    /// The offer could not be taken.
     case negotiationFailed
     case limitReached
+    /// A viewer asked for a room in which nobody publishes. It waits and asks again.
+    case nobodyPublishes
+    /// The room is another publisher's, or changed while the session was made.
+    case conflict
+    /// The configuration has no such room.
+    case unknownRoom
+    /// The token is missing, wrong or another room's.
+    case unauthorized
     case serverStopping
     case removedByOperator
     case internalError
@@ -25,7 +34,7 @@ public enum EndReason: String, Sendable, Hashable, CaseIterable {
     /// Whether an operator should look at it.
     public var isFailure: Bool {
         switch self {
-        case .left, .roomClosed, .replaced, .serverStopping, .removedByOperator: false
+        case .left, .roomClosed, .replaced, .serverStopping, .removedByOperator, .nobodyPublishes: false
         default: true
         }
     }
@@ -43,8 +52,11 @@ public enum EndReason: String, Sendable, Hashable, CaseIterable {
         case .noMedia:
             "the connection stood and no media came: check that the publisher's encoder runs and sends keyframes"
         case .gaveUp: "the client waited for its connection and left; its address and how far it came say why"
-        case .negotiationFailed: "the offer has no codec both sides know"
+        case .negotiationFailed: "choose another codec or protocol in the client, as the reason says, or update it"
         case .limitReached: "raise the limit that is named or add a server"
+        case .conflict: "end the other session, or change the setting that is named"
+        case .unknownRoom: "add the room to paths, or correct the address in the client"
+        case .unauthorized: "give the client the room's token, as bearer token or as its stream key"
         default: nil
         }
     }

@@ -34,6 +34,9 @@ public struct LogSubscriber: Sendable {
         case .viewerJoined(_, let peer): logger.info("viewer connected", fields(peer))
         case .viewerLeft(_, let peer, let reason):
             logger.info("viewer disconnected", fields(peer) + fields(reason))
+        case .sessionFailed(_, let failure) where failure.progress == .refused:
+            // Viewers that wait for a publisher are nobody's fault.
+            logger.log(failure.reason.isFailure ? .warn : .info, "offer refused", fields(failure))
         case .sessionFailed(_, let failure): logger.warn("session failed", fields(failure))
         case .trackAdded(_, let track, _, let codec):
             logger.info("track added", [LogField(.track, track), LogField(.codec, codec.rawValue)])

@@ -124,6 +124,15 @@ struct MediaMetrics: Sendable {
                 name: Self.prefix + "sessions_refused_total", help: "Sessions refused, by the limit they met.",
                 kind: .counter,
                 samples: refusals.map { reason($0.limit.rawValue, $0.count) }),
+            MetricFamily(
+                name: Self.prefix + "offers_refused_total", help: "Offers that made no session.", kind: .counter,
+                samples: service.refusals.counts.map {
+                    MetricSample(
+                        Double($0.count),
+                        labels: [
+                            MetricLabel("role", $0.kind.role.rawValue), MetricLabel("reason", $0.kind.reason.rawValue),
+                        ])
+                }),
             gauge(
                 "viewer_event_streams", "Event streams of viewers' sessions.", await service.viewerEvents.count),
             gauge("counter_offers", "Counter-offers that wait for an answer.", await service.counterOffers.count),

@@ -49,7 +49,8 @@ public struct MetricsSubscriber: Sendable {
         case .viewerLeft(_, _, let reason):
             viewers.add(-1)
             ended(.viewer, reason)
-        case .sessionFailed(_, let failure):
+        // Offers refused have a counter of their own: not all of them make an event.
+        case .sessionFailed(_, let failure) where failure.progress != .refused:
             count(
                 "sessions_failed", "Sessions that never carried media.",
                 [MetricLabel("role", failure.role.rawValue), MetricLabel("reason", failure.reason.rawValue)])

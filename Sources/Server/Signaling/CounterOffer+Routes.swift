@@ -7,7 +7,11 @@ import Wire
 
 extension WebRTCService {
     /// Offers a viewer what its own offer did not ask for (WHEP-2).
-    func counterOffer(_ request: SignalingRequest) async throws(SignalingError) -> PendingCounterOffer {
+    ///
+    /// - Parameter reason: why the viewer's own offer was of no use.
+    func counterOffer(
+        _ request: SignalingRequest, instead reason: String
+    ) async throws(SignalingError) -> PendingCounterOffer {
         guard let entry = await directory.room(named: request.room.room) else {
             throw SignalingError(RoomError.nobodyPublishes)
         }
@@ -22,7 +26,7 @@ extension WebRTCService {
         }
         let pending = PendingCounterOffer(
             offer: offer, draft: draft, request: request, entry: entry, formats: formats,
-            ticket: try await admit(.viewer, request))
+            ticket: try await admit(.viewer, request), reason: reason)
         guard await counterOffers.add(pending, at: MonotonicClock.now) else {
             await registry.abandon(pending.ticket)
             throw .full("too many counter-offers wait for an answer", retryAfterSeconds: 10)
@@ -79,16 +83,19 @@ extension SignalingRoutes {
     /// - Parameter reason: why the viewer's own offer was of no use.
     func counterOffer(_ request: SignalingRequest, instead reason: String) async -> HTTPResponse {
         do throws(SignalingError) {
-            let pending = try await service.counterOffer(request)
+            let pending = try await service.counterOffer(request, instead: reason)
             let location = location(room: request.room.room, .viewer, pending.id)
             return SignalingResponses.counterOffer(
                 pending, location: location, links: settings().iceServerLinks + Self.extensionLinks(location))
         } catch {
-            switch error {
-            // Without a counter-offer the client is told what was wrong with its offer.
-            case .unmatched, .unacceptable, .malformed: return SignalingResponses.problem(.unmatched(reason))
-            default: return SignalingResponses.problem(error)
-            }
+            let told: SignalingError =
+                switch error {
+                // Without a counter-offer the client is told what was wrong with its offer.
+                case .unmatched, .unacceptable, .malformed: .unmatched(reason)
+                default: error
+                }
+            service.refusals.refused(.viewer, in: request.room.room, from: request.remote, told)
+            return SignalingResponses.problem(told)
         }
     }
 
@@ -113,6 +120,7 @@ extension SignalingRoutes {
                 response.headers["ETag"] = session.entityTag
                 return response
             } catch {
+                service.refusals.refused(.viewer, in: pending.request.room.room, from: request.remoteAddress, error)
                 return SignalingResponses.problem(error)
             }
         case .delete:

@@ -12,6 +12,8 @@ struct PendingCounterOffer: Sendable {
     /// What the room had when the offer was made.
     var formats: [TrackFormat]
     var ticket: SessionLimits.Ticket
+    /// Why the viewer's own offer was of no use.
+    var reason: String
     /// Set when it begins to wait.
     var expiry = Instant(nanoseconds: 0)
 
@@ -35,14 +37,20 @@ actor CounterOffers: LoopActor {
     nonisolated var loop: any LoopExecutor { eventLoop }
 
     private let registry: SessionRegistry
+    private let expired: @Sendable (PendingCounterOffer) -> Void
     private var pending: [String: PendingCounterOffer] = [:]
     private var timer: (any LoopTimer)?
     private(set) var statistics = Statistics()
     private var lifetimeSeconds = CounterOffers.lifetimeSeconds
 
-    init(on loop: EventLoop, registry: SessionRegistry) {
+    /// - Parameter expired: told every offer that nobody answered in time; must return at once.
+    init(
+        on loop: EventLoop, registry: SessionRegistry,
+        expired: @escaping @Sendable (PendingCounterOffer) -> Void = { _ in }
+    ) {
         eventLoop = loop
         self.registry = registry
+        self.expired = expired
     }
 
     var count: Int { pending.count }
@@ -86,6 +94,7 @@ actor CounterOffers: LoopActor {
             pending[id] = nil
             statistics.expired &+= 1
             giveBack(offer)
+            expired(offer)
         }
     }
 

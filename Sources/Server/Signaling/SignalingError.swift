@@ -10,8 +10,10 @@ enum SignalingError: Error, Hashable, Sendable {
     /// A viewer's offer has nothing of what the room has.
     case unmatched(String)
     case tooLarge(String)
-    /// Another publisher has the room, or nobody publishes in it yet.
+    /// Another publisher has the room, or it changed meanwhile.
     case conflict(String, retryAfterSeconds: Int?)
+    /// Nobody publishes in the room yet.
+    case absent(String, retryAfterSeconds: Int?)
     case notFound(String)
     /// A limit of the server was reached.
     case full(String, retryAfterSeconds: Int)
@@ -32,7 +34,7 @@ enum SignalingError: Error, Hashable, Sendable {
                 "somebody publishes to this room already, and it does not allow a take-over (overridePublisher)",
                 retryAfterSeconds: nil)
         case .nobodyPublishes, .closed:
-            self = .conflict("nobody publishes to this room at the moment", retryAfterSeconds: 2)
+            self = .absent("nobody publishes to this room at the moment", retryAfterSeconds: 2)
         case .full(let limit):
             self = .full("the room has its \(limit) viewers (maxReaders)", retryAfterSeconds: 10)
         case .tooManyBackups(let limit):
@@ -57,5 +59,26 @@ enum SignalingError: Error, Hashable, Sendable {
             case .maxViewersPerIP: "this address has as many viewers as it may"
             }
         self = .full("\(what) (\(refusal.rawValue))", retryAfterSeconds: 10)
+    }
+
+    var detail: String {
+        switch self {
+        case .malformed(let detail), .unacceptable(let detail), .unmatched(let detail), .tooLarge(let detail),
+            .conflict(let detail, _), .absent(let detail, _), .notFound(let detail), .full(let detail, _),
+            .failed(let detail):
+            detail
+        }
+    }
+
+    /// What operators are told.
+    var reason: EndReason {
+        switch self {
+        case .malformed, .unacceptable, .unmatched, .tooLarge: .negotiationFailed
+        case .conflict: .conflict
+        case .absent: .nobodyPublishes
+        case .notFound: .gaveUp
+        case .full: .limitReached
+        case .failed: .internalError
+        }
     }
 }

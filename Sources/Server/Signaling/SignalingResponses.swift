@@ -14,7 +14,8 @@ enum SignalingResponses {
         case .tooLarge(let detail): return .problem(413, detail: detail)
         case .notFound(let detail): return .problem(404, detail: detail)
         case .failed(let detail): return .problem(500, detail: detail)
-        case .conflict(let detail, let seconds): return retry(.problem(409, detail: detail), after: seconds)
+        case .conflict(let detail, let seconds), .absent(let detail, let seconds):
+            return retry(.problem(409, detail: detail), after: seconds)
         case .full(let detail, let seconds): return retry(.problem(503, detail: detail), after: seconds)
         }
     }

@@ -55,10 +55,15 @@ final class SignalingRoutes: Sendable {
         _ request: HTTPRequest, _ role: PeerRole, roomName: String, createdStatus: Int,
         idlePolicy: WHEPIdlePolicy? = nil
     ) async -> HTTPResponse {
-        if let refusal = await refusal(request, role, room: roomName) { return refusal }
-        guard let room = settings().room(named: roomName) else { return unknownRoom(roomName) }
+        if let refusal = await refusal(request, role, room: roomName) {
+            noteRefusal(refusal, of: request, role, room: roomName)
+            return refusal
+        }
+        guard let room = settings().room(named: roomName) else { return unknownRoom(roomName, request, role) }
         guard request.hasContentType(SignalingResponses.sdpType) else {
-            return .problem(415, detail: "the body has to be an SDP offer with Content-Type: application/sdp")
+            let detail = "the body has to be an SDP offer with Content-Type: application/sdp"
+            service.refusals.refused(role, in: roomName, from: request.remoteAddress, .negotiationFailed, detail)
+            return .problem(415, detail: detail)
         }
         guard let key = AnswerReplay.Key(request, tokenDigest: tokenDigest(of: request)) else {
             return await create(request, role, room, createdStatus, idlePolicy).response
@@ -74,7 +79,9 @@ final class SignalingRoutes: Sendable {
             return SignalingResponses.retry(
                 .problem(409, detail: "the first request with this Idempotency-Key is not answered yet"), after: 1)
         case .otherOffer:
-            return .problem(422, detail: "this Idempotency-Key was used with another offer")
+            let detail = "this Idempotency-Key was used with another offer"
+            service.refusals.refused(role, in: roomName, from: request.remoteAddress, .negotiationFailed, detail)
+            return .problem(422, detail: detail)
         case .proceed:
             let (response, sessionID) = await create(request, role, room, createdStatus, idlePolicy)
             replay.withLock {
@@ -102,8 +109,12 @@ final class SignalingRoutes: Sendable {
             if case .unmatched(let reason) = error, settings().webrtcCounterOffers {
                 return (await counterOffer(signaling, instead: reason), nil)
             }
-            if case .conflict = error, role == .viewer, idlePolicy ?? room.whepIdlePolicy == .notFound404 {
+            service.refusals.refused(role, in: room.room, from: request.remoteAddress, error)
+            switch error {
+            case .conflict, .absent:
+                guard role == .viewer, idlePolicy ?? room.whepIdlePolicy == .notFound404 else { break }
                 return (.problem(404, detail: "there is no such stream at the moment"), nil)
+            default: break
             }
             return (SignalingResponses.problem(error), nil)
         }
@@ -118,8 +129,29 @@ final class SignalingRoutes: Sendable {
         return "/" + segments.map(PercentEncoding.encodeSegment).joined(separator: "/")
     }
 
-    private func unknownRoom(_ name: String) -> HTTPResponse {
-        .problem(404, detail: RoomName.problem(with: name) ?? "the configuration has no room of this name (paths)")
+    private func unknownRoom(_ name: String, _ request: HTTPRequest, _ role: PeerRole) -> HTTPResponse {
+        // What is no name is told to the client alone.
+        if let problem = RoomName.problem(with: name) { return .problem(404, detail: problem) }
+        let detail = "the configuration has no room of this name (paths)"
+        service.refusals.refused(role, in: name, from: request.remoteAddress, .unknownRoom, detail)
+        return .problem(404, detail: detail)
+    }
+
+    /// Tells the operator of an offer that was not even looked at, when its room is one of the configuration.
+    private func noteRefusal(_ response: HTTPResponse, of request: HTTPRequest, _ role: PeerRole, room: String) {
+        guard settings().room(named: room) != nil else { return }
+        let (reason, detail): (EndReason, String) =
+            switch response.status {
+            case 429:
+                (
+                    .limitReached,
+                    "too many requests or wrong tokens (httpRequestsPerSecond, httpTokenRequestsPerSecond, "
+                        + "httpFailedAuthorizationBurst)"
+                )
+            case 403: (.unauthorized, "the token is valid, but not for this room")
+            default: (.unauthorized, "no token came, or a wrong one")
+            }
+        service.refusals.refused(role, in: room, from: request.remoteAddress, reason, detail)
     }
 
     // MARK: PATCH and DELETE

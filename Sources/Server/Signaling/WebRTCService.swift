@@ -43,6 +43,7 @@ final class WebRTCService: Sendable {
     let counterOffers: CounterOffers
     let viewerEvents: ViewerEvents
     let failures = FailureBook()
+    let refusals: RefusedOffers
     private let hub: EventHub
     private let logger: Logger
     private let settings: @Sendable () -> ServerSettings
@@ -66,7 +67,13 @@ final class WebRTCService: Sendable {
         let viewerEvents = ViewerEvents(on: directory.eventLoop, directory: directory)
         self.viewerEvents = viewerEvents
         registry = SessionRegistry(limits: SessionLimits(settings())) { viewerEvents.sessionEnded($0) }
-        counterOffers = CounterOffers(on: directory.eventLoop, registry: registry)
+        let refusals = RefusedOffers(failures: failures, hub: hub)
+        self.refusals = refusals
+        counterOffers = CounterOffers(on: directory.eventLoop, registry: registry) { offer in
+            refusals.refused(
+                .viewer, in: offer.request.room.room, from: offer.request.remote, .negotiationFailed,
+                "\(offer.reason); the counter-offer was not answered")
+        }
     }
 
     /// A number for a peer of any protocol.
@@ -156,7 +163,7 @@ final class WebRTCService: Sendable {
     func view(_ request: SignalingRequest) async throws(SignalingError) -> SignalingAnswer {
         let offer = try Self.parse(request.offer)
         guard await bring(request.room) else {
-            throw .conflict("the source of this room does not play", retryAfterSeconds: 5)
+            throw .absent("the source of this room does not play", retryAfterSeconds: 5)
         }
         guard let entry = await directory.room(named: request.room.room) else {
             throw SignalingError(RoomError.nobodyPublishes)

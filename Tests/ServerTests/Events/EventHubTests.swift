@@ -161,6 +161,13 @@ import Wire
                 SessionFailure(
                     role: .viewer, protocol: .whep, peer: viewer.id, remote: viewer.remote,
                     reason: .iceNeverConnected, candidates: ["udp 192.0.2.9:8189"], seconds: 30, detail: "no check")),
+            .sessionFailed(
+                room: "cam1",
+                SessionFailure(
+                    role: .viewer, protocol: .whep, reason: .limitReached, progress: .refused, detail: "maxReaders")),
+            .sessionFailed(
+                room: "cam1",
+                SessionFailure(role: .viewer, protocol: .whep, reason: .nobodyPublishes, progress: .refused)),
             .roomClosed(room: "cam1"), .certificateReloaded(path: "c.pem"),
             .certificateReloadFailed(path: "c.pem", reason: "no such file"), .settingsReloaded(version: 2),
             .serverStopping, .standbyJoined(room: "cam1", viewer), .standbyLeft(room: "cam1", viewer),
@@ -186,6 +193,12 @@ import Wire
                     && $0.contains("reason=\"iceNeverConnected: asked from 192.0.2.1, was offered udp 192.0.2.9:8189; ")
                     && $0.contains("webrtcAdditionalHosts")
             })
+        #expect(
+            lines.contains {
+                $0.hasPrefix("WAR [room cam1] offer refused role=viewer protocol=whep reason=\"limitReached: ")
+                    && $0.contains("maxReaders") && $0.contains("advice=")
+            })
+        #expect(lines.contains { $0.hasPrefix("INF [room cam1] offer refused") && $0.contains("nobodyPublishes") })
         #expect(lines.contains("ERR certificate not reloaded, the old one stays path=c.pem reason=\"no such file\""))
     }
 
