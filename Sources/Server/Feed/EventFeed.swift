@@ -179,7 +179,7 @@ actor EventFeed: LoopActor {
         occurrences = []
         for occurrence in occurred {
             await decide(about: occurrence.room)
-            tell(history.occurred(occurrence.event, occurrence.json, room: occurrence.room, at: eventLoop.now))
+            tell(history.occurred(occurrence, at: eventLoop.now))
         }
         isRefreshing = false
         lastRefresh = eventLoop.now
@@ -189,7 +189,8 @@ actor EventFeed: LoopActor {
     private func tell(_ entry: FeedEntry) {
         let now = eventLoop.now
         var overflowed: [UInt64] = []
-        for (id, subscriber) in subscribers where isFor(subscriber, entry.room) {
+        for (id, subscriber) in subscribers
+        where isFor(subscriber, entry.room) || isForOperator(subscriber, entry) {
             if !subscriber.deliver(entry, at: now) { overflowed.append(id) }
         }
         for id in overflowed { giveUp(id) }
@@ -197,6 +198,11 @@ actor EventFeed: LoopActor {
 
     private func isFor(_ subscriber: FeedSubscriber, _ room: String) -> Bool {
         subscriber.filter.matches(room) && access.mayRead(room, subscriber.identity)
+    }
+
+    /// Operators are told of every room's failures.
+    private func isForOperator(_ subscriber: FeedSubscriber, _ entry: FeedEntry) -> Bool {
+        subscriber.isOperator && entry.operatorBytes != nil && subscriber.filter.matches(entry.room)
     }
 
     // MARK: who may know
@@ -231,9 +237,12 @@ actor EventFeed: LoopActor {
 
     /// A new client's stream, with its beginning already in it.
     ///
-    /// - Parameter lastEventID: where the client was cut off. It must ask for the same rooms as before.
+    /// - Parameters:
+    ///   - lastEventID: where the client was cut off. It must ask for the same rooms as before.
+    ///   - isOperator: whether it is told what only operators are told.
     func subscribe(
-        after lastEventID: String?, filter: RoomFilter, credentials: Credentials, identity: FeedIdentity
+        after lastEventID: String?, filter: RoomFilter, credentials: Credentials, identity: FeedIdentity,
+        isOperator: Bool = false
     ) async -> Subscription {
         let address = ClientAddress(credentials.address)
         guard !isStopping, subscribers.count < limits.subscribers,
@@ -251,9 +260,9 @@ actor EventFeed: LoopActor {
             for room in undecided { await decide(room, identity, credentials) }
         }
 
-        let beginning = history.beginning(after: lastEventID) {
-            filter.matches($0) && access.mayRead($0, identity)
-        }
+        let beginning = history.beginning(
+            after: lastEventID, isOperator: { isOperator && filter.matches($0) },
+            isVisible: { filter.matches($0) && access.mayRead($0, identity) })
         let id = nextSubscriber
         nextSubscriber += 1
         let stream = HTTPBodyStream(maximumQueuedBytes: FeedSubscriber.queueBytes + beginning.count) { [weak self] in
@@ -268,7 +277,8 @@ actor EventFeed: LoopActor {
             return .later(stream)
         }
         subscribers[id] = FeedSubscriber(
-            stream: stream, filter: filter, identity: identity, address: address, at: eventLoop.now)
+            stream: stream, filter: filter, identity: identity, address: address, isOperator: isOperator,
+            at: eventLoop.now)
         startTicking()
         return .accepted(stream)
     }

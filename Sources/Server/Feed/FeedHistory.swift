@@ -14,6 +14,10 @@ struct FeedEntry: Sendable {
     var kind: Kind
     var at: Instant
     var bytes: [UInt8]
+    /// What operators get instead, of any room.
+    var operatorBytes: [UInt8]?
+
+    func bytes(forOperator isOperator: Bool) -> [UInt8] { isOperator ? operatorBytes ?? bytes : bytes }
 }
 
 /// The state of all rooms and the last changes to it: what a client that comes, or comes back, is told.
@@ -61,16 +65,24 @@ struct FeedHistory: Sendable {
     }
 
     /// Takes something that happened in a room and leaves its state as it is.
-    mutating func occurred(_ event: String, _ json: [UInt8], room: String, at now: Instant) -> FeedEntry {
-        append(event, json, room: room, .occurrence, at: now)
+    mutating func occurred(_ occurrence: RoomOccurrence, at now: Instant) -> FeedEntry {
+        append(
+            occurrence.event, occurrence.json, operatorJSON: occurrence.operatorJSON, room: occurrence.room,
+            .occurrence, at: now)
     }
 
     private mutating func append(
-        _ event: String, _ json: [UInt8], room: String, _ kind: FeedEntry.Kind, at now: Instant
+        _ event: String, _ json: [UInt8], operatorJSON: [UInt8]? = nil, room: String, _ kind: FeedEntry.Kind,
+        at now: Instant
     ) -> FeedEntry {
         lastNumber += 1
-        let encoded = ServerSentEvent(event: event, id: id(lastNumber), data: String(decoding: json, as: UTF8.self))
-        let entry = FeedEntry(number: lastNumber, room: room, kind: kind, at: now, bytes: encoded.encoded)
+        let id = id(lastNumber)
+        func encoded(_ json: [UInt8]) -> [UInt8] {
+            ServerSentEvent(event: event, id: id, data: String(decoding: json, as: UTF8.self)).encoded
+        }
+        let entry = FeedEntry(
+            number: lastNumber, room: room, kind: kind, at: now, bytes: encoded(json),
+            operatorBytes: operatorJSON.map(encoded))
         entries.append(entry)
         forgetOld(at: now)
         return entry
@@ -92,14 +104,22 @@ struct FeedHistory: Sendable {
     /// What a client gets first: a snapshot, or what it missed since the event it names, or, when that cannot be told, a
     /// `reset` and a snapshot.
     ///
-    /// - Parameter isVisible: whether this client may know of a room and asked for it.
-    func beginning(after lastEventID: String?, isVisible: (String) -> Bool) -> [UInt8] {
+    /// - Parameters:
+    ///   - isOperator: whether it is told what only operators are told, of the rooms that it asked for.
+    ///   - isVisible: whether this client may know of a room and asked for it.
+    func beginning(
+        after lastEventID: String?, isOperator: (String) -> Bool = { _ in false }, isVisible: (String) -> Bool
+    ) -> [UInt8] {
         guard let lastEventID else { return snapshot(isVisible) }
         guard let missed = missed(after: lastEventID) else {
             return ServerSentEvent(event: "reset", data: "{}").encoded + snapshot(isVisible)
         }
         var bytes: [UInt8] = []
-        for entry in missed where isVisible(entry.room) { bytes += entry.bytes }
+        for entry in missed {
+            let isOperator = isOperator(entry.room)
+            guard isVisible(entry.room) || isOperator && entry.operatorBytes != nil else { continue }
+            bytes += entry.bytes(forOperator: isOperator)
+        }
         return bytes
     }
 

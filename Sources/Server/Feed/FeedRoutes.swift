@@ -47,7 +47,8 @@ struct FeedRoutes: Sendable {
         let lastEventID = request.headers["Last-Event-ID"] ?? request.query["lastEventId"]
         let subscription = await feed.subscribe(
             after: lastEventID.flatMap { $0.isEmpty ? nil : $0 }, filter: filter, credentials: credentials,
-            identity: FeedIdentity(token))
+            identity: FeedIdentity(token),
+            isOperator: await authorizer.isOperator(credentials, isForwarded: request.isForwarded))
         switch subscription {
         case .accepted(let stream), .later(let stream): return .eventStream(stream)
         }

@@ -16,6 +16,8 @@ final class FeedSubscriber {
     let filter: RoomFilter
     let identity: FeedIdentity
     let address: ClientAddress
+    /// Whether it is told what only operators are told.
+    let isOperator: Bool
 
     private var pending: [String: FeedEntry] = [:]
     private var sentBytes: Int
@@ -26,12 +28,14 @@ final class FeedSubscriber {
     private(set) var lost = 0
 
     init(
-        stream: HTTPBodyStream, filter: RoomFilter, identity: FeedIdentity, address: ClientAddress, at now: Instant
+        stream: HTTPBodyStream, filter: RoomFilter, identity: FeedIdentity, address: ClientAddress,
+        isOperator: Bool = false, at now: Instant
     ) {
         self.stream = stream
         self.filter = filter
         self.identity = identity
         self.address = address
+        self.isOperator = isOperator
         sentBytes = stream.queuedBytes
         lastSent = now
         lastTaken = now
@@ -50,7 +54,7 @@ final class FeedSubscriber {
     ///
     /// - Returns: `false` when too much is kept already; the client is then to begin anew.
     func deliver(_ entry: FeedEntry, at now: Instant) -> Bool {
-        if pending.isEmpty, send(entry.bytes, at: now) { return true }
+        if pending.isEmpty, send(entry.bytes(forOperator: isOperator), at: now) { return true }
         switch entry.kind {
         case .roomState: pending[entry.room] = entry
         case .occurrence: lost += 1

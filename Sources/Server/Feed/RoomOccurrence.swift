@@ -7,11 +7,14 @@ struct RoomOccurrence: Sendable {
     var event: String
     var room: String
     var json: [UInt8]
+    /// What operators are told instead, whether they may watch the room or not.
+    var operatorJSON: [UInt8]?
 
-    init(event: String, room: String, json: [UInt8]) {
+    init(event: String, room: String, json: [UInt8], operatorJSON: [UInt8]? = nil) {
         self.event = event
         self.room = room
         self.json = json
+        self.operatorJSON = operatorJSON
     }
 
     init(replaced old: PeerID, by new: PeerID, room: String) {
@@ -56,20 +59,28 @@ struct RoomOccurrence: Sendable {
             })
     }
 
-    /// Tells no addresses, which are for operators alone.
+    /// Addresses and what was tried are for operators alone.
     init(_ failure: SessionFailure, room: String) {
         self.init(
-            event: "session.failed", room: room,
-            json: Self.json {
-                $0.member("room", room)
-                $0.member("role", failure.role.rawValue)
-                $0.member("session") { json in
-                    if let peer = failure.peer { json.value(peer.value) } else { json.value(nil as String?) }
-                }
-                $0.member("reason", failure.reason.rawValue)
-                $0.member("progress", failure.progress.word)
-                $0.member("advice", failure.advice)
+            event: "session.failed", room: room, json: Self.json { Self.write(failure, room, to: &$0) },
+            operatorJSON: Self.json {
+                Self.write(failure, room, to: &$0)
+                $0.member("protocol", failure.protocol.rawValue)
+                $0.member("from", failure.remote?.host)
+                $0.member("tried") { $0.array { for candidate in failure.candidates { $0.value(candidate) } } }
+                $0.member("detail", failure.detail)
             })
+    }
+
+    private static func write(_ failure: SessionFailure, _ room: String, to json: inout JSONWriter) {
+        json.member("room", room)
+        json.member("role", failure.role.rawValue)
+        json.member("session") { json in
+            if let peer = failure.peer { json.value(peer.value) } else { json.value(nil as String?) }
+        }
+        json.member("reason", failure.reason.rawValue)
+        json.member("progress", failure.progress.word)
+        json.member("advice", failure.advice)
     }
 
     private static func json(_ body: (inout JSONWriter) -> Void) -> [UInt8] {

@@ -7,11 +7,12 @@ import Wire
 
 @testable import Server
 
-/// Allows by the first letter of the room: `p…` is private and takes the token `key`.
+/// Allows by the first letter of the room: `p…` is private and takes the token `key`. Operators have the token `all`.
 private struct LetterAuthorizer: Authorizing {
     func authorize(
         action: AuthorizationAction, path: String, protocol: PeerProtocol, credentials: Credentials
     ) async -> AuthorizationOutcome {
+        guard action != .metrics else { return credentials.bearerToken?.revealed == "all" ? .allowed : .forbidden }
         guard path.hasPrefix("p") else { return .allowed }
         return switch (credentials.bearerToken ?? credentials.queryToken)?.revealed {
         case "key": .allowed
@@ -159,6 +160,42 @@ private struct Fixture {
         let returning = try await fixture.listener("", "Last-Event-ID: e-0\r\n")
         let text = try #require(await returning.text(through: "id: e-3\n"))
         #expect(!text.contains("private") && !text.contains("dtls"))
+        await fixture.stop()
+    }
+
+    @Test func operatorsAreToldWhatWasTriedAndFromWhereInEveryRoomTheyAskFor() async throws {
+        let fixture = try await Fixture()
+        let token = "Authorization: Bearer all\r\n"
+        let operators = [
+            try await fixture.listener("", token), try await fixture.listener("?room=p*", token),
+        ]
+        let stranger = try await fixture.listener()
+        for client in operators + [stranger] { #expect(await client.text(through: "]}\n\n") != nil) }
+        for room in ["private", "open"] {
+            fixture.feed.received(
+                EventRecord(
+                    id: 1, milliseconds: 0,
+                    event: .sessionFailed(
+                        room: room,
+                        SessionFailure(
+                            role: .viewer, protocol: .whep, remote: SocketAddress(ipv4: 0xC633_6407, port: 9),
+                            reason: .negotiationFailed, candidates: ["udp 192.0.2.5:8189"], progress: .refused,
+                            detail: "no codec"))))
+        }
+        let returning = try await fixture.listener("?lastEventId=e-0", token)
+        for client in operators + [returning] {
+            let text = try #require(await client.text(through: "\"detail\":\"no codec\"}\n\n"))
+            #expect(text.contains("id: e-1\n") && text.contains("\"room\":\"private\""))
+            #expect(text.contains("\"session\":null") && text.contains("\"progress\":\"refused\""))
+            #expect(text.contains("\"from\":\"198.51.100.7\",\"tried\":[\"udp 192.0.2.5:8189\"]"))
+        }
+        let text = try #require(await stranger.text(through: "id: e-2\n"))
+        #expect(!text.contains("private") && !text.contains("198.51.100.7"))
+        fixture.set("private", viewers: 0)
+        fixture.set("pq", viewers: nil)
+        fixture.set("open", viewers: 0)
+        let later = try #require(await operators[0].text(through: "\"name\":\"open\""))
+        #expect(later.contains("id: e-2\n") && !later.contains("\"name\":\"private\""))
         await fixture.stop()
     }
 

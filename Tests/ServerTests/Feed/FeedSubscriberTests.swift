@@ -71,7 +71,8 @@ struct FeedSubscriberTests {
         #expect(subscriber.isBehind)
         client.read(take(stream))
         subscriber.offer(Array("event: room.quality\ndata: {}\n\n".utf8), at: .seconds(1))
-        let failure = history.occurred("session.failed", Array("{}".utf8), room: "a", at: .seconds(1))
+        let failure = history.occurred(
+            RoomOccurrence(event: "session.failed", room: "a", json: Array("{}".utf8)), at: .seconds(1))
         #expect(subscriber.deliver(failure, at: .seconds(1)))
         #expect(take(stream).isEmpty)
         #expect(subscriber.lost == 1)
