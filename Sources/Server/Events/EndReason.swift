@@ -5,6 +5,10 @@ public enum EndReason: String, Sendable, Hashable, CaseIterable {
     /// The client asked for it (DELETE, BYE, close_notify).
     case left
     case roomClosed
+    /// The publisher came back with a codec that the viewer has not negotiated (WHEP-9).
+    case codecChanged
+    /// The publisher stayed away for longer than the room waits.
+    case publisherGone
     case replaced
     /// Nothing was heard from the client within the consent time.
     case silent
@@ -34,8 +38,18 @@ public enum EndReason: String, Sendable, Hashable, CaseIterable {
     /// Whether an operator should look at it.
     public var isFailure: Bool {
         switch self {
-        case .left, .roomClosed, .replaced, .serverStopping, .removedByOperator, .nobodyPublishes: false
+        case .left, .roomClosed, .codecChanged, .publisherGone, .replaced, .serverStopping, .removedByOperator,
+            .nobodyPublishes:
+            false
         default: true
+        }
+    }
+
+    /// Whether the server ended a viewer's session that had better be asked for again.
+    var invitesBack: Bool {
+        switch self {
+        case .roomClosed, .codecChanged, .publisherGone, .tooSlow: true
+        default: false
         }
     }
 

@@ -73,6 +73,7 @@ actor EventFeed: LoopActor {
     private var countByAddress: [ClientAddress: Int] = [:]
     private var nextSubscriber: UInt64 = 1
     private var occurrences: [RoomOccurrence] = []
+    private var endedViewers: [EndedViewers: Int] = [:]
     private var publishers: [PeerID: PeerProtocol] = [:]
 
     private var ticker: (any LoopTimer)?
@@ -112,7 +113,8 @@ actor EventFeed: LoopActor {
     nonisolated func received(_ record: EventRecord) {
         switch record.event {
         case .publisherStarted, .publisherStopped, .publisherReplaced, .publisherSwitched, .sessionFailed,
-            .soundConverted, .soundOmitted:
+            .soundConverted, .soundOmitted, .viewerLeft(_, _, .codecChanged), .viewerLeft(_, _, .publisherGone),
+            .viewerLeft(_, _, .roomClosed):
             eventLoop.execute { self.onLoop { $0.note(record.event) } }
         default: break
         }
@@ -132,6 +134,7 @@ actor EventFeed: LoopActor {
             note(RoomOccurrence(replaced: old.id, by: new.id, room: room))
         case .publisherSwitched(let room, let old, let new, let reason):
             note(RoomOccurrence(switchedFrom: old?.id, to: new.id, reason, room: room))
+        case .viewerLeft(let room, _, let reason): noteEnd(of: room, reason)
         case .sessionFailed(let room, let failure): note(RoomOccurrence(failure, room: room))
         case .soundConverted(let room, let codec, _):
             note(RoomOccurrence(soundOf: room, codec, convertedTo: TrackFormat.convertedSound.encodingName))
@@ -144,6 +147,14 @@ actor EventFeed: LoopActor {
     private func note(_ occurrence: RoomOccurrence) {
         guard occurrences.count < Self.maximumOccurrences else { return }
         occurrences.append(occurrence)
+        refreshSoon()
+    }
+
+    /// A room's viewers end together, so they are told of together.
+    private func noteEnd(of room: String, _ reason: EndReason) {
+        let ended = EndedViewers(room: room, reason: reason)
+        guard endedViewers[ended] != nil || endedViewers.count < Self.maximumOccurrences else { return }
+        endedViewers[ended, default: 0] += 1
         refreshSoon()
     }
 
@@ -175,15 +186,16 @@ actor EventFeed: LoopActor {
             await decide(about: name)
             if let entry = history.update(name, to: room, at: eventLoop.now) { tell(entry) }
         }
-        let occurred = occurrences
+        let occurred = occurrences + endedViewers.map { RoomOccurrence($0.key, count: $0.value) }
         occurrences = []
+        endedViewers = [:]
         for occurrence in occurred {
             await decide(about: occurrence.room)
             tell(history.occurred(occurrence, at: eventLoop.now))
         }
         isRefreshing = false
         lastRefresh = eventLoop.now
-        if !changes.isEmpty || !occurrences.isEmpty { refreshSoon() }
+        if !changes.isEmpty || !occurrences.isEmpty || !endedViewers.isEmpty { refreshSoon() }
     }
 
     private func tell(_ entry: FeedEntry) {

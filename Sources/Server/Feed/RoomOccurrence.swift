@@ -2,6 +2,12 @@ import HTTP
 import Streams
 import Wire
 
+/// Viewers whose sessions the server ended for one reason.
+struct EndedViewers: Hashable {
+    var room: String
+    var reason: EndReason
+}
+
 /// Something that happened in a room and is no state of it.
 struct RoomOccurrence: Sendable {
     var event: String
@@ -35,6 +41,16 @@ struct RoomOccurrence: Sendable {
                 $0.member("from") { if let old { $0.value(old.value) } else { $0.value(nil as String?) } }
                 $0.member("to", new.value)
                 $0.member("reason", reason.rawValue)
+            })
+    }
+
+    init(_ ended: EndedViewers, count: Int) {
+        self.init(
+            event: "viewers.ended", room: ended.room,
+            json: Self.json {
+                $0.member("room", ended.room)
+                $0.member("reason", ended.reason.rawValue)
+                $0.member("viewers", count)
             })
     }
 

@@ -25,7 +25,15 @@ struct PeerEnd: Hashable, Sendable {
         self.init(end, reason.explanation)
     }
 
-    init(_ reason: ViewerEnd) { self.init(.roomClosed, reason.explanation) }
+    init(_ reason: ViewerEnd) {
+        let end: EndReason =
+            switch reason {
+            case .codecChanged: .codecChanged
+            case .publisherGone: .publisherGone
+            case .closedByServer: .roomClosed
+            }
+        self.init(end, reason.explanation)
+    }
 
     static let deleted = PeerEnd(.left, "the client ended its session with DELETE")
     static let replaced = PeerEnd(

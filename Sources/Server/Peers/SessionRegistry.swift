@@ -8,10 +8,10 @@ actor SessionRegistry {
     /// The places of sessions that are being made, and whether their peer was gone before its session was added.
     private var pending: [SessionLimits.Ticket: Bool] = [:]
 
-    private let removed: @Sendable (String) -> Void
+    private let removed: @Sendable (String, PeerEnd?) -> Void
 
-    /// - Parameter removed: told every session that is taken out; must return at once.
-    init(limits: SessionLimits, removed: @escaping @Sendable (String) -> Void = { _ in }) {
+    /// - Parameter removed: told every session that is taken out, and why; must return at once.
+    init(limits: SessionLimits, removed: @escaping @Sendable (String, PeerEnd?) -> Void = { _, _ in }) {
         self.limits = limits
         self.removed = removed
     }
@@ -52,18 +52,18 @@ actor SessionRegistry {
     func session(_ id: String) -> WebRTCSession? { sessions[id] }
 
     /// Takes the session out; nil when it is gone already, so that of two DELETEs one wins.
-    func remove(_ id: String) -> WebRTCSession? {
+    func remove(_ id: String, _ end: PeerEnd? = nil) -> WebRTCSession? {
         guard let session = sessions.removeValue(forKey: id) else { return nil }
         byPeer[session.description.id] = nil
         limits.release(session.ticket)
-        removed(id)
+        removed(id, end)
         return session
     }
 
     /// The peer is gone: its session is taken out, also when it is only about to be added.
-    func forget(_ peer: PeerID, _ ticket: SessionLimits.Ticket) {
+    func forget(_ peer: PeerID, _ ticket: SessionLimits.Ticket, _ end: PeerEnd? = nil) {
         if let id = byPeer[peer] {
-            _ = remove(id)
+            _ = remove(id, end)
         } else if pending[ticket] != nil {
             pending[ticket] = true
         }

@@ -157,7 +157,7 @@ extension PublicationEnd {
             switch reason {
             case .left: .stoppedByPublisher
             case .replaced: .replaced
-            case .serverStopping, .roomClosed, .removedByOperator: .closedByServer
+            case .serverStopping, .roomClosed, .codecChanged, .publisherGone, .removedByOperator: .closedByServer
             default: .connectionLost
             }
     }

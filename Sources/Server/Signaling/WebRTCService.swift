@@ -66,7 +66,7 @@ final class WebRTCService: Sendable {
         self.settings = settings
         let viewerEvents = ViewerEvents(on: directory.eventLoop, directory: directory)
         self.viewerEvents = viewerEvents
-        registry = SessionRegistry(limits: SessionLimits(settings())) { viewerEvents.sessionEnded($0) }
+        registry = SessionRegistry(limits: SessionLimits(settings())) { viewerEvents.sessionEnded($0, $1) }
         let refusals = RefusedOffers(failures: failures, hub: hub)
         self.refusals = refusals
         counterOffers = CounterOffers(on: directory.eventLoop, registry: registry) { offer in
@@ -216,7 +216,7 @@ final class WebRTCService: Sendable {
 
     /// Ends a session by its URL; false when there is none.
     func end(_ id: String, _ end: PeerEnd) async -> Bool {
-        guard let session = await registry.remove(id) else { return false }
+        guard let session = await registry.remove(id, end) else { return false }
         await session.peer.close(end)
         return true
     }
@@ -237,7 +237,7 @@ final class WebRTCService: Sendable {
             hub.publish(event)
         }
         peers.remove(attempt.description.id)
-        Task { await registry.forget(attempt.description.id, ticket) }
+        Task { await registry.forget(attempt.description.id, ticket, end) }
     }
 
     /// Where a client would be told to send.

@@ -163,6 +163,23 @@ private struct Fixture {
         await fixture.stop()
     }
 
+    @Test func viewersThatTheServerEndsTogetherAreToldOfTogether() async throws {
+        let fixture = try await Fixture()
+        let client = try await fixture.listener()
+        #expect(await client.text(through: "]}\n\n") != nil)
+        let viewer = PeerDescription(id: PeerID(4), protocol: .whep)
+        let feed = fixture.feed
+        // In one turn of the feed's loop.
+        fixture.feedLoop.execute {
+            for reason in [EndReason.codecChanged, .left, .codecChanged, .codecChanged] {
+                feed.received(EventRecord(id: 1, milliseconds: 0, event: .viewerLeft(room: "open", viewer, reason)))
+            }
+        }
+        let text = try #require(await client.text(through: "\"viewers\":3}\n\n"))
+        #expect(text.contains("event: viewers.ended\nid: e-1\ndata: {\"room\":\"open\",\"reason\":\"codecChanged\","))
+        await fixture.stop()
+    }
+
     @Test func operatorsAreToldWhatWasTriedAndFromWhereInEveryRoomTheyAskFor() async throws {
         let fixture = try await Fixture()
         let token = "Authorization: Bearer all\r\n"

@@ -1,6 +1,7 @@
 import HTTP
 import Loop
 import Secure
+import Synchronization
 import TestKit
 import Testing
 import Wire
@@ -64,7 +65,7 @@ import Wire
             #expect(
                 answer.headers.values("Link") == [
                     "<\(location)/events>; rel=\"urn:ietf:params:whep:ext:core:server-sent-events\"; "
-                        + "events=\"active,inactive,layers,viewercount\"",
+                        + "events=\"active,inactive,layers,viewercount,reconnect,ended\"",
                     "<\(location)/layer>; rel=\"urn:ietf:params:whep:ext:core:layer\"",
                 ])
             #expect(try await server.post("/a/whip", try Offers.publisher()).headers.values("Link").isEmpty)
@@ -125,7 +126,7 @@ import Wire
     @Test(arguments: [
         ("[\"active\",\"volume\"]", "application/json", 400), ("{\"active\":1}", "application/json", 400),
         ("[1]", "application/json", 400), ("junk", "application/json", 400), ("[\"active\"]", "text/plain", 415),
-        ("[\"reconnect\"]", "application/json", 400), ("", "text/plain", 201), ("[]", "application/json", 201),
+        ("[\"reconnect\"]", "application/json", 201), ("", "text/plain", 201), ("[]", "application/json", 201),
     ])
     func listsOfEventsAreRead(_ body: String, _ type: String, _ status: Int) async throws {
         try await ServerHarness.with { server in
@@ -163,6 +164,58 @@ import Wire
             #expect(await eventually { await server.service.viewerEvents.count == 0 })
             #expect(try await server.respond(.get, streams[1]).status == 404)
             #expect(try await Self.send(server, session + "/events").status == 404)
+        }
+    }
+
+    /// WHEP-9: a viewer learns why its session ended, the operator reads it, and the feed tells it.
+    @Test func aCodecThatChangesEndsTheSessionWithItsReason() async throws {
+        try await ServerHarness.with { server in
+            let ends = Mutex<[EndReason]>([])
+            _ = server.hub.subscribe { record in
+                if case .viewerLeft(_, _, let reason) = record.event { ends.withLock { $0.append(reason) } }
+            }
+            let (publisher, whip) = try await LivePeersTests.client(server, "/a/whip", try Offers.publisher())
+            try await publisher.connect()
+            let (viewer, session) = try await LivePeersTests.client(server, "/a/whep", try Offers.viewer())
+            try await viewer.connect()
+            await publisher.send(rtp: (1...5).map { LivePeersTests.video($0, key: $0 == 1) })
+            await viewer.wait { $0.receivedRTP.count >= 5 }
+            let made = try await Self.send(server, session + "/events", "[\"ended\",\"reconnect\"]")
+            let reader = try Reader(try await server.respond(.get, try #require(made.headers["Location"])))
+            #expect(try await server.respond(.delete, whip).status == 200)
+            _ = try await server.session("/a/whip", try Offers.make(direction: "sendonly", videoCodec: "VP9"))
+            #expect(await reader.sees("event: ended\ndata: {\"reason\":\"codecChanged\",\"detail\":\"the publisher"))
+            #expect(await reader.sees("event: reconnect\ndata: {\"reason\":\"codecChanged\""))
+            #expect(
+                await eventually {
+                    reader.read()
+                    return reader.isOver
+                })
+            #expect(await eventually { ends.withLock { $0 } == [.codecChanged] })
+            // Who asks again gets the new codec.
+            let next = try Offers.make(direction: "recvonly", videoCodec: "VP9")
+            #expect(try await server.post("/a/whep", next).status == 201)
+            for client in [publisher, viewer] { await client.stop() }
+        }
+    }
+
+    @Test(arguments: [
+        (ViewerEnd.codecChanged, EndReason.codecChanged), (.publisherGone, .publisherGone),
+        (.closedByServer, .roomClosed),
+    ])
+    func everyEndOfARoomsMakingKeepsItsReason(_ end: ViewerEnd, _ reason: EndReason) {
+        #expect(PeerEnd(end).reason == reason && PeerEnd(end).detail == end.explanation)
+        #expect(reason.invitesBack && !reason.isFailure)
+    }
+
+    @Test func aStreamOfAServerThatStopsSaysSoAndInvitesNobody() async throws {
+        try await ServerHarness.with { server in
+            let (_, session) = try await Self.viewer(server)
+            let made = try await Self.send(server, session + "/events")
+            let reader = try Reader(try await server.respond(.get, try #require(made.headers["Location"])))
+            await server.service.viewerEvents.stop()
+            #expect(await reader.sees("event: ended\ndata: {\"reason\":\"serverStopping\""))
+            #expect(!reader.text.contains("reconnect"))
         }
     }
 

@@ -10,8 +10,8 @@ import Wire
 /// A stream belongs to a session and ends with it. It is made first and listened to afterwards, as often as the client's
 /// connection breaks; each time it begins with the present state, so nothing has to be kept for it in between.
 actor ViewerEvents: LoopActor {
-    /// The events of draft-ietf-wish-whep that this server has.
-    enum Kind: String, CaseIterable, Sendable { case active, inactive, layers, viewercount }
+    /// The events of draft-ietf-wish-whep that this server has, and `ended`, the last of all.
+    enum Kind: String, CaseIterable, Sendable { case active, inactive, layers, viewercount, reconnect, ended }
 
     static let streamsPerSession = 4
     /// What may wait for a client that reads slowly; beyond it the client comes back and begins anew.
@@ -104,12 +104,13 @@ actor ViewerEvents: LoopActor {
         watch()
     }
 
-    /// The session is over, and its streams with it. Any thread.
-    nonisolated func sessionEnded(_ session: String) {
+    /// The session is over, and its streams with it: each tells why. Any thread.
+    nonisolated func sessionEnded(_ session: String, _ end: PeerEnd? = nil) {
         eventLoop.execute {
             self.onLoop { events in
                 for (id, stream) in events.streams where stream.session.id == session {
-                    stream.body?.finish()
+                    if let end { events.tell(end, to: id) }
+                    events.streams[id]?.body?.finish()
                     events.streams[id] = nil
                 }
                 events.watch()
@@ -117,11 +118,27 @@ actor ViewerEvents: LoopActor {
         }
     }
 
+    /// Why the session ended, and whether to ask for it again (SSE-18).
+    private func tell(_ end: PeerEnd, to id: String) {
+        var json = JSONWriter()
+        json.object {
+            $0.member("reason", end.reason.rawValue)
+            $0.member("detail", end.detail)
+        }
+        let data = String(decoding: json.bytes, as: UTF8.self)
+        offer(.ended, data, to: id)
+        // After it, as clients leave at once.
+        if end.reason.invitesBack { offer(.reconnect, data, to: id) }
+    }
+
     func stop() {
         isStopping = true
         pacer?.cancel()
         ticker?.cancel()
-        for stream in streams.values { stream.body?.finish() }
+        for id in Array(streams.keys) {
+            tell(.stopping, to: id)
+            streams[id]?.body?.finish()
+        }
         streams = [:]
         watch()
     }
