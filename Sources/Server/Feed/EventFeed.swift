@@ -40,11 +40,7 @@ private final class ChangedRooms: Sendable {
 /// new becomes one event for all subscribers. Subscribing reads that picture without a pause between snapshot and first
 /// event, so nothing is lost or told twice (SSE-5).
 actor EventFeed: LoopActor {
-    struct Limits: Sendable {
-        var subscribers = 5_000
-        /// A browser opens one per tab; an office shares one address.
-        var subscribersPerAddress = 100
-    }
+    typealias Limits = ListenerPlaces.Limits
 
     enum Subscription: Sendable {
         case accepted(HTTPBodyStream)
@@ -70,7 +66,7 @@ actor EventFeed: LoopActor {
     private var history: FeedHistory
     private var access = FeedAccess()
     private var subscribers: [UInt64: FeedSubscriber] = [:]
-    private var countByAddress: [ClientAddress: Int] = [:]
+    private var places: ListenerPlaces
     private var nextSubscriber: UInt64 = 1
     private var occurrences: [RoomOccurrence] = []
     private var endedViewers: [EndedViewers: Int] = [:]
@@ -83,7 +79,6 @@ actor EventFeed: LoopActor {
     private var isRefreshing = false
     private var isSampling = false
     private var isStopping = false
-    private(set) var refused: UInt64 = 0
 
     init(
         on loop: EventLoop, source: FeedSource, authorizer: any Authorizing, limits: Limits = Limits(),
@@ -93,12 +88,15 @@ actor EventFeed: LoopActor {
         self.source = source
         self.authorizer = authorizer
         self.limits = limits
+        places = ListenerPlaces(limits)
         history = FeedHistory(epoch: epoch)
     }
 
     static func newEpoch() -> String { String(SecureRandom.uint64(), radix: 36) }
 
     var subscriberCount: Int { subscribers.count }
+    /// Clients for which there was no place.
+    var refused: UInt64 { places.refused }
     var lastEventID: String { history.id(history.lastNumber) }
 
     // MARK: what happens
@@ -257,14 +255,7 @@ actor EventFeed: LoopActor {
         isOperator: Bool = false
     ) async -> Subscription {
         let address = ClientAddress(credentials.address)
-        guard !isStopping, subscribers.count < limits.subscribers,
-            countByAddress[address, default: 0] < limits.subscribersPerAddress
-        else {
-            refused += 1
-            return .later(Self.comeBackLater())
-        }
-        // Taken before the first pause, so that many who come at once cannot pass the limits.
-        countByAddress[address, default: 0] += 1
+        guard !isStopping, places.take(address) else { return .later(ListenerRetry.later()) }
         access.enter(identity, credentials)
         while true {
             let undecided = undecidedRooms(identity, filter, since: lastEventID)
@@ -281,7 +272,7 @@ actor EventFeed: LoopActor {
             guard let self else { return }
             eventLoop.execute { self.onLoop { $0.remove(id) } }
         }
-        stream.send(ServerSentEvent.retry(milliseconds: Self.jittered(2_000...5_000)))
+        stream.send(ListenerRetry.beginning())
         stream.send(beginning)
         guard !isStopping else {
             release(address, identity)
@@ -302,18 +293,6 @@ actor EventFeed: LoopActor {
         return rooms.filter { filter.matches($0) && !access.isDecided($0, identity) }
     }
 
-    private static func jittered(_ range: ClosedRange<Int>) -> Int {
-        range.lowerBound + Int(SecureRandom.uint32()) % (range.upperBound - range.lowerBound + 1)
-    }
-
-    private static func comeBackLater() -> HTTPBodyStream {
-        let stream = HTTPBodyStream()
-        stream.send(ServerSentEvent.comment("too many clients listen at the moment; come back later"))
-        stream.send(ServerSentEvent.retry(milliseconds: jittered(10_000...20_000)))
-        stream.finish()
-        return stream
-    }
-
     private func remove(_ id: UInt64) {
         guard let subscriber = subscribers.removeValue(forKey: id) else { return }
         release(subscriber.address, subscriber.identity)
@@ -321,7 +300,7 @@ actor EventFeed: LoopActor {
 
     private func release(_ address: ClientAddress, _ identity: FeedIdentity) {
         access.leave(identity)
-        if let count = countByAddress[address] { countByAddress[address] = count > 1 ? count - 1 : nil }
+        places.giveBack(address)
     }
 
     /// Ends a client's stream; it comes back and goes on after the last event it has seen.
@@ -378,7 +357,7 @@ actor EventFeed: LoopActor {
         ticker?.cancel()
         pacer?.cancel()
         for id in Array(subscribers.keys) {
-            subscribers[id]?.stream.send(ServerSentEvent.retry(milliseconds: Self.jittered(2_000...7_000)))
+            subscribers[id]?.stream.send(ListenerRetry.farewell())
             giveUp(id)
         }
     }

@@ -150,6 +150,9 @@ struct MediaMetrics: Sendable {
             gauge(
                 "feed_subscribers", "Clients listening to the rooms.",
                 await feed.subscriberCount + events.subscriberCount),
+            counter(
+                "feed_subscribers_refused_total", "Clients told to come back later, as too many listened.",
+                await feed.refused &+ events.refused),
             gauge("loop_timers", "Armed timers of the media loops.", timers),
         ]
     }

@@ -6,38 +6,46 @@ import Wire
 /// while anybody listens (SigmaMediaServer's feed).
 actor RoomsFeed: LoopActor {
     static let intervalMilliseconds: UInt64 = 1_000
-    /// A page opens one; more than this at a time are told to come back.
-    static let maximumSubscribers = 2_000
     static let maximumQueuedBytes = 256 * 1024
 
     nonisolated let eventLoop: EventLoop
     nonisolated var loop: any LoopExecutor { eventLoop }
 
     private let list: RoomList
-    private var streams: [UInt64: HTTPBodyStream] = [:]
+    private var streams: [UInt64: (body: HTTPBodyStream, address: ClientAddress)] = [:]
+    private var places: ListenerPlaces
     private var nextID: UInt64 = 1
     private var timer: (any LoopTimer)?
     private var isSending = false
     private var isStale = false
+    private var isStopping = false
 
-    init(on loop: EventLoop, list: RoomList) {
+    init(on loop: EventLoop, list: RoomList, limits: ListenerPlaces.Limits = ListenerPlaces.Limits()) {
         eventLoop = loop
         self.list = list
+        places = ListenerPlaces(limits)
     }
 
-    /// A new subscriber's stream, with the current list already in it; nil when there are too many.
-    func subscribe() async -> HTTPBodyStream? {
-        guard streams.count < Self.maximumSubscribers else { return nil }
+    /// A new subscriber's stream, with the current list already in it; when there are too many, a short one that tells
+    /// the client to come back later.
+    func subscribe(from remote: SocketAddress) async -> HTTPBodyStream {
+        let address = ClientAddress(remote)
+        guard !isStopping, places.take(address) else { return ListenerRetry.later() }
+        let beginning = Self.event(await list.json())
         let id = nextID
         nextID += 1
         let stream = HTTPBodyStream(maximumQueuedBytes: Self.maximumQueuedBytes) { [weak self] in
             guard let self else { return }
             eventLoop.execute { self.onLoop { $0.remove(id) } }
         }
-        stream.send(ServerSentEvent.retry(milliseconds: 2_000))
-        stream.send(Self.event(await list.json()))
-        streams[id] = stream
-        if stream.isCancelled { streams[id] = nil }
+        stream.send(ListenerRetry.beginning())
+        stream.send(beginning)
+        guard !isStopping else {
+            places.giveBack(address)
+            stream.finish()
+            return stream
+        }
+        streams[id] = (stream, address)
         if timer == nil {
             timer = eventLoop.makeTimer(name: "rooms feed") { [weak self] in self?.onLoop { $0.tick() } }
         }
@@ -50,7 +58,10 @@ actor RoomsFeed: LoopActor {
         eventLoop.execute { self.onLoop { $0.send() } }
     }
 
-    private func remove(_ id: UInt64) { streams[id] = nil }
+    private func remove(_ id: UInt64) {
+        guard let stream = streams.removeValue(forKey: id) else { return }
+        places.giveBack(stream.address)
+    }
 
     private func arm() { timer?.schedule(at: eventLoop.now.advanced(byMilliseconds: Self.intervalMilliseconds)) }
 
@@ -71,10 +82,10 @@ actor RoomsFeed: LoopActor {
             repeat {
                 isStale = false
                 let event = Self.event(await list.json())
-                for (id, stream) in streams where !stream.send(event) {
+                for (id, stream) in streams where !stream.body.send(event) {
                     // A client that takes nothing is let go; it comes back and gets the whole list.
-                    stream.finish()
-                    streams[id] = nil
+                    stream.body.finish()
+                    remove(id)
                 }
             } while isStale
             isSending = false
@@ -85,12 +96,18 @@ actor RoomsFeed: LoopActor {
         ServerSentEvent(data: String(decoding: json, as: UTF8.self)).encoded
     }
 
-    /// Ends every stream; clients reconnect by themselves.
+    /// Ends every stream; clients come back by themselves, at different times (SSE-17).
     func stop() {
+        isStopping = true
         timer?.cancel()
-        for stream in streams.values { stream.finish() }
-        streams.removeAll()
+        for (id, stream) in streams {
+            stream.body.send(ListenerRetry.farewell())
+            stream.body.finish()
+            remove(id)
+        }
     }
 
     var subscriberCount: Int { streams.count }
+    /// Clients for which there was no place.
+    var refused: UInt64 { places.refused }
 }

@@ -132,7 +132,18 @@ public enum SettingsDocuments {
                 "bytes read of an RTSP description", RTSPDescriptionRepair.maximumBytes,
                 "RTSPDescriptionRepair.maximumBytes"
             ),
-            ("listeners to the rooms", RoomsFeed.maximumSubscribers, "RoomsFeed.maximumSubscribers"),
+            (
+                "listeners to the events, and as many to the rooms", ListenerPlaces.Limits().subscribers,
+                "ListenerPlaces.Limits"
+            ),
+            (
+                "of these from one address", ListenerPlaces.Limits().subscribersPerAddress, "ListenerPlaces.Limits"
+            ),
+            ("failed sessions that /check remembers", FailureBook.maximumEntries, "FailureBook.maximumEntries"),
+            (
+                "of these from one address", FailureBook.maximumEntriesPerAddress,
+                "FailureBook.maximumEntriesPerAddress"
+            ),
             ("bytes of a settings file", YAMLReader.maximumSize, "YAMLReader.maximumSize"),
         ]
         return "## Limits that are not settings\n\n| what | at most | in the sources |\n| --- | --- | --- |\n"

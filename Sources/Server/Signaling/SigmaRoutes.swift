@@ -29,12 +29,11 @@ struct SigmaRoutes: Sendable {
             response.headers["Cache-Control"] = "no-store"
             return response
         }
-        router.add(.get, "/notifications") { _ in
-            guard let stream = await feed.subscribe() else {
-                return SignalingResponses.retry(
-                    .problem(503, detail: "too many clients listen to the rooms at the moment"), after: 10)
+        router.add(.get, "/notifications") { request in
+            if let limited = signaling.limits.admit(from: request.remoteAddress) {
+                return SignalingResponses.tooManyRequests(limited)
             }
-            return .eventStream(stream)
+            return .eventStream(await feed.subscribe(from: request.remoteAddress))
         }
     }
 

@@ -12,7 +12,7 @@ final class SignalingRoutes: Sendable {
     let service: WebRTCService
     private let authorizer: any Authorizing
     let settings: @Sendable () -> ServerSettings
-    private let limits: RequestLimits
+    let limits: RequestLimits
     private let replay = Mutex(AnswerReplay())
 
     init(

@@ -257,6 +257,29 @@ private struct Fixture {
         await fixture.stop()
     }
 
+    @Test func manyAtOnceDoNotPassTheLimit() async throws {
+        var limits = EventFeed.Limits()
+        limits.subscribers = 3
+        let fixture = try await Fixture(limits: limits)
+        // Rooms to ask about, so that each has to wait before it is counted among the subscribers.
+        for number in 0..<20 { fixture.set("room\(number)", viewers: 0) }
+        #expect(await eventually { await fixture.feed.lastEventID == "e-20" })
+        let feed = fixture.feed
+        await withTaskGroup(of: Void.self) { group in
+            for number in 0..<50 as Range<UInt32> {
+                group.addTask {
+                    let token = "token \(number)"
+                    _ = await feed.subscribe(
+                        after: nil, filter: RoomFilter(),
+                        credentials: Credentials(bearerToken: token, address: SocketAddress(ipv4: number, port: 1)),
+                        identity: FeedIdentity(token))
+                }
+            }
+        }
+        #expect(await feed.subscriberCount == 3)
+        await fixture.stop()
+    }
+
     @Test func silenceIsBrokenByACommentThatKeepsTheClientResumable() async throws {
         let fixture = try await Fixture()
         let client = try await fixture.listener()

@@ -77,7 +77,7 @@ actor ViewerEvents: LoopActor {
             guard let self else { return }
             eventLoop.execute { self.onLoop { $0.hasGone(id, connection) } }
         }
-        body.send(ServerSentEvent.retry(milliseconds: 2_000))
+        body.send(ListenerRetry.beginning())
         streams[id]?.body = body
         streams[id]?.connection = connection
         // The present state is told anew to every connection.
@@ -137,6 +137,7 @@ actor ViewerEvents: LoopActor {
         ticker?.cancel()
         for id in Array(streams.keys) {
             tell(.stopping, to: id)
+            streams[id]?.body?.send(ListenerRetry.farewell())
             streams[id]?.body?.finish()
         }
         streams = [:]
