@@ -17,10 +17,22 @@ struct CheckFacts: Sendable {
         var limit: Int
     }
 
+    /// A port that may be wanted and may have been had.
+    struct Listener: Sendable {
+        var settings: [String]
+        var isWanted = false
+        var addresses: [SocketAddress] = []
+    }
+
     var client: SocketAddress
     /// Whether the request came over HTTPS, to here or to the proxy before.
     var isSecure = true
     var httpListeners: [SocketAddress] = []
+    /// What else listens: with the settings that ask for it.
+    var streams = Listener(settings: ["webrtcLocalTCPAddress"])
+    var rtsp = Listener(settings: ["rtspAddress"])
+    var rtsps = Listener(settings: ["rtspsAddress", "rtspServerCert", "rtspServerKey"])
+    var metrics = Listener(settings: ["metricsAddress"])
     var sockets: [MediaSocket] = []
     var candidates: [SocketAddress] = []
     var datagramsReceived: UInt64 = 0
@@ -49,6 +61,9 @@ extension CheckReport {
         self.init(
             items: [
                 Self.http(facts), Self.candidates(facts), Self.mediaPort(facts), Self.path(facts),
+                Self.listener("tcp", "media over TCP", facts.streams), Self.listener("rtsp", "RTSP", facts.rtsp),
+                Self.listener("rtsps", "RTSP over TLS", facts.rtsps),
+                Self.listener("metrics", "metrics", facts.metrics),
                 Self.sessions(facts), Self.https(facts), Self.dtls(facts), Self.clock(facts), Self.receiveBuffer(facts),
                 Self.offload(facts), Self.limits(facts), Self.losses(facts),
             ], client: facts.client.host)
@@ -62,6 +77,18 @@ extension CheckReport {
         CheckItem(id: "http", status: .ok, what: "listening on \(list(facts.httpListeners))")
     }
 
+    private static func listener(_ id: String, _ name: String, _ listener: CheckFacts.Listener) -> CheckItem {
+        guard listener.isWanted else { return CheckItem(id: id, status: .ok, what: "\(name): off") }
+        guard listener.addresses.isEmpty else {
+            return CheckItem(id: id, status: .ok, what: "\(name): listening on \(list(listener.addresses))")
+        }
+        // The server runs without it, so it is no failure of the whole.
+        return CheckItem(
+            id: id, status: .warn, what: "\(name): wanted, and not listening",
+            advice:
+                "look into the log from the start of the server, and at \(listener.settings.joined(separator: ", "))")
+    }
+
     // MARK: addresses
 
     private static func kind(_ address: SocketAddress) -> String {
@@ -72,6 +99,11 @@ extension CheckReport {
 
     /// Whether a client there can be expected to reach this address.
     private static func isUsable(_ candidate: SocketAddress, by client: SocketAddress) -> Bool {
+        // This machine has whatever family the server has.
+        client.isLoopback || candidate.isIPv6 == client.isIPv6 && isReachable(candidate, from: client)
+    }
+
+    private static func isReachable(_ candidate: SocketAddress, from client: SocketAddress) -> Bool {
         if client.isLoopback { return true }
         if candidate.isLoopback { return false }
         if candidate.isPrivate || candidate.isLinkLocal { return client.isPrivate || client.isLinkLocal }
@@ -86,7 +118,11 @@ extension CheckReport {
             "\(count) \(count == 1 ? "address is" : "addresses are") offered for media, "
             + "\(usable.count) of use to a client at \(facts.client.host)"
         let advice = "set webrtcAdditionalHosts to the address that clients reach this server by"
-        if usable.isEmpty {
+        if usable.isEmpty, facts.candidates.contains(where: { isReachable($0, from: facts.client) }) {
+            let (own, other) = facts.client.isIPv6 ? ("IPv6", "IPv4") : ("IPv4", "IPv6")
+            item.status = .warn
+            item.advice = "only clients that have \(other) as well can connect; \(advice) over \(own)"
+        } else if usable.isEmpty {
             item.status = .fail
             item.advice = advice
         } else if facts.candidates.allSatisfy(\.isLoopback) {

@@ -8,12 +8,22 @@ final class SelfCheck: Sendable {
     private struct Parts {
         // The server's routes hold this check.
         weak var http: HTTPServer?
-        var httpListeners: [SocketAddress]
+        var listeners: Listeners
+    }
+
+    /// Where the server listens beside media.
+    struct Listeners {
+        var http: [SocketAddress] = []
+        var rtsp: [SocketAddress] = []
+        var rtsps: [SocketAddress] = []
+        var metrics: [SocketAddress] = []
     }
 
     private let service: WebRTCService
     private let events: EventFeed
     private let settings: @Sendable () -> ServerSettings
+    /// What sockets were made from.
+    private let startSettings: ServerSettings
     private let startedAt = MonotonicClock.now
     private let startedWallMilliseconds = MonotonicClock.unixMilliseconds
     private let parts = Mutex<Parts?>(nil)
@@ -23,11 +33,12 @@ final class SelfCheck: Sendable {
         self.service = service
         self.events = events
         self.settings = settings
+        startSettings = settings()
     }
 
     /// The listeners exist only after the routes do.
-    func use(_ http: HTTPServer, listening addresses: [SocketAddress]) {
-        parts.withLock { $0 = Parts(http: http, httpListeners: addresses) }
+    func use(_ http: HTTPServer, _ listeners: Listeners) {
+        parts.withLock { $0 = Parts(http: http, listeners: listeners) }
     }
 
     /// Connections get this certificate from now on.
@@ -59,10 +70,24 @@ final class SelfCheck: Sendable {
         facts.failures = service.failures.all(at: now).compactMap {
             CheckFailure($0, at: now, for: client, isOperator: isOperator)
         }
+        addListeners(to: &facts)
         await addTraffic(to: &facts, now)
         await addLimits(to: &facts)
         let report = CheckReport(facts)
         return isOperator ? report : report.forStrangers
+    }
+
+    private func addListeners(to facts: inout CheckFacts) {
+        let listeners = parts.withLock { $0?.listeners } ?? Listeners()
+        facts.httpListeners = listeners.http
+        facts.streams.isWanted = startSettings.webrtcLocalTCPAddress != .none
+        facts.streams.addresses = service.media.streamAddresses
+        facts.rtsp.isWanted = startSettings.rtsp && startSettings.rtspEncryption != .strict
+        facts.rtsp.addresses = listeners.rtsp
+        facts.rtsps.isWanted = startSettings.rtsp && startSettings.rtspEncryption != .no
+        facts.rtsps.addresses = listeners.rtsps
+        facts.metrics.isWanted = startSettings.metrics
+        facts.metrics.addresses = listeners.metrics
     }
 
     private func addTraffic(to facts: inout CheckFacts, _ now: Instant) async {
@@ -81,7 +106,6 @@ final class SelfCheck: Sendable {
     private func addLimits(to facts: inout CheckFacts) async {
         let settings = settings()
         let parts = parts.withLock { $0 }
-        facts.httpListeners = parts?.httpListeners ?? []
         facts.limits = [
             CheckFacts.Limit(name: "maxSessions", used: await service.registry.count, limit: settings.maxSessions),
             CheckFacts.Limit(name: "maxRooms", used: await service.directory.count, limit: settings.maxRooms),

@@ -199,7 +199,6 @@ public actor MartletServer {
         let metrics = settings.metrics ? metricsServer(control, registry, authorizer, limits) : nil
         do {
             httpAddresses = try await listen(http, settings.webrtcAddress, check)
-            check.use(http, listening: httpAddresses)
             for address in settings.metricsAddress.socketAddresses {
                 guard let metrics else { break }
                 do throws(LoopError) {
@@ -217,6 +216,10 @@ public actor MartletServer {
             hub.cancel(following)
             throw error
         }
+        check.use(
+            http,
+            SelfCheck.Listeners(
+                http: httpAddresses, rtsp: rtspAddresses, rtsps: rtspsAddresses, metrics: metricsAddresses))
         await sources.apply(settings)
         return Running(
             control: control, media: media, directory: directory, service: service, feed: feed, events: events,

@@ -21,6 +21,17 @@ import Testing
         await fixture.stop()
     }
 
+    @Test func whatListensIsNamed() async throws {
+        let fixture = try await SignalingFixture(
+            "webrtcLocalTCPAddress: 127.0.0.1:0\nrtsp: yes\nrtspAddress: 127.0.0.1:0\nrtspTransports: [tcp]\n")
+        let text = try await fixture.request("GET", "/check").body
+        let rtsp = try #require(await fixture.server.rtspAddresses.first)
+        let http = try #require(await fixture.server.httpAddresses.first)
+        #expect(text.contains("RTSP: listening on \(rtsp)") && text.contains("listening on \(http)"))
+        #expect(text.contains("media over TCP: listening on 127.0.0.1:") && text.contains("metrics: off"))
+        await fixture.stop()
+    }
+
     @Test func behindAProxyOnThisMachineNobodyIsTheOperator() async throws {
         let fixture = try await SignalingFixture()
         let forwarded = ["X-Forwarded-For": "198.51.100.7"]

@@ -56,6 +56,35 @@ struct CheckReportTests {
         #expect(item("candidates", facts)?.status == .fail)
     }
 
+    @Test func addressesOfTheOtherFamilyAreOfNoUseByThemselves() throws {
+        var facts = facts()
+        facts.candidates = [SocketAddress(ipv6High: 0x2001_0DB8_0000_0000, low: 5, port: 8189)]
+        var found = try #require(item("candidates", facts))
+        #expect(found.status == .warn && found.what.contains("0 of use to a client at 198.51.100.7"))
+        #expect(found.advice?.contains("clients that have IPv6 as well") == true)
+        facts.candidates.append(SocketAddress(ipv4: 0xCB00_7105, port: 8189))
+        #expect(item("candidates", facts)?.status == .ok)
+        // Out of reach in its own family, and of the other.
+        facts.client = SocketAddress(ipv6High: 0x2001_0DB8_0000_0000, low: 9, port: 1)
+        facts.candidates = [SocketAddress(ipv4: 0xC0A8_0101, port: 8189)]
+        found = try #require(item("candidates", facts))
+        #expect(found.status == .fail)
+    }
+
+    @Test func everyPortThatIsWantedIsLookedAt() {
+        var facts = facts()
+        let address = SocketAddress(ipv4: 0, port: 8554)
+        for (id, listener) in [
+            ("tcp", \CheckFacts.streams), ("rtsp", \.rtsp), ("rtsps", \.rtsps), ("metrics", \.metrics),
+        ] as [(String, WritableKeyPath<CheckFacts, CheckFacts.Listener>)] {
+            #expect(item(id, facts)?.what.hasSuffix(": off") == true)
+            facts[keyPath: listener].isWanted = true
+            #expect(item(id, facts)?.status == .warn && item(id, facts)?.advice?.contains("Address") == true)
+            facts[keyPath: listener].addresses = [address]
+            #expect(item(id, facts)?.status == .ok && item(id, facts)?.what.contains("0.0.0.0:8554") == true)
+        }
+    }
+
     @Test func certificatesWarnBeforeTheyExpire() {
         var facts = facts()
         facts.httpsSecondsLeft = 13 * 86_400
