@@ -12,7 +12,17 @@ public final class TLSClientContext: @unchecked Sendable {
 
     let context: OpaquePointer
 
-    public init(fingerprint: CertificateFingerprint? = nil) throws(SecureError) {
+    public convenience init(fingerprint: CertificateFingerprint? = nil) throws(SecureError) {
+        try self.init(fingerprint: fingerprint, isTolerant: false)
+    }
+
+    /// For connections to whoever answers, to say what is wrong with its certificate
+    /// (``TLSEndpoint/certificateProblem``). What nobody else may read is not to be sent over one with a problem.
+    public static func tolerant() throws(SecureError) -> TLSClientContext {
+        try TLSClientContext(fingerprint: nil, isTolerant: true)
+    }
+
+    private init(fingerprint: CertificateFingerprint?, isTolerant: Bool) throws(SecureError) {
         ErrorQueue.clear()
         defer { ErrorQueue.clear() }
         self.fingerprint = fingerprint
@@ -26,7 +36,8 @@ public final class TLSClientContext: @unchecked Sendable {
         _ = unsafe COpenSSL_SSL_CTX_set_mode(context, Int(SSL_MODE_RELEASE_BUFFERS))
         if fingerprint == nil {
             unsafe SSL_CTX_set_default_verify_paths(context)
-            unsafe SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
+            // Without SSL_VERIFY_PEER a certificate is judged all the same, and the handshake goes on.
+            unsafe SSL_CTX_set_verify(context, isTolerant ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nil)
         } else {
             // The fingerprint is compared after the handshake and before anything is sent.
             unsafe SSL_CTX_set_verify(context, SSL_VERIFY_NONE, nil)

@@ -59,6 +59,9 @@ public final class TLSEndpoint {
         advanceHandshake()
     }
 
+    /// What is wrong with the server's certificate, for the client's end once it is open; nil when it is trusted.
+    public var certificateProblem: String? { connection.verificationProblem }
+
     /// Takes bytes read from the socket. Ignored once the connection is over.
     public func received(_ ciphertext: RawSpan) {
         switch state {

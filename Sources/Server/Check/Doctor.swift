@@ -1,8 +1,9 @@
 internal import HTTP
 internal import Loop
+internal import Secure
 internal import Wire
 
-/// Asks a server how it is: `martlet doctor URL`. Plain HTTP only, one small request.
+/// Asks a server how it is: `martlet doctor URL`. One small request, over TLS when the URL says so.
 public struct Doctor: Sendable {
     static let defaultPort: UInt16 = 8889
     static let maximumAnswerBytes = 1 << 20
@@ -10,7 +11,6 @@ public struct Doctor: Sendable {
 
     public enum Fault: Error, Hashable, Sendable, CustomStringConvertible {
         case unusableURL(String)
-        case secureURL(String)
         case unknownHost(String)
         case unreachable(String)
         case noAnswer
@@ -20,7 +20,6 @@ public struct Doctor: Sendable {
         public var description: String {
             switch self {
             case .unusableURL(let text): "'\(text)' is no URL such as http://192.0.2.1:8889"
-            case .secureURL(let text): "doctor speaks plain HTTP only; use: curl \(text)"
             case .unknownHost(let name): "there is no host called \(name)"
             case .unreachable(let reason): reason
             case .noAnswer: "the server does not answer"
@@ -38,15 +37,16 @@ public struct Doctor: Sendable {
 
     let host: String
     let port: UInt16
+    let isSecure: Bool
 
-    /// - Parameter url: `http://host:port`, or without `http://`, or without a port.
+    /// - Parameter url: `http://host:port` or `https://host:port`, or without a scheme, or without a port.
     public init(_ url: String) throws(Fault) {
         var rest = Substring(url)
-        if rest.hasPrefix("https://") { throw .secureURL(url + (url.hasSuffix("/") ? "check" : "/check")) }
-        let hasScheme = rest.hasPrefix("http://")
-        if hasScheme { rest = rest.dropFirst(7) }
+        isSecure = rest.hasPrefix("https://")
+        let hasScheme = isSecure || rest.hasPrefix("http://")
+        if hasScheme { rest = rest.dropFirst(isSecure ? 8 : 7) }
         rest = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
-        var port = hasScheme ? 80 : Self.defaultPort
+        var port = isSecure ? 443 : hasScheme ? 80 : Self.defaultPort
         if rest.hasPrefix("[") {
             guard let end = rest.firstIndex(of: "]") else { throw .unusableURL(url) }
             host = String(rest[rest.index(after: rest.startIndex)..<end])
@@ -71,7 +71,10 @@ public struct Doctor: Sendable {
         var fault = Fault.noAnswer
         for address in addresses {
             do throws(Fault) {
-                return try Self.read(try await Self.fetch(request(token), from: address))
+                let (answer, problem) = try await fetch(from: address, token)
+                let diagnosis = try Self.read(answer)
+                guard let problem else { return diagnosis }
+                return diagnosis.over(certificateProblem: problem, hadToken: token != nil)
             } catch {
                 fault = error
                 guard case .unreachable = error else { throw error }
@@ -99,7 +102,10 @@ public struct Doctor: Sendable {
                 .utf8)
     }
 
-    private static func fetch(_ request: [UInt8], from address: SocketAddress) async throws(Fault) -> [UInt8] {
+    /// The answer, and what is wrong with the certificate of whoever gave it: the token is not shown to it then.
+    private func fetch(
+        from address: SocketAddress, _ token: String?
+    ) async throws(Fault) -> (answer: [UInt8], certificateProblem: String?) {
         let loop: EventLoop
         do throws(LoopError) {
             loop = try EventLoop(name: "doctor")
@@ -108,11 +114,10 @@ public struct Doctor: Sendable {
             throw .unreachable(error.description)
         }
         defer { loop.stop() }
-        let exchange = Exchange(on: loop)
-        switch await exchange.run(request, to: address) {
-        case .success(let bytes): return bytes
-        case .failure(let fault): throw fault
-        }
+        let exchange = Exchange(on: loop, request: request(token), requestToStrangers: request(nil))
+        let result = await exchange.run(to: address, securedFor: isSecure ? host : nil)
+        let problem = await exchange.certificateProblem
+        return (try result.get(), problem)
     }
 
     /// Reads an answer that ends with its connection.
@@ -134,28 +139,55 @@ public struct Doctor: Sendable {
     }
 }
 
+extension Doctor.Diagnosis {
+    /// What was found over a connection to a server that is perhaps another.
+    fileprivate func over(certificateProblem problem: String, hadToken: Bool) -> Doctor.Diagnosis {
+        let withheld = hadToken ? "; the token was not sent" : ""
+        let note = """
+            warn  the certificate of this server is not trusted: \(problem)\(withheld)
+                  → browsers refuse it as well: use one of an authority that they know
+
+
+            """
+        return Doctor.Diagnosis(status: max(status, .warn), text: note + text)
+    }
+}
+
 /// One request and its answer over one connection.
 private actor Exchange: LoopActor {
     nonisolated let eventLoop: EventLoop
     nonisolated var loop: any LoopExecutor { eventLoop }
 
+    /// What is wrong with the certificate that the server showed.
+    private(set) var certificateProblem: String?
+
+    private let request: [UInt8]
+    private let requestToStrangers: [UInt8]
     private var connection: TCPConnection?
+    private var tls: TLSEndpoint?
+    private var hasAsked = false
     private var timer: (any LoopTimer)?
     private var received: [UInt8] = []
     private var continuation: CheckedContinuation<Result<[UInt8], Doctor.Fault>, Never>?
 
-    init(on loop: EventLoop) { eventLoop = loop }
+    init(on loop: EventLoop, request: [UInt8], requestToStrangers: [UInt8]) {
+        eventLoop = loop
+        self.request = request
+        self.requestToStrangers = requestToStrangers
+    }
 
-    func run(_ request: [UInt8], to address: SocketAddress) async -> Result<[UInt8], Doctor.Fault> {
+    /// - Parameter host: whose certificate is expected, over TLS.
+    func run(to address: SocketAddress, securedFor host: String?) async -> Result<[UInt8], Doctor.Fault> {
         await withCheckedContinuation { continuation in
             self.continuation = continuation
-            do throws(LoopError) {
+            do {
+                if let host { tls = try TLSEndpoint(client: try TLSClientContext.tolerant(), host: host) }
                 let connection = try TCPConnection.connect(to: address, on: eventLoop)
                 self.connection = connection
-                connection.start(onData: { self.took($0) }, onClosed: { self.closed($0) })
-                _ = connection.write(request)
+                connection.start(
+                    onConnected: { self.connected() }, onData: { self.took($0) }, onClosed: { self.closed($0) })
             } catch {
-                finish(.failure(.unreachable(error.description)))
+                finish(.failure(.unreachable("\(error)")))
                 return
             }
             timer = eventLoop.makeTimer(name: "doctor") { [weak self] in
@@ -165,7 +197,34 @@ private actor Exchange: LoopActor {
         }
     }
 
+    private func connected() {
+        if tls == nil { _ = connection?.write(request) }
+        sendCiphertext()
+    }
+
     private func took(_ bytes: RawSpan) {
+        guard let tls else { return keep(bytes) }
+        tls.received(bytes)
+        switch tls.state {
+        case .failed(let reason): return finish(.failure(.unreachable("TLS: \(reason)")))
+        case .open where !hasAsked:
+            hasAsked = true
+            certificateProblem = tls.certificateProblem
+            let request = certificateProblem == nil ? request : requestToStrangers
+            _ = request.withBytes { tls.write($0) }
+        case .open, .handshaking, .halfClosed, .closed: break
+        }
+        sendCiphertext()
+        tls.drainPlaintext { keep($0) }
+        if tls.state == .halfClosed { finish(.success(received)) }
+    }
+
+    private func sendCiphertext() {
+        guard let tls, let connection else { return }
+        tls.drainCiphertext { if !connection.write($0) { connection.close() } }
+    }
+
+    private func keep(_ bytes: RawSpan) {
         guard received.count + bytes.byteCount <= Doctor.maximumAnswerBytes else {
             return finish(.failure(.notMartlet))
         }

@@ -1,4 +1,5 @@
 import HTTP
+import Secure
 import Testing
 import Wire
 
@@ -7,12 +8,14 @@ import Wire
 @Suite(.timeLimit(.minutes(5))) struct DoctorTests {
     @Test(arguments: [
         ("http://192.0.2.1:8889", "192.0.2.1", 8889), ("http://example.org/", "example.org", 80),
+        ("https://h", "h", 443), ("https://h:8443/check", "h", 8443),
         ("localhost", "localhost", 8889), ("localhost:99", "localhost", 99), ("[::1]:5", "::1", 5),
         ("http://[2001:db8::1]/check?x", "2001:db8::1", 80),
     ])
     func addressesAreReadAsPeopleWriteThem(url: String, host: String, port: UInt16) throws {
         let doctor = try Doctor(url)
         #expect(doctor.host == host && doctor.port == port)
+        #expect(doctor.isSecure == url.hasPrefix("https"))
     }
 
     @Test(arguments: ["", "http://", "http://a:b", "a:99999", "[::1", "user@host", "a b", "a\r\nX: y", ":80"])
@@ -20,8 +23,30 @@ import Wire
         #expect(throws: Doctor.Fault.unusableURL(url)) { try Doctor(url) }
     }
 
-    @Test func httpsIsLeftToOthers() {
-        #expect(throws: Doctor.Fault.secureURL("https://h/check")) { try Doctor("https://h") }
+    /// The certificate is its own authority, which the system does not know.
+    @Test func anUntrustedCertificateIsNamedAndShownNoToken() async throws {
+        var router = Router()
+        router.add(.get, "/check") { request in
+            var response = HTTPResponse.text("token \(request.headers["Authorization"] ?? "-")\n")
+            response.headers[CheckRoutes.statusField] = "ok"
+            return response
+        }
+        let fixture = try await HTTPServerFixture(router)
+        let certificate = try await TestCertificate()
+        let address = try await fixture.server.listen(
+            on: SocketAddress(ipv4: 0x7F00_0001, port: 0), tls: certificate.context())
+        let diagnosis = try await Doctor("https://localhost:\(address.port)").examine(token: "secret")
+        #expect(diagnosis.status == .warn && diagnosis.text.hasSuffix("token -\n"))
+        #expect(diagnosis.text.hasPrefix("warn  the certificate of this server is not trusted: self"))
+        #expect(diagnosis.text.contains("the token was not sent"))
+        // Plain HTTP on a port of TLS, and TLS on a plain one, are answered by nobody.
+        await #expect(throws: Doctor.Fault.self) {
+            try await Doctor("http://127.0.0.1:\(address.port)").examine()
+        }
+        await #expect(throws: Doctor.Fault.self) {
+            try await Doctor("https://127.0.0.1:\(fixture.address.port)").examine()
+        }
+        await fixture.stop()
     }
 
     @Test(arguments: [

@@ -7,7 +7,7 @@ import Testing
 import Wire
 
 /// A certificate for localhost made for one test, in a folder that goes with it.
-private final class TestCertificate: Sendable {
+final class TestCertificate: Sendable {
     let folder: URL
     var certificateFile: String { folder.appending(path: "server.crt").path }
 
