@@ -37,8 +37,9 @@ public final class DownTrack {
     }
 
     /// Another publication feeds the track: packets pass again from its first keyframe on.
-    func sourceChanged() {
+    func sourceChanged(encodings names: [String]) {
         reported = false
+        selector.preference.follow(names)
         selector.reset()
         forwarder.sourceChanged()
     }

@@ -27,6 +27,8 @@ public struct LayerPreference: Hashable, Sendable {
 
     /// An encoding by its index; better ones are not sent.
     public var encoding: Int?
+    /// What the publisher calls that encoding, so that it is found again after the publisher began anew; empty without.
+    var encodingName = ""
     public var spatialLayer: UInt8?
     public var temporalLayer: UInt8?
     public var maximumWidth: Int?
@@ -34,6 +36,13 @@ public struct LayerPreference: Hashable, Sendable {
     public var maximumBitsPerSecond: UInt64?
 
     public init() {}
+
+    /// The publisher began anew with these encodings. When the one that is wanted is not among them, the rest decides
+    /// until it comes back.
+    mutating func follow(_ names: [String]) {
+        guard !encodingName.isEmpty else { return }
+        encoding = names.firstIndex(of: encodingName)
+    }
 }
 
 /// One thing a viewer can choose, as it is being received now.

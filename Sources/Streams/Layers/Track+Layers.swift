@@ -15,6 +15,10 @@ extension Track {
     public func chooseLayers(_ preference: LayerPreference, for viewer: PeerID) -> Bool {
         guard let downTrack = downTrack(of: viewer) else { return false }
         if let encoding = preference.encoding, !layers.encodings.indices.contains(encoding) { return false }
+        var preference = preference
+        if let encoding = preference.encoding, layers.names.indices.contains(encoding) {
+            preference.encodingName = layers.names[encoding]
+        }
         downTrack.prefer(preference)
         chooseLayers(of: downTrack, at: loop.now)
         requestKeyframes(of: downTrack.awaitedEncodings(at: loop.now))

@@ -11,7 +11,7 @@ struct TrackLayers {
 
     private(set) var encodings: [LayerState] = []
     private(set) var ladder = LayerLadder()
-    private var names: [String] = []
+    private(set) var names: [String] = []
     private var descriptors: [DependencyDescriptorReader] = []
     /// Since when the descriptors of an encoding have lacked their structure; nil for those that do not.
     private var unexplainedSince: [Instant?] = []

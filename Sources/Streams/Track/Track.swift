@@ -100,7 +100,7 @@ public actor Track: LoopActor {
         startTimers()
         let stranded = downTracks.filter { !$0.format.track.isInterchangeable(with: lane.format) }.map(\.viewer)
         downTracks.removeAll { !$0.format.track.isInterchangeable(with: lane.format) }
-        for downTrack in downTracks { downTrack.sourceChanged() }
+        for downTrack in downTracks { downTrack.sourceChanged(encodings: layers.names) }
         captureTimesDue = []
         if downTracks.contains(where: { $0.format.extensions[.absCaptureTime] != nil }) { tellCaptureTimes() }
         if !downTracks.isEmpty { requestKeyframe() }

@@ -121,6 +121,26 @@ import Wire
         #expect(simulcast.harness.log.events.contains("viewer \(id) gets 2"))
     }
 
+    @Test func anEncodingChosenByHandKeepsItsNameWhenThePublisherBeginsAnew() throws {
+        let simulcast = try LiveSimulcast(names: ["f", "h", "q"])
+        let viewer = try simulcast.join(budget: 3_000_000)
+        simulcast.run(milliseconds: 3_000)
+        #expect(simulcast.choose(viewer) { $0.encoding = 2 })
+        simulcast.run(milliseconds: 2_000)
+        #expect(viewer.order.last == 2)
+        // The same name stands for another place, and for another picture here.
+        try simulcast.restart(names: ["h", "q", "f"])
+        simulcast.run(milliseconds: 6_000)
+        #expect(viewer.order.last == 1)
+        // Without it everything may be sent, until it is there again.
+        try simulcast.restart(names: ["a", "b", "c"])
+        simulcast.run(milliseconds: 15_000)
+        #expect(viewer.order.last == 0)
+        try simulcast.restart(names: ["f", "h", "q"])
+        simulcast.run(milliseconds: 6_000)
+        #expect(viewer.order.last == 2)
+    }
+
     @Test func whatThereIsToChooseFromIsToldWithItsBitrates() throws {
         let simulcast = try LiveSimulcast()
         _ = try simulcast.join()

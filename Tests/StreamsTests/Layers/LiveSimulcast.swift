@@ -25,15 +25,16 @@ final class LiveSimulcast {
     }
 
     let harness = RoomHarness()
-    let publisher = FakePublisher(1)
+    private(set) var publisher = FakePublisher(1)
     var sources: [VideoSource] = []
     var isLive = [true, true, true]
     var viewers: [Viewer] = []
     private var due: [(layer: Int, at: Instant)] = []
     private var isFirst = [true, true, true]
 
-    init() throws {
-        try harness.publish(publisher, layers: 3)
+    /// - Parameter names: what the publisher calls its encodings.
+    init(names: [String] = []) throws {
+        try harness.publish(publisher, layers: 3, names: names)
         for (index, width) in [1_280, 640, 320].enumerated() {
             var source = VideoSource(
                 ssrc: UInt32(100 + index), sequenceNumber: UInt16(truncatingIfNeeded: 10_000 * index + 60_000),
@@ -42,6 +43,15 @@ final class LiveSimulcast {
             source.height = UInt16(width * 9 / 16)
             sources.append(source)
         }
+    }
+
+    /// The publisher goes and comes back with other names for its encodings.
+    func restart(names: [String]) throws {
+        harness.unpublish(publisher)
+        publisher = FakePublisher(publisher.peerID.value + 1)
+        due = []
+        isFirst = [true, true, true]
+        try harness.publish(publisher, layers: 3, names: names)
     }
 
     var track: Track { harness.room.track(.video) }

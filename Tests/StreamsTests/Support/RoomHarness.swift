@@ -22,12 +22,13 @@ final class RoomHarness {
     @discardableResult
     func publish(
         _ publisher: any PublisherHandle, _ formats: [TrackFormat] = [vp8], layers: Int = 1,
-        extensions: HeaderExtensionMap = HeaderExtensionMap(), parameterSets: [[UInt8]] = [],
+        names: [String] = [], extensions: HeaderExtensionMap = HeaderExtensionMap(), parameterSets: [[UInt8]] = [],
         answersKeyframeRequests: Bool = true, isBackup: Bool = false
     ) throws(RoomError) -> Publication {
         let lanes = formats.map {
             PublicationLane(
                 format: $0, extensions: extensions, layerCount: $0.kind == .video ? layers : 1,
+                encodingNames: $0.kind == .video ? names : [],
                 parameterSets: parameterSets, answersKeyframeRequests: answersKeyframeRequests)
         }
         let made = try loop.run { () throws(RoomError) in
