@@ -46,7 +46,16 @@ struct WebRTCSession: Sendable {
     let ticket: SessionLimits.Ticket
     /// The place of the video among the media sections; nil without.
     var videoIndex: Int?
+    /// What the answer calls that section; empty without.
+    var videoMid = ""
     var roomName: String { peer.room.name }
+
+    /// Whether clients mean the video by `mediaId`: its index, or its mid. None means it too.
+    func isVideo(_ mediaId: String?) -> Bool {
+        guard let videoIndex else { return false }
+        guard let mediaId else { return true }
+        return mediaId == String(videoIndex) || (!videoMid.isEmpty && mediaId == videoMid)
+    }
 
     /// Whether a request that brings this token may act on the session: a session belongs to the token that made it.
     func isOwned(by digest: [UInt8]?) -> Bool { Self.isOwned(tokenDigest, by: digest) }

@@ -203,11 +203,12 @@ final class WebRTCService: Sendable {
             media.demultiplexer.removeAll(of: transport)
             throw SignalingError(error)
         }
+        let video = negotiated.sections.first { $0.kind == .video && $0.direction.sends }
         let session = WebRTCSession(
             id: draft.sessionID, role: .viewer, description: description, peer: .viewer(viewer),
             entityTag: draft.entityTag, ice: AnsweredICE(negotiated),
             tokenDigest: request.tokenDigest, ticket: ticket,
-            videoIndex: negotiated.sections.first { $0.kind == .video && $0.direction.sends }?.index)
+            videoIndex: video?.index, videoMid: video?.mid ?? "")
         await registry.add(session)
         return SignalingAnswer(session: session, sdp: negotiated.answerText, numericID: entry.numericID)
     }

@@ -264,6 +264,24 @@ import Wire
         }
     }
 
+    @Test func theVideoMayBeNamedByItsMid() async throws {
+        try await ServerHarness.with { server in
+            let (publisher, _) = try await LivePeersTests.client(server, "/a/whip", try Offers.publisher())
+            try await publisher.connect()
+            let offer = try Offers.viewer().replacing("a=mid:0", with: "a=mid:picture")
+                .replacing("a=group:BUNDLE 0 1", with: "a=group:BUNDLE picture 1")
+            let (viewer, session) = try await LivePeersTests.client(server, "/a/whep", offer)
+            try await viewer.connect()
+            await publisher.send(rtp: (1...20).map { LivePeersTests.video($0, key: $0 == 1) })
+            await viewer.wait { $0.receivedRTP.count >= 20 }
+            for (name, status) in [("picture", 200), ("0", 200), ("1", 422), ("2", 422)] {
+                let response = try await Self.send(server, session + "/layer", "{\"mediaId\":\"\(name)\"}")
+                #expect(response.status == status, "\(name): \(bodyText(response))")
+            }
+            for client in [publisher, viewer] { await client.stop() }
+        }
+    }
+
     private static let layers = [
         LayerDescription(
             encoding: 0, rid: "q", spatialLayer: 0, temporalLayer: 0, width: 320, height: 180, bitsPerSecond: 1,

@@ -79,7 +79,7 @@ extension SignalingRoutes {
         guard let selection = LayerSelection(request.body) else {
             return .problem(400, detail: "the body has to be a JSON object such as {\"mediaId\":\"0\",\"rid\":\"h\"}")
         }
-        guard let index = session.videoIndex, selection.mediaId == nil || selection.mediaId == String(index) else {
+        guard let index = session.videoIndex, session.isVideo(selection.mediaId) else {
             return .problem(422, detail: "the session has no video in this m-line (mediaId)")
         }
         let track = session.peer.room.track(.video)
