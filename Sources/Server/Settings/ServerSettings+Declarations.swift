@@ -88,6 +88,9 @@ extension ServerSettings {
             "Interfaces whose addresses are offered, as eth0 or eth*, or !eth1 for all but it; empty for the usual ones."
         ),
         Setting(
+            "webrtcPreferIPv6", \.webrtcPreferIPv6, .boolean, in: .webrtc, reloadable: true,
+            "Offers addresses of IPv6 before those of IPv4; public ones come before private ones either way."),
+        Setting(
             "webrtcAdditionalHosts", \.webrtcAdditionalHosts, .list(of: .string(maximumLength: 253)), in: .webrtc,
             reloadable: true, aliases: ["webrtcICEHostNAT1To1IPs"],
             "Further addresses or host names offered to clients, such as the public address in front of a NAT."),

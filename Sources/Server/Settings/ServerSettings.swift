@@ -36,6 +36,7 @@ public struct ServerSettings: Sendable {
     public var webrtcLocalUDPAddress = ListenAddress(port: 8189)
     public var webrtcLocalTCPAddress = LocalTCPAddress.sameAsUDP
     public var webrtcIPsFromInterfaces = true
+    public var webrtcPreferIPv6 = false
     public var webrtcIPsFromInterfacesList: [String] = []
     public var webrtcAdditionalHosts: [String] = []
     public var webrtcICEServers2: [ICEServerSettings] = []

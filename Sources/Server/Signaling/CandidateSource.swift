@@ -64,13 +64,16 @@ struct CandidateSource: Sendable {
         }
         if found.isEmpty { found = offer.loopback }
         var seen: Set<SocketAddress> = []
-        offer.addresses = found.filter { seen.insert($0).inserted }.sorted { rank($0) < rank($1) }
+        offer.addresses = found.filter { seen.insert($0).inserted }.sorted {
+            rank($0, settings.webrtcPreferIPv6) < rank($1, settings.webrtcPreferIPv6)
+        }
         return offer
     }
 
-    /// Public before private, IPv4 before IPv6: naive clients take the first.
-    private static func rank(_ address: SocketAddress) -> Int {
-        (address.isPrivate || address.isLoopback ? 2 : 0) + (address.isIPv6 ? 1 : 0)
+    /// Public before private, and of these IPv4 before IPv6 or the other way about: naive clients take the first
+    /// (ICE-35).
+    private static func rank(_ address: SocketAddress, _ prefersIPv6: Bool) -> Int {
+        (address.isPrivate || address.isLoopback ? 2 : 0) + (address.isIPv6 == prefersIPv6 ? 0 : 1)
     }
 
     /// The candidates for a client. One that asked from this machine itself is offered loopback first: it always works.

@@ -39,6 +39,9 @@ import Wire
         Case(
             name: "automatic", sockets: [any, anyIPv6], change: { _ in },
             expected: ["203.0.113.7", "2001:db8::5", "10.0.0.5"]),
+        Case(
+            name: "IPv6 first, and public before private", sockets: [any, anyIPv6],
+            change: { $0.webrtcPreferIPv6 = true }, expected: ["2001:db8::5", "203.0.113.7", "10.0.0.5"]),
         Case(name: "IPv4 only", sockets: [any], change: { _ in }, expected: ["203.0.113.7", "10.0.0.5"]),
         Case(
             name: "listed interface", sockets: [any], change: { $0.webrtcIPsFromInterfacesList = ["docker0"] },
