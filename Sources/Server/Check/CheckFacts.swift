@@ -47,6 +47,8 @@ struct CheckFacts: Sendable {
     var limits: [Limit] = []
     var datagramsDropped: UInt64 = 0
     var datagramsUnsent: UInt64 = 0
+    /// Whether ``failures`` are everybody's, and not the client's alone.
+    var isOperator = true
     /// The latest first.
     var failures: [CheckFailure] = []
 }
@@ -165,22 +167,20 @@ extension CheckReport {
     }
 
     private static func sessions(_ facts: CheckFacts) -> CheckItem {
-        let hour = FailureBook.memorySeconds / 3_600
+        let whose = facts.isOperator ? "" : " from \(facts.client.host)"
         var item = CheckItem(
-            id: "sessions", status: .ok, what: "no session has failed in the last hour", isPublic: true,
+            id: "sessions", status: .ok, what: "no session\(whose) has failed in the last hour", isPublic: true,
             failures: facts.failures)
-        guard let latest = facts.failures.first else { return item }
-        let count = facts.failures.reduce(0) { $0 + $1.count }
+        // Viewers that wait for a publisher are listed, and no failures.
+        let failed = facts.failures.filter(\.failure.reason.isFailure)
+        guard let latest = failed.first else { return item }
+        let count = failed.reduce(0) { $0 + $1.count }
         item.what =
-            "\(count) \(count == 1 ? "session has" : "sessions have") failed in the last \(hour == 1 ? "hour" : "\(hour) h"), "
+            "\(count) \(count == 1 ? "session\(whose) has" : "sessions\(whose) have") failed in the last hour, "
             + "the latest \(latest.secondsAgo) s ago"
-        guard
-            let news = facts.failures.first(where: {
-                $0.failure.reason.isFailure && $0.secondsAgo < FailureBook.recentSeconds
-            })
-        else { return item }
+        guard latest.secondsAgo < FailureBook.recentSeconds else { return item }
         item.status = .warn
-        item.advice = news.failure.advice ?? "the log of the server says more"
+        item.advice = latest.failure.advice ?? "the log of the server says more"
         return item
     }
 

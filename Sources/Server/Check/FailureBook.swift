@@ -55,7 +55,8 @@ final class FailureBook: Sendable {
             {
                 entries.remove(at: oldest)
             } else if entries.count >= Self.maximumEntries {
-                entries.removeFirst()
+                // Who only waits makes room for what failed.
+                entries.remove(at: entries.firstIndex { !$0.failure.reason.isFailure } ?? 0)
             }
             entries.append(entry)
             return isNews

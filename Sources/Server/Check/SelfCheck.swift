@@ -67,6 +67,7 @@ final class SelfCheck: Sendable {
                 address: $0.localAddress, receiveBufferSize: $0.receiveBufferSize, isSegmenting: $0.isSegmenting,
                 isCoalescing: $0.isCoalescing)
         }
+        facts.isOperator = isOperator
         facts.failures = service.failures.all(at: now).compactMap {
             CheckFailure($0, at: now, for: client, isOperator: isOperator)
         }

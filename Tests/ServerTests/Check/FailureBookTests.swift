@@ -56,6 +56,24 @@ struct FailureBookTests {
         #expect(entries.count == FailureBook.maximumEntries)
     }
 
+    @Test func whoWaitsForAPublisherMakesRoomAndNoWarning() throws {
+        let book = FailureBook()
+        for number in 0..<32 as Range<UInt32> {
+            book.note(
+                failure(.nobodyPublishes, from: SocketAddress(ipv4: number, port: 1)), in: "cam1", at: .seconds(1))
+        }
+        var item = try #require(
+            report(shown(book, to: Self.client, isOperator: true, at: .seconds(2))).items.first { $0.id == "sessions" })
+        #expect(item.status == .ok && item.what == "no session has failed in the last hour")
+        #expect(item.failures.count == 32)
+        for number in 100..<148 as Range<UInt32> {
+            book.note(failure(from: SocketAddress(ipv4: number, port: 1)), in: "cam1", at: .seconds(2))
+        }
+        item = try #require(
+            report(shown(book, to: Self.client, isOperator: true, at: .seconds(2))).items.first { $0.id == "sessions" })
+        #expect(item.what.hasPrefix("48 sessions have failed") && item.failures.count == FailureBook.maximumEntries)
+    }
+
     @Test func whatIsOldIsForgotten() {
         let book = FailureBook()
         book.note(failure(), in: "cam1", at: .seconds(1))
