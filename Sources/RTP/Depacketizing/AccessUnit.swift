@@ -12,6 +12,8 @@ public struct AccessUnit: Hashable, Sendable {
     /// A message says that decoding can begin here, though the pictures to come need not be right at once: intra refresh
     /// (PAY-12). Told by H.264 and H.265 only.
     public var isRecoveryPoint = false
+    /// What a decoder is set up with from this unit on, where the stream itself says so: the AudioSpecificConfig of LATM.
+    public var configuration: [UInt8] = []
 
     public init(bytes: [UInt8], parts: [Range<Int>], timestamp: UInt32, isKeyframe: Bool) {
         self.bytes = bytes

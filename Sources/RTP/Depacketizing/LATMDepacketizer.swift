@@ -92,10 +92,11 @@ public struct LATMDepacketizer: Depacketizer {
         let rate = UInt64(max(1, audio?.extendedSampleRate ?? audio?.sampleRate ?? clockRate))
         let ticks = UInt64(audio?.outputSamplesPerFrame ?? 1_024) * UInt64(clockRate) / rate
         for (index, frame) in frames.enumerated() where !frame.isEmpty {
-            units.append(
-                AccessUnit(
-                    bytes: frame, parts: [0..<frame.count],
-                    timestamp: timestamp &+ UInt32(truncatingIfNeeded: UInt64(index) * ticks), isKeyframe: true))
+            var unit = AccessUnit(
+                bytes: frame, parts: [0..<frame.count],
+                timestamp: timestamp &+ UInt32(truncatingIfNeeded: UInt64(index) * ticks), isKeyframe: true)
+            unit.configuration = reader.configuration?.audioBytes ?? []
+            units.append(unit)
         }
     }
 }

@@ -6,7 +6,7 @@ import Wire
 
 private func feed(
     _ depacketizer: inout some Depacketizer, _ packets: [(payload: [UInt8], timestamp: UInt32, marker: Bool)]
-) -> (units: [(bytes: [UInt8], timestamp: UInt32)], errors: [DepacketizationError]) {
+) -> (units: [(bytes: [UInt8], timestamp: UInt32, configuration: [UInt8])], errors: [DepacketizationError]) {
     var units: [AccessUnit] = []
     var errors: [DepacketizationError] = []
     for packet in packets {
@@ -18,7 +18,7 @@ private func feed(
             errors.append(error)
         }
     }
-    return (units.map { (Array($0.partBytes.joined()), $0.timestamp) }, errors)
+    return (units.map { (Array($0.partBytes.joined()), $0.timestamp, $0.configuration) }, errors)
 }
 
 @Suite struct AACDepacketizerTests {
@@ -102,32 +102,17 @@ private func feed(
 @Suite struct OtherAudioDepacketizerTests {
     /// PAY-42: with the configuration in band, nothing begins at a byte boundary.
     @Test func configurationsInBandAreRead() {
-        var bits = BitWriter()
-        bits.write(0, 1)
-        // StreamMuxConfig: version 0, same framing, one frame, one program, one layer.
-        bits.write(0, 1)
-        bits.write(1, 1)
-        bits.write(0, 6 + 4 + 3)
-        // AudioSpecificConfig: LC, 48 kHz, stereo.
-        bits.write(2, 5)
-        bits.write(3, 4)
-        bits.write(2, 4)
-        bits.write(0, 3)
-        // Variable frame length, buffer fullness, no other data, no checksum.
-        bits.write(0, 3)
-        bits.write(0xFF, 8)
-        bits.write(0, 2)
-        bits.write(3, 8)
-        for byte in [0xAB, 0xCD, 0xEF] { bits.write(byte, 8) }
-        let first = bits.bytes
-        var same = BitWriter()
-        same.write(1, 1)
-        same.write(2, 8)
-        same.write(0x1234, 16)
-
+        let first = audioMuxElement([0xAB, 0xCD, 0xEF], rateIndex: 3)
+        let same = audioMuxElement([0x12, 0x34])
         var depacketizer = LATMDepacketizer(clockRate: 48_000, configuration: nil, isInBand: true)
-        let result = feed(&depacketizer, [(first, 0, true), (same.bytes, 1_024, true)])
+        #expect(feed(&depacketizer, [(same, 0, true)]).units.isEmpty, "nothing says how to decode it")
+        let result = feed(&depacketizer, [(first, 0, true), (same, 1_024, true)])
         #expect(result.units.map(\.bytes) == [[0xAB, 0xCD, 0xEF], [0x12, 0x34]])
+        #expect(result.units.map(\.configuration) == [[0x11, 0x90], [0x11, 0x90]])
+        let another = feed(&depacketizer, [(audioMuxElement([1], rateIndex: 4), 2_048, true), (same, 3_072, true)])
+        #expect(another.units.map(\.configuration) == [[0x12, 0x10], [0x12, 0x10]])
+        _ = feed(&depacketizer, [(first, 1_024, true)])
+
         // In fragments, and with one missing.
         let cut = first.count / 2
         let halves = [(Array(first[..<cut]), UInt32(2_048), false), (Array(first[cut...]), UInt32(2_048), true)]
