@@ -86,6 +86,7 @@ extension EventLoop {
     private func finish() {
         beginTurn()
         runWork()
+        hasLetGo = true
         for (name, handler) in descriptors.removeAll() {
             watchdog.observe(name) { handler(.loopStopped) }
         }

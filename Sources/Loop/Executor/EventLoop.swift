@@ -31,6 +31,8 @@ public final class EventLoop: LoopExecutor, @unchecked Sendable {
     var raisedSignals: [LoopSignal] = []
     var turnStart = Instant(nanoseconds: 0)
     var turnWallClock: WallClock?
+    /// It has stopped, and tells nobody any more of descriptors and timers.
+    var hasLetGo = false
     var counters = Statistics()
     let readBuffer = ReadBuffer()
 

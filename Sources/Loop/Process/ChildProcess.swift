@@ -2,6 +2,8 @@
 public enum ChildProcessEnd: Hashable, Sendable, CustomStringConvertible {
     case exited(code: Int32)
     case killed(signal: Int32)
+    /// There is no such program, or the system is out of something.
+    case notStarted(LoopError)
     /// It could no longer be asked, because somebody else has.
     case unknown
 
@@ -9,6 +11,7 @@ public enum ChildProcessEnd: Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .exited(let code): "it exited with \(code)"
         case .killed(let signal): "it was ended by signal \(signal)"
+        case .notStarted(let error): error.description
         case .unknown: "it ended"
         }
     }
@@ -42,28 +45,22 @@ public final class ChildProcess {
 
     private let running: RunningChild
 
-    /// Starts `program`, a path to an executable file. Loop thread only.
+    /// Starts `program`, a path to an executable file, on a thread of its own: what is sent meanwhile waits. Loop thread
+    /// only.
     ///
     /// - Parameters:
     ///   - onMessage: a message came; it is valid during the call only.
     ///   - onLine: a line of its standard error, without the end of the line.
-    ///   - onEnd: the program has ended; the last call of all. None comes after ``close()``.
-    /// - Throws: when there is no such program, or the system is out of something.
+    ///   - onEnd: the program has ended, or could not be started; the last call of all. None comes after ``close()``.
     public init(
         _ program: String, arguments: [String] = [], on loop: EventLoop,
         limits: ChildProcessLimits = ChildProcessLimits(), onMessage: @escaping (RawSpan) -> Void,
         onLine: @escaping (String) -> Void, onEnd: @escaping (ChildProcessEnd) -> Void
-    ) throws(LoopError) {
+    ) {
         loop.preconditionCurrent()
-        running = try RunningChild(
-            program, arguments, on: loop, limits,
-            RunningChild.Handlers(onMessage: onMessage, onLine: onLine, onEnd: onEnd))
-        do throws(LoopError) {
-            try running.watch()
-        } catch {
-            running.close()
-            throw error
-        }
+        running = RunningChild(
+            on: loop, limits, RunningChild.Handlers(onMessage: onMessage, onLine: onLine, onEnd: onEnd))
+        running.start(program, arguments)
     }
 
     deinit {
@@ -71,7 +68,8 @@ public final class ChildProcess {
         running.loop.onThread { _ in box.child.close() }
     }
 
-    public var processID: Int32 { running.pid }
+    /// nil until it has started.
+    public var processID: Int32? { running.pid }
     public var statistics: Statistics { running.statistics }
 
     /// Messages and their bytes that wait for the program to read.
@@ -89,6 +87,6 @@ public final class ChildProcess {
 }
 
 /// Carries a child to its loop, where alone it is used.
-private struct RunningChildBox: @unchecked Sendable {
+struct RunningChildBox: @unchecked Sendable {
     var child: RunningChild
 }

@@ -17,16 +17,20 @@ final class RunningChild {
         "PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH",
     ]
 
+    /// Where programs are started: the thread that does so stands still until the program has taken over, about a
+    /// millisecond.
+    private static let starts = BlockingQueue(name: "programs")
+
     let loop: EventLoop
-    let pid: pid_t
+    private(set) var pid: pid_t?
     private let limits: ChildProcessLimits
     private var handlers: Handlers?
+    private var isStarting = false
     private var process: Descriptor?
     private var channel: Descriptor?
     private var errors: Descriptor?
-    private let channelNumber: CInt
-    private let errorsNumber: CInt
-    private let processNumber: CInt
+    private var channelNumber: CInt = -1
+    private var errorsNumber: CInt = -1
     private var processWatch: DescriptorWatch?
     private var channelWatch: DescriptorWatch?
     private var errorsWatch: DescriptorWatch?
@@ -36,14 +40,32 @@ final class RunningChild {
     private(set) var queuedBytes = 0
     private(set) var statistics = ChildProcess.Statistics()
 
-    init(
-        _ program: String, _ arguments: [String], on loop: EventLoop, _ limits: ChildProcessLimits,
-        _ handlers: Handlers
-    ) throws(LoopError) {
-        let environment = ProcessEnvironment.variables.filter { Self.passedVariables.contains($0.key) }
+    init(on loop: EventLoop, _ limits: ChildProcessLimits, _ handlers: Handlers) {
+        self.loop = loop
+        self.limits = limits
+        self.handlers = handlers
+        lines = LineCutter(maximumBytes: limits.lineBytes)
+        buffer = Array(repeating: 0, count: max(1, limits.messageBytes))
+    }
+
+    // MARK: start
+
+    func start(_ program: String, _ arguments: [String]) {
+        isStarting = true
+        let box = RunningChildBox(child: self)
+        let loop = loop
+        Self.starts.run {
+            let outcome = Self.spawn(program, arguments)
+            // A loop that has stopped runs it, too: no program is left behind.
+            loop.execute { box.child.started(outcome) }
+        }
+    }
+
+    private static func spawn(_ program: String, _ arguments: [String]) -> Result<clinux_child, LoopError> {
+        let environment = ProcessEnvironment.variables.filter { passedVariables.contains($0.key) }
         let argumentList = [program] + arguments
-        let argumentBytes = Self.terminated(argumentList)
-        let environmentBytes = Self.terminated(environment.map { "\($0.key)=\($0.value)" })
+        let argumentBytes = terminated(argumentList)
+        let environmentBytes = terminated(environment.map { "\($0.key)=\($0.value)" })
         var child = clinux_child()
         let status = unsafe program.withCString { program in
             unsafe argumentBytes.withUnsafeBufferPointer { arguments in
@@ -54,17 +76,50 @@ final class RunningChild {
                 }
             }
         }
-        try check(status, "start \(program)")
-        self.loop = loop
-        self.limits = limits
-        self.handlers = handlers
-        pid = child.pid
-        (processNumber, channelNumber, errorsNumber) = (child.process, child.channel, child.errors)
-        process = .some(Descriptor(child.process))
-        channel = .some(Descriptor(child.channel))
-        errors = .some(Descriptor(child.errors))
-        lines = LineCutter(maximumBytes: limits.lineBytes)
-        buffer = Array(repeating: 0, count: max(1, limits.messageBytes))
+        return status < 0 ? .failure(LoopError("start \(program)", code: -status)) : .success(child)
+    }
+
+    private func started(_ outcome: Result<clinux_child, LoopError>) {
+        isStarting = false
+        switch outcome {
+        case .failure(let error): giveUp(.notStarted(error))
+        case .success(let child):
+            process = .some(Descriptor(child.process))
+            channel = .some(Descriptor(child.channel))
+            errors = .some(Descriptor(child.errors))
+            (channelNumber, errorsNumber) = (child.channel, child.errors)
+            // Nobody wants it any more, or nothing would tell when it ends.
+            guard handlers != nil, !loop.hasLetGo else { return discard(child.pid, .killed(signal: SIGKILL)) }
+            do throws(LoopError) {
+                try watch(child.process)
+            } catch {
+                return discard(child.pid, .notStarted(error))
+            }
+            pid = child.pid
+            sendQueued()
+        }
+    }
+
+    /// Ends a program that is not watched, and waits for its end where that holds nobody.
+    private func discard(_ pid: pid_t, _ end: ChildProcessEnd) {
+        processWatch?.cancel()
+        processWatch = nil
+        closeChannel()
+        closeErrors()
+        process = nil
+        Self.starts.run {
+            var ignored: CInt = 0
+            clinux_kill_child(pid)
+            _ = unsafe clinux_reap_child(pid, 1, &ignored)
+        }
+        giveUp(end)
+    }
+
+    private func giveUp(_ end: ChildProcessEnd) {
+        dropQueue()
+        let onEnd = handlers?.onEnd
+        dropHandlers()
+        onEnd?(end)
     }
 
     /// The texts one after another, each ended by a zero. One with a zero inside is cut there.
@@ -72,7 +127,7 @@ final class RunningChild {
         texts.flatMap { $0.utf8.prefix { $0 != 0 }.map { CChar(bitPattern: $0) } + [0] } + [0]
     }
 
-    func watch() throws(LoopError) {
+    private func watch(_ processNumber: CInt) throws(LoopError) {
         processWatch = try loop.watch(processNumber, for: .reading, name: "process end") { self.ended($0) }
         channelWatch = try loop.watch(channelNumber, for: .reading, name: "process channel") { self.ready($0) }
         errorsWatch = try loop.watch(errorsNumber, for: .reading, name: "process errors") { _ in
@@ -83,16 +138,17 @@ final class RunningChild {
     // MARK: sending
 
     func send(_ message: [UInt8]) -> Bool {
-        guard channel != nil, handlers != nil, !message.isEmpty else { return false }
-        if queue.isEmpty, sendNow(message) { return true }
-        guard channel != nil, queue.count < limits.queuedMessages, queuedBytes + message.count <= limits.queuedBytes
+        guard isStarting || channel != nil, handlers != nil, !message.isEmpty else { return false }
+        if channel != nil, queue.isEmpty, sendNow(message) { return true }
+        guard isStarting || channel != nil, queue.count < limits.queuedMessages,
+            queuedBytes + message.count <= limits.queuedBytes
         else {
             statistics.refused &+= 1
             return false
         }
         queue.append(message)
         queuedBytes += message.count
-        waitForRoom()
+        if !isStarting { waitForRoom() }
         return true
     }
 
@@ -132,7 +188,7 @@ final class RunningChild {
         if !readMessages(upTo: Self.messagesPerTurn) {
             closeChannel()
             // It can neither be asked nor answer any more.
-            clinux_kill_child(pid)
+            if let pid { clinux_kill_child(pid) }
         }
     }
 
@@ -170,6 +226,7 @@ final class RunningChild {
     // MARK: end
 
     private func ended(_ readiness: DescriptorReadiness) {
+        guard let pid else { return }
         var value: CInt = 0
         // A loop that ends leaves no program behind: one that was killed is gone in a moment.
         let isStopping = readiness.contains(.loopStopped)
@@ -201,23 +258,24 @@ final class RunningChild {
         withExtendedLifetime(dropped) {}
     }
 
+    /// While it starts, ``started(_:)`` does the rest.
     func close() {
         dropHandlers()
+        dropQueue()
         closeChannel()
         closeErrors()
-        guard process != nil else { return }
-        clinux_kill_child(pid)
-        guard processWatch == nil else { return }
-        // Never watched: nobody tells when it has gone.
-        var ignored: CInt = 0
-        _ = unsafe clinux_reap_child(pid, 1, &ignored)
-        process = nil
+        // The watch on the process, which lives on, reaps it.
+        if process != nil, let pid { clinux_kill_child(pid) }
     }
 
     private func closeChannel() {
         channelWatch?.cancel()
         channelWatch = nil
         channel = nil
+        dropQueue()
+    }
+
+    private func dropQueue() {
         queue.removeAll()
         queuedBytes = 0
     }

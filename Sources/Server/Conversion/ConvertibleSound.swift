@@ -7,6 +7,8 @@ import Streams
 enum SoundRefusal: Hashable, Sendable {
     case switchedOff
     case unknownFormat
+    /// The description has no configuration, and neither has the stream so far.
+    case noConfiguration
     case noTranscoder(setting: String)
     /// As many transcoders run as may.
     case tooManyTranscoders(limit: Int)
@@ -17,6 +19,7 @@ enum SoundRefusal: Hashable, Sendable {
         switch self {
         case .switchedOff: "convertAudio is off for this path"
         case .unknownFormat: "it cannot be converted in this version"
+        case .noConfiguration: "neither its description nor the stream tells its configuration"
         case .noTranscoder(let setting):
             setting.isEmpty
                 ? "martlet-transcoder is neither beside the server nor in PATH"
@@ -29,7 +32,8 @@ enum SoundRefusal: Hashable, Sendable {
     var advice: String {
         switch self {
         case .switchedOff: "set convertAudio to yes, or publish Opus"
-        case .unknownFormat: "publish AAC with its config in the description, or Opus, PCMU or PCMA"
+        case .unknownFormat, .noConfiguration:
+            "publish AAC with its config in the description, or Opus, PCMU or PCMA"
         case .noTranscoder: "install martlet-transcoder beside the server, or set transcoder to its path"
         case .tooManyTranscoders: "raise maxTranscoders if the machine allows it, or publish Opus"
         case .failed: "check what the publisher sends; publish Opus where that is possible"
@@ -53,6 +57,14 @@ extension TrackFormat {
         }
     }
 
+    /// What a decoder is set up with, as far as the description tells; empty where it does not.
+    var announcedConfiguration: [UInt8] { payloadDescription.audioSpecificConfig ?? [] }
+
+    /// Whether the stream may say what a decoder is set up with: LATM, whose default that is (RFC 6416, section 7.1).
+    var tellsConfigurationInBand: Bool {
+        encodingName.uppercased() == "MP4A-LATM" && payloadDescription.parameter("cpresent") != "0"
+    }
+
     /// What foreign sound is converted to. Browsers know Opus with two channels only (RFC 7587, section 7).
     static let convertedSound = TrackFormat(
         codec: .opus, channels: 2, parameters: [Parameter(name: "sprop-stereo", value: "1")])
@@ -60,16 +72,15 @@ extension TrackFormat {
 
 extension ConversionFormat {
     /// What the frames of a track are to the transcoder; nil where it does not know them.
-    init?(_ format: TrackFormat, bitRate: UInt32) {
-        let description = format.payloadDescription
+    ///
+    /// - Parameter configuration: of AAC, empty while it is not known.
+    init?(_ format: TrackFormat, configuration: [UInt8], bitRate: UInt32) {
         let codec: ConversionCodec
-        var configuration: [UInt8] = []
         switch format.encodingName.uppercased() {
         case "MPEG4-GENERIC", "MP4A-LATM":
             // Of both, the frames come without what was around them.
-            guard let bytes = description.audioSpecificConfig else { return nil }
+            guard !configuration.isEmpty else { return nil }
             codec = .aac
-            configuration = bytes
         case "MPA": codec = .mpegAudio
         case "AC3": codec = .ac3
         case "EAC3": codec = .eac3

@@ -28,12 +28,9 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
     private var listeners = 0
     private var isConsuming = false
     private var format: TrackFormat?
-    private var child: ChildProcess?
-    private var startedAt = Instant(nanoseconds: 0)
-    /// Since when the transcoder neither takes nor answers anything, though there is something to take.
-    private var firstRefusal: Instant?
-    /// Beginnings that it has not answered yet; what it sends until then belongs to what came before.
-    private var pendingBegins = 0
+    /// What a decoder of this format is set up with, as the description says, or since then the stream itself.
+    private var configuration: [UInt8] = []
+    private var transcoder: SoundTranscoder?
     private var settingsLookedAt = Instant(nanoseconds: 0)
     /// The time of the last frame, and of the packet to come next.
     private var frameTime: Int64?
@@ -41,6 +38,8 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
     private var failures = 0
     private var restart: (any LoopTimer)?
     private var stay: (any LoopTimer)?
+    /// Runs while a stream is to tell its configuration.
+    private var silence: (any LoopTimer)?
     private var failure: (format: TrackFormat, text: String, until: Instant)?
     /// What operators were told last.
     private var told: (format: TrackFormat, refusal: SoundRefusal?)?
@@ -65,7 +64,11 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
     }
 
     private func isWanted(_ format: TrackFormat) -> Bool {
-        if case .success = wanted(format) { true } else { false }
+        switch wanted(format) {
+        // What the stream is to tell is known only when somebody listens.
+        case .success, .failure(.noConfiguration): true
+        case .failure: false
+        }
     }
 
     /// What a transcoder is told about sound of this format, or why none is asked.
@@ -73,17 +76,19 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
         guard let settings = conversions.settings(of: name), settings.convertAudio else {
             return .failure(.switchedOff)
         }
-        guard let wanted = ConversionFormat(format, bitRate: settings.convertedAudioBitrate.bitsPerSecond) else {
-            return .failure(.unknownFormat)
+        let bitRate = settings.convertedAudioBitrate.bitsPerSecond
+        let told = format == self.format ? configuration : format.announcedConfiguration
+        guard let wanted = ConversionFormat(format, configuration: told, bitRate: bitRate) else {
+            return .failure(told.isEmpty && format.tellsConfigurationInBand ? .noConfiguration : .unknownFormat)
         }
         return .success(wanted)
     }
 
     private func refusal(of format: TrackFormat) -> SoundRefusal? {
-        if case .failure(let refusal) = wanted(format) { return refusal }
+        if case .failure(let refusal) = wanted(format), refusal != .noConfiguration { return refusal }
         if let failure, failure.format == format, eventLoop.now < failure.until { return .failed(failure.text) }
         // One that runs needs neither its file nor another place.
-        guard child == nil else { return nil }
+        guard transcoder == nil else { return nil }
         if case .failure(let refusal) = conversions.transcoder() { return refusal }
         return conversions.fullness
     }
@@ -126,9 +131,11 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
 
     private func end() {
         stay?.cancel()
+        silence?.cancel()
         cancelRestart()
         stop()
         format = nil
+        configuration = []
         failures = 0
         guard isConsuming else { return }
         isConsuming = false
@@ -147,12 +154,27 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
 
     private func use(_ format: TrackFormat) {
         self.format = format
+        configuration = format.announcedConfiguration
+        silence?.cancel()
         guard format.isForeignSound else {
             cancelRestart()
             return stop()
         }
-        if child == nil {
+        if transcoder == nil {
             // Another publication: what came before says nothing about it.
+            failures = 0
+            launch()
+        } else {
+            beginAnew()
+        }
+    }
+
+    /// The stream tells its configuration, for the first time or another one.
+    private func use(configuration: [UInt8]) {
+        self.configuration = configuration
+        silence?.cancel()
+        failure = nil
+        if transcoder == nil {
             failures = 0
             launch()
         } else {
@@ -166,8 +188,10 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
 
     private func convert(_ frame: FrameAssembler.Frame) {
         guard let format, format.isForeignSound, let part = frame.unit.parts.first else { return }
+        let told = frame.unit.configuration
+        if !told.isEmpty, told != configuration { use(configuration: told) }
         followSettings(format)
-        guard child != nil else { return drop() }
+        guard transcoder != nil else { return drop() }
         let time = frame.presentationTime
         if let frameTime {
             let rate = Int64(format.clockRate)
@@ -175,11 +199,11 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
             if frame.startsEpoch || isStep { beginAnew() }
         }
         // Beginning anew may have ended it, which is counted already.
-        guard child != nil else { return drop() }
+        guard let transcoder else { return drop() }
         frameTime = time
-        guard send(.frame(ConversionFrame(timestamp: time, payload: Array(frame.unit.bytes[part])))) else {
+        guard transcoder.take(ConversionFrame(timestamp: time, payload: Array(frame.unit.bytes[part]))) else {
             drop()
-            let standstill = firstRefusal.map { eventLoop.now.milliseconds(since: $0) } ?? 0
+            let standstill = transcoder.standstillMilliseconds
             if standstill >= timing.stallMilliseconds { ended("it stood still for \(standstill) ms") }
             return
         }
@@ -194,7 +218,7 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
         let now = eventLoop.now
         guard now.milliseconds(since: settingsLookedAt) >= timing.settingsMilliseconds else { return }
         settingsLookedAt = now
-        if child == nil {
+        if transcoder == nil {
             if restart?.deadline == nil { launch() }
         } else if case .failure(let refusal) = wanted(format) {
             omit(format, refusal)
@@ -204,16 +228,27 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
     /// Listeners stay, and hear nothing until it is wanted again.
     private func omit(_ format: TrackFormat, _ refusal: SoundRefusal) {
         stop()
-        tellOmitted(format, refusal)
+        guard refusal == .noConfiguration else { return tellOmitted(format, refusal) }
+        if silence == nil {
+            silence = eventLoop.makeTimer(name: "sound configuration") { [weak self] in
+                self?.onLoop { $0.isSilent() }
+            }
+        }
+        silence?.schedule(at: eventLoop.now.advanced(byMilliseconds: timing.configurationMilliseconds))
+    }
+
+    /// The stream should have told its configuration by now.
+    private func isSilent() {
+        if let format { tellOmitted(format, .noConfiguration) }
     }
 
     /// Of the transcoder; nil while none runs.
-    var processID: Int32? { child?.processID }
+    var processID: Int32? { transcoder?.processID }
 
     // MARK: the transcoder
 
     private func launch() {
-        guard isConsuming, child == nil, let format else { return }
+        guard isConsuming, transcoder == nil, let format else { return }
         cancelRestart()
         let wanted: ConversionFormat
         switch self.wanted(format) {
@@ -228,25 +263,9 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
             failures += 1
             return startAgainLater()
         }
-        var limits = ChildProcessLimits()
-        limits.messageBytes = ConversionMessages.maximumSize
-        // A second of the smallest frames, and of the largest.
-        limits.queuedMessages = 64
-        limits.queuedBytes = 512 << 10
-        do throws(LoopError) {
-            child = try ChildProcess(
-                path, on: eventLoop, limits: limits,
-                onMessage: { [weak self] message in self?.onLoop { $0.received(message) } },
-                onLine: { [weak self] line in self?.onLoop { $0.said(line) } },
-                onEnd: { [weak self] end in self?.onLoop { $0.ended(end.description) } })
-        } catch {
-            logger.error("the transcoder cannot be started", [LogField(.reason, error.description)])
-            conversions.counters.running.subtract(1, ordering: .relaxed)
-            conversions.forgetTranscoder()
-            failures += 1
-            return startAgainLater()
+        transcoder = SoundTranscoder(path, on: eventLoop, counters: conversions.counters) { [weak self] event in
+            self?.onLoop { $0.take(event) }
         }
-        startedAt = eventLoop.now
         begin(wanted)
     }
 
@@ -262,50 +281,24 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
     private func begin(_ wanted: ConversionFormat) {
         frameTime = nil
         packetTime = nil
-        guard send(.begin(wanted)) else { return ended("it did not take what it was told") }
-        pendingBegins += 1
+        if transcoder?.begin(wanted) != true { ended("it did not take what it was told") }
     }
 
-    /// `false` when the transcoder did not take it.
-    private func send(_ request: ConversionRequest) -> Bool {
-        guard let child, let message = try? request.encoded() else { return false }
-        guard child.send(message) else {
-            if firstRefusal == nil { firstRefusal = eventLoop.now }
-            return false
-        }
-        firstRefusal = nil
-        return true
-    }
-
-    private func received(_ message: RawSpan) {
-        firstRefusal = nil
-        let reply: ConversionReply
-        do throws(ConversionError) {
-            reply = try ConversionReply(parsing: message)
-        } catch {
-            conversions.counters.malformedReplies.add(1, ordering: .relaxed)
-            if case .version = error { fail(error.description) }
-            return
-        }
-        switch reply {
+    private func take(_ event: SoundTranscoder.Event) {
+        switch event {
         case .ready(let decoder): ready(decoder)
         case .packet(let packet): pass(packet)
-        case .fault(let fault):
-            if fault.isFatal {
-                pendingBegins = max(0, pendingBegins - 1)
-                // It says nothing about what was begun since, whose answer is still to come.
-                if pendingBegins == 0 { fail(fault.text) }
-                return
-            }
+        case .refused(let text): fail(text)
+        case .frameDamaged(let text):
             conversions.counters.damagedFrames.add(1, ordering: .relaxed)
-            logger.debug("a frame of sound could not be decoded", [LogField(.reason, fault.text)])
-        case .flushed: break
+            logger.debug("a frame of sound could not be decoded", [LogField(.reason, text)])
+        case .said(let line): logger.info("the transcoder says", [LogField(.message, line)])
+        case .ended(.notStarted(let error)): notStarted(error)
+        case .ended(let end): ended(end.description)
         }
     }
 
     private func ready(_ decoder: ConversionReply.Decoder) {
-        pendingBegins = max(0, pendingBegins - 1)
-        guard pendingBegins == 0 else { return }
         failure = nil
         guard let format, told?.format != format || told?.refusal != nil else { return }
         told = (format, nil)
@@ -314,7 +307,7 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
     }
 
     private func pass(_ packet: ConvertedPacket) {
-        guard pendingBegins == 0, let room else { return }
+        guard let room else { return }
         let isContinuous =
             packetTime.map { expected in
                 packet.timestamp >= expected - Self.opusRate / 10
@@ -330,10 +323,6 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
         }
     }
 
-    private func said(_ line: String) {
-        logger.info("the transcoder says", [LogField(.message, line)])
-    }
-
     // MARK: its end
 
     /// It cannot convert this format: tried again later, as the publisher may change.
@@ -347,7 +336,7 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
     }
 
     private func ended(_ reason: String) {
-        if eventLoop.now.milliseconds(since: startedAt) >= timing.steadyMilliseconds { failures = 0 }
+        if let transcoder, transcoder.ageMilliseconds >= timing.steadyMilliseconds { failures = 0 }
         failures += 1
         stop()
         logger.warn("the transcoder ended and is started again", [LogField(.reason, reason)])
@@ -355,13 +344,17 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
         startAgainLater()
     }
 
+    private func notStarted(_ error: LoopError) {
+        stop()
+        logger.error("the transcoder cannot be started", [LogField(.reason, error.description)])
+        conversions.forgetTranscoder()
+        failures += 1
+        startAgainLater()
+    }
+
     private func stop() {
-        guard let child else { return }
-        child.close()
-        self.child = nil
-        firstRefusal = nil
-        pendingBegins = 0
-        conversions.counters.running.subtract(1, ordering: .relaxed)
+        transcoder?.close()
+        transcoder = nil
     }
 
     private func startAgainLater() {

@@ -96,6 +96,8 @@ struct SoundConversionTiming: Sendable {
     var steadyMilliseconds: Int64 = 20_000
     /// One that takes nothing more and answers nothing for so long is ended.
     var stallMilliseconds: Int64 = 3_000
+    /// How long a stream may take to tell its configuration before operators are told that it does not.
+    var configurationMilliseconds: UInt64 = 5_000
     /// How long the answer holds where the transcoder is.
     var lookupMilliseconds: Int64 = 5_000
     /// How often settings that were reloaded are looked at while frames come.
