@@ -17,6 +17,9 @@ extension PublisherClock {
 
     /// How far a report's timestamp may be from the newest packet's.
     static let timestampHorizon: Int64 = 5_000_000_000
+    /// How far from its arrivals the first reports may place a lane before there are enough to be believed: as much as a
+    /// frame of sound lasts. Who plays a file sends a frame when it begins, and who captures one when it is over.
+    static let largestFirstDistance: Int64 = 35_000_000
     /// Reports that differ from a placed lane by no more than this agree with it.
     static let tolerance: Int64 = 25_000_000
     /// How far reports may place a lane from its arrivals: more than encoders need, less than a clock is wrong by chance.
@@ -48,6 +51,7 @@ extension PublisherClock {
         guard age.magnitude <= Self.timestampHorizon.magnitude else { return .foreignTimestamp }
         let offset = Self.nanoseconds(ntp: report.ntp) &- source
         lanes[index].consensus.add(offset)
+        lanes[index].newestReport = offset
         defer { lanes[index].lastReport = now }
         guard let reported = lanes[index].reported else { return place(index, arrivalOffset: arrivalOffset, at: now) }
 
@@ -67,7 +71,9 @@ extension PublisherClock {
         guard let agreed = lanes[index].consensus.agreed else { return .inconsistent }
         guard let commonOffset else {
             // The first one stays where it is; the others will be placed beside it.
-            self.commonOffset = arrivalOffset &+ (lanes[index].distance ?? 0) &- agreed
+            let place = offset(lane: index) ?? arrivalOffset
+            lanes[index].distance = place &- arrivalOffset
+            self.commonOffset = place &- agreed
             lanes[index].label = 0
             makeReference(index, agreed)
             return .accepted
@@ -86,6 +92,22 @@ extension PublisherClock {
         lanes[index].rejected = 0
         lanes[index].placed = relation(index)
         return .accepted
+    }
+
+    /// Where the newest reports place a lane that has none to believe yet, beside another lane; nil where its arrivals say
+    /// something else, or nothing else speaks.
+    func firstPlace(of index: Int, arrivals: Int64) -> Int64? {
+        guard let own = lanes[index].newestReport else { return nil }
+        let place: Int64
+        if let commonOffset {
+            place = own &- lanes[reference].label &+ commonOffset
+        } else {
+            guard let base = lanes.firstIndex(where: { $0.newestReport != nil }), base != index,
+                let report = lanes[base].newestReport, let offset = lanes[base].arrivals.offset
+            else { return nil }
+            place = own &- report &+ offset &+ (lanes[base].distance ?? 0)
+        }
+        return (place &- arrivals).magnitude <= Self.largestFirstDistance.magnitude ? place : nil
     }
 
     private mutating func makeReference(_ index: Int, _ reported: Int64) {

@@ -18,6 +18,8 @@ public struct PublisherClock: Sendable {
         var newest: UInt32 = 0
         var arrivals = ArrivalClock()
         var consensus = ReportConsensus()
+        /// NTP time minus source time, as the newest report says, believed or not.
+        var newestReport: Int64?
         /// NTP time minus source time, in the common NTP time; nil while reports do not place the lane.
         var reported: Int64?
         /// What the reports say more than that since a clock was set.
@@ -73,6 +75,7 @@ public struct PublisherClock: Sendable {
             lanes[index].arrivals = ArrivalClock()
             _ = lanes[index].arrivals.received(source: source &+ length, arrival: now)
             lanes[index].consensus.removeAll()
+            lanes[index].newestReport = nil
             dropReports(lane: index)
         }
         guard let offset = offset(lane: index) else { return arrival }
@@ -102,9 +105,11 @@ public struct PublisherClock: Sendable {
     }
 
     /// Server time minus source time.
-    private func offset(lane index: Int) -> Int64? {
+    func offset(lane index: Int) -> Int64? {
         if let reported = lanes[index].reported, let commonOffset { return reported &+ commonOffset }
-        return lanes[index].arrivals.offset.map { $0 &+ (lanes[index].distance ?? 0) }
+        guard let arrivals = lanes[index].arrivals.offset else { return nil }
+        if let distance = lanes[index].distance { return arrivals &+ distance }
+        return firstPlace(of: index, arrivals: arrivals) ?? arrivals
     }
 
     static func nanoseconds(ntp: UInt64) -> Int64 {

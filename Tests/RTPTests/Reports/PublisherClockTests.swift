@@ -252,4 +252,38 @@ private struct Camera {
         #expect(abs(last.sound) <= 1 && abs(last.picture) <= 1, "sound \(last.sound), picture \(last.picture)")
         if hasReports { #expect(clock.followsReports(lane: sound) && clock.followsReports(lane: picture)) }
     }
+
+    /// Who plays a file sends a frame of sound when it begins, in several packets at once. From the first reports on it is
+    /// together with the picture, unless they say what cannot be.
+    @Test(arguments: [0, 300])
+    func theFirstReportsPlaceSoundWithinAFrame(_ errorMilliseconds: UInt64) {
+        var clock = PublisherClock()
+        let lanes = [clock.addLane(clockRate: 48_000), clock.addLane(clockRate: 90_000)]
+        let (start, wrong) = (UInt64(10_000), errorMilliseconds)
+        var apart: [Int64] = []
+        for tick in 0..<200 as Range<UInt64> {
+            let now = Instant.milliseconds(start + tick * 24)
+            for part in 0..<3 as Range<UInt64> {
+                let timestamp = UInt32(tick * 24 + part * 8) * 48
+                _ = clock.received(timestamp: timestamp, span: 8 * 48, lane: lanes[0], at: now)
+            }
+            _ = clock.received(timestamp: UInt32(tick) * 24 * 90, lane: lanes[1], at: now)
+            if tick == 50 {
+                for (lane, rate) in zip(lanes, [48, 90] as [UInt64]) {
+                    let time = tick * 24 + (lane == lanes[0] ? wrong : 0)
+                    let report = SenderReport(
+                        ssrc: 1, ntp: (3_900_000_000 << 32) + (time << 32) / 1_000,
+                        timestamp: UInt32(tick * 24 * rate), packetCount: 1, octetCount: 1)
+                    #expect(clock.senderReportReceived(report, lane: lane, at: now) == .inconsistent)
+                }
+            }
+            guard let sound = clock.mapping(lane: lanes[0]), let picture = clock.mapping(lane: lanes[1]) else {
+                continue
+            }
+            let (heard, shown) = (UInt32(tick) * 24 * 48, UInt32(tick) * 24 * 90)
+            apart.append(picture.instant(of: shown).nanoseconds(since: sound.instant(of: heard)) / 1_000_000)
+        }
+        #expect(apart.prefix(50).allSatisfy { $0 == 24 })
+        #expect(apart.dropFirst(51).allSatisfy { $0 == (wrong == 0 ? 0 : 24) })
+    }
 }
