@@ -31,8 +31,7 @@ struct RTSPMetrics: Sendable {
         }
         let groups = service.datagrams?.groups.count ?? 0
         let counters = service.counters
-        let prefix = MetricsRegistry.prefix
-        var families = [
+        var families: [MetricFamily] = [
             MetricFamily(
                 name: "rtsp_conns", help: "Open RTSP connections.", kind: .gauge,
                 samples: [MetricSample(Double(connections.count))]),
@@ -41,99 +40,82 @@ struct RTSPMetrics: Sendable {
                 samples: RTSPSessionState.allCases.map { state in
                     MetricSample(Double(states[state] ?? 0), labels: [MetricLabel("state", state.rawValue)])
                 }),
-            MetricFamily(
-                name: prefix + "rtsp_multicast_groups", help: "Multicast groups that RTSP readers have set up.",
-                kind: .gauge, samples: [MetricSample(Double(groups))]),
-            MetricFamily(
-                name: prefix + "rtsp_tunnels", help: "RTSP clients that come through HTTP.", kind: .gauge,
-                samples: [MetricSample(Double(service.tunnels.count))]),
-            counter("connections_total", "RTSP connections accepted.", counters.accepted.load(ordering: .relaxed)),
-            counter("refused_total", "RTSP connections over a bound.", counters.refused.load(ordering: .relaxed)),
-            counter("requests_total", "RTSP requests that did something.", counters.requests.load(ordering: .relaxed)),
-            counter(
-                "wrong_credentials_total", "RTSP requests with wrong credentials.",
+            .gauge("rtsp_multicast_groups", "Multicast groups that RTSP readers have set up.", groups),
+            .gauge("rtsp_tunnels", "RTSP clients that come through HTTP.", service.tunnels.count),
+            .counter(
+                "rtsp_connections_total", "RTSP connections accepted.", counters.accepted.load(ordering: .relaxed)),
+            .counter("rtsp_refused_total", "RTSP connections over a bound.", counters.refused.load(ordering: .relaxed)),
+            .counter(
+                "rtsp_requests_total", "RTSP requests that did something.", counters.requests.load(ordering: .relaxed)),
+            .counter(
+                "rtsp_wrong_credentials_total", "RTSP requests with wrong credentials.",
                 counters.failedAuthorizations.load(ordering: .relaxed)),
-            counter(
-                "undelayed_logins_total",
+            .counter(
+                "rtsp_undelayed_logins_total",
                 "RTSP requests with wrong credentials that were refused at once, as enough others waited.",
                 counters.failedLoginsUndelayed.load(ordering: .relaxed)),
-            counter(
-                "unread_answers_total", "RTSP clients ended because they read no answers.",
+            .counter(
+                "rtsp_unread_answers_total", "RTSP clients ended because they read no answers.",
                 counters.unreadReplies.load(ordering: .relaxed)),
-            MetricFamily(
-                name: prefix + "rtsp_half_open", help: "RTSP connections without a complete request.", kind: .gauge,
-                samples: [MetricSample(Double(service.halfOpen.count))]),
-            MetricFamily(
-                name: prefix + "rtsp_half_open_ended_total",
-                help: "RTSP connections ended before they asked for anything, by cause.", kind: .counter,
-                samples: [
-                    sample("timeout", counters.halfOpenExpired.load(ordering: .relaxed)),
-                    sample("displaced", counters.halfOpenDisplaced.load(ordering: .relaxed)),
+            .gauge("rtsp_half_open", "RTSP connections without a complete request.", service.halfOpen.count),
+            .counter(
+                "rtsp_half_open_ended_total", "RTSP connections ended before they asked for anything, by cause.",
+                by: "outcome",
+                [
+                    "timeout": counters.halfOpenExpired.load(ordering: .relaxed),
+                    "displaced": counters.halfOpenDisplaced.load(ordering: .relaxed),
                 ]),
-            counter(
-                "srtp_rejected_total", "Packets from RTSP clients that were not encrypted as agreed.",
+            .counter(
+                "rtsp_srtp_rejected_total", "Packets from RTSP clients that were not encrypted as agreed.",
                 counters.rejectedProtected.load(ordering: .relaxed)),
-            MetricFamily(
-                name: prefix + "rtsp_oversized_packets_total",
-                help: "Packets of publishers that were too large for a datagram, by what became of them.",
-                kind: .counter,
-                samples: [
-                    sample("cut", counters.oversizedCut.load(ordering: .relaxed)),
-                    sample("uncut", counters.oversizedUncut.load(ordering: .relaxed)),
+            .counter(
+                "rtsp_oversized_packets_total",
+                "Packets of publishers that were too large for a datagram, by what became of them.", by: "outcome",
+                [
+                    "cut": counters.oversizedCut.load(ordering: .relaxed),
+                    "uncut": counters.oversizedUncut.load(ordering: .relaxed),
                 ]),
-            MetricFamily(
-                name: prefix + "rtsp_talk_packets_total",
-                help: "Packets that readers sent to cameras: sent on, refused while somebody else spoke, or dropped.",
-                kind: .counter,
-                samples: [
-                    sample("sent", service.backChannels.counters.sent.count),
-                    sample("refused", service.backChannels.counters.refused.count),
-                    sample("dropped", service.backChannels.counters.dropped.count),
+            .counter(
+                "rtsp_talk_packets_total",
+                "Packets that readers sent to cameras: sent on, refused while somebody else spoke, or dropped.",
+                by: "outcome",
+                [
+                    "sent": service.backChannels.counters.sent.count,
+                    "refused": service.backChannels.counters.refused.count,
+                    "dropped": service.backChannels.counters.dropped.count,
                 ]),
-            MetricFamily(
-                name: prefix + "rtsp_slow_readers_total",
-                help: "How often readers fell behind and skipped to a keyframe, and how many were ended for it.",
-                kind: .counter,
-                samples: [
-                    sample("skipped", counters.slowReaderSkips.load(ordering: .relaxed)),
-                    sample("ended", counters.slowReadersEnded.load(ordering: .relaxed)),
+            .counter(
+                "rtsp_slow_readers_total",
+                "How often readers fell behind and skipped to a keyframe, and how many were ended for it.",
+                by: "outcome",
+                [
+                    "skipped": counters.slowReaderSkips.load(ordering: .relaxed),
+                    "ended": counters.slowReadersEnded.load(ordering: .relaxed),
                 ]),
-            counter(
-                "starts_refused_total",
+            .counter(
+                "rtsp_starts_refused_total",
                 "Readers that wait for a keyframe, as enough others were being sent what came since the last one.",
                 counters.startsRefused.load(ordering: .relaxed)),
-            MetricFamily(
-                name: prefix + "rtsp_reader_packets",
-                help: "Packets that the readers of this moment were sent or lost, by what became of them.",
-                kind: .gauge,
-                samples: [
-                    sample("sent", readers.packets), sample("discarded", readers.discarded),
-                    sample("overflowed", readers.overflowed),
+            .gauge(
+                "rtsp_reader_packets",
+                "Packets that the readers of this moment were sent or lost, by what became of them.", by: "outcome",
+                [
+                    "sent": readers.packets, "discarded": readers.discarded,
+                    "overflowed": readers.overflowed,
                 ]),
         ]
         families += RTSPSessionQuality.families(of: sessions)
         if let receiver = service.datagrams?.receiver {
             let statistics = await receiver.statistics
             families.append(
-                MetricFamily(
-                    name: prefix + "rtsp_datagrams_total", help: "Datagrams received on the RTSP ports, by outcome.",
-                    kind: .counter,
-                    samples: [
-                        sample("received", statistics.datagrams), sample("unknown_source", statistics.unknownSource),
-                        sample("mailbox_full", statistics.mailboxOverflow),
+                .counter(
+                    "rtsp_datagrams_total", "Datagrams received on the RTSP ports, by outcome.", by: "outcome",
+                    [
+                        "received": statistics.datagrams, "unknown_source": statistics.unknownSource,
+                        "mailbox_full": statistics.mailboxOverflow,
                     ]))
         }
         return families
-    }
-
-    private func counter(_ name: String, _ help: String, _ value: UInt64) -> MetricFamily {
-        MetricFamily(
-            name: MetricsRegistry.prefix + "rtsp_" + name, help: help, kind: .counter,
-            samples: [MetricSample(Double(value))])
-    }
-
-    private func sample(_ outcome: String, _ value: UInt64) -> MetricSample {
-        MetricSample(Double(value), labels: [MetricLabel("outcome", outcome)])
     }
 }
 

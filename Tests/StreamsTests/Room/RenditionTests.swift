@@ -62,6 +62,16 @@ import Wire
         return (sink, wasAdded)
     }
 
+    /// A publisher whose sound is AAC, and a viewer who listens to its rendition.
+    private func listen() throws -> (publisher: FakePublisher, viewer: FakeViewer, sink: FakeSink) {
+        let (publisher, viewer) = (FakePublisher(1), FakeViewer(2))
+        try harness.publish(publisher, [RoomHarness.vp8, Self.aac])
+        #expect(renditionFormats == [RoomHarness.vp8, RoomHarness.opus])
+        let (sink, wasAdded) = try join(viewer)
+        #expect(wasAdded)
+        return (publisher, viewer, sink)
+    }
+
     private func convert(_ payload: [UInt8], time: Int64, isContinuous: Bool = true) {
         let (room, now) = (harness.room, harness.loop.now)
         harness.loop.run {
@@ -111,9 +121,7 @@ import Wire
     /// RTP-70: by the reports, a converted packet is played with the picture that was captured with it, whatever the
     /// converter's delay, and although both have clocks of their own.
     @Test func reportsKeepTheRenditionWithThePicture() throws {
-        try harness.publish(FakePublisher(1), [RoomHarness.vp8, Self.aac])
-        _ = renditionFormats
-        let (sink, _) = try join(FakeViewer(2))
+        let (_, _, sink) = try listen()
         var video = VideoSource(ssrc: 7, timestamp: 90_000)
         // It wraps on the way.
         var audio = VideoSource(ssrc: 8, timestamp: 4_294_900_000)
@@ -158,11 +166,7 @@ import Wire
     }
 
     @Test func aListenerStaysThroughRestartsWithOtherSound() throws {
-        let first = FakePublisher(1)
-        try harness.publish(first, [RoomHarness.vp8, Self.aac])
-        _ = renditionFormats
-        let viewer = FakeViewer(2)
-        let (sink, _) = try join(viewer)
+        let (first, viewer, sink) = try listen()
         var source = VideoSource(ssrc: 8, timestamp: 44_100)
         func play(_ time: Int64) {
             for index in 0..<3 as Range<Int64> {
@@ -209,11 +213,7 @@ import Wire
     }
 
     @Test func withoutAConverterForItListenersHaveToAskAgain() throws {
-        let first = FakePublisher(1)
-        try harness.publish(first, [RoomHarness.vp8, Self.aac])
-        _ = renditionFormats
-        let viewer = FakeViewer(2)
-        _ = try join(viewer)
+        let (first, viewer, _) = try listen()
         harness.unpublish(first)
         converter.switchOff()
         try harness.publish(FakePublisher(3), [RoomHarness.vp8, Self.aac])
@@ -223,11 +223,7 @@ import Wire
     }
 
     @Test func listenersStayWhileNothingCanBeConvertedAndOthersAreOfferedNoSound() throws {
-        let first = FakePublisher(1)
-        try harness.publish(first, [RoomHarness.vp8, Self.aac])
-        _ = renditionFormats
-        let viewer = FakeViewer(2)
-        let (sink, _) = try join(viewer)
+        let (first, viewer, sink) = try listen()
         harness.unpublish(first)
         converter.setDown(true)
         try harness.publish(FakePublisher(3), [RoomHarness.vp8, Self.aac])
@@ -244,11 +240,7 @@ import Wire
     }
 
     @Test func aPublisherWithoutSoundLeavesListenersInSilence() throws {
-        let first = FakePublisher(1)
-        try harness.publish(first, [RoomHarness.vp8, Self.aac])
-        _ = renditionFormats
-        let viewer = FakeViewer(2)
-        _ = try join(viewer)
+        let (first, viewer, _) = try listen()
         harness.unpublish(first)
         try harness.publish(FakePublisher(3), [RoomHarness.vp8])
         #expect(viewer.ends.isEmpty)

@@ -1,5 +1,3 @@
-import Synchronization
-
 /// What connections to other RTSP servers count, gathered when somebody asks.
 struct RTSPClientMetrics: Sendable {
     let counters: RTSPClientCounters
@@ -10,29 +8,18 @@ struct RTSPClientMetrics: Sendable {
 
     private var families: [MetricFamily] {
         [
-            gauge("sources_playing", "Sources that bring media now.", counters.playing),
-            counter("pull_attempts_total", "Connections begun to sources.", counters.pullAttempts),
-            counter("pull_failures_total", "Connections to sources that brought no media.", counters.pullFailures),
-            counter("pull_fallbacks_total", "Sources that went over from UDP to TCP.", counters.fallbacks),
-            counter(
-                "pull_foreign_datagrams_total",
+            .gauge("rtsp_sources_playing", "Sources that bring media now.", counters.playing),
+            .counter("rtsp_pull_attempts_total", "Connections begun to sources.", counters.pullAttempts),
+            .counter(
+                "rtsp_pull_failures_total", "Connections to sources that brought no media.", counters.pullFailures),
+            .counter("rtsp_pull_fallbacks_total", "Sources that went over from UDP to TCP.", counters.fallbacks),
+            .counter(
+                "rtsp_pull_foreign_datagrams_total",
                 "Datagrams to sources' ports that came from elsewhere, by sources that ended.",
                 counters.foreignDatagrams),
-            gauge("forwards_sending", "Servers that are being pushed to now.", counters.pushing),
-            counter("forward_attempts_total", "Connections begun to push.", counters.pushAttempts),
-            counter("forward_failures_total", "Connections that were not let push.", counters.pushFailures),
+            .gauge("rtsp_forwards_sending", "Servers that are being pushed to now.", counters.pushing),
+            .counter("rtsp_forward_attempts_total", "Connections begun to push.", counters.pushAttempts),
+            .counter("rtsp_forward_failures_total", "Connections that were not let push.", counters.pushFailures),
         ]
-    }
-
-    private func counter(_ name: String, _ help: String, _ value: borrowing Atomic<UInt64>) -> MetricFamily {
-        MetricFamily(
-            name: MetricsRegistry.prefix + "rtsp_" + name, help: help, kind: .counter,
-            samples: [MetricSample(Double(value.load(ordering: .relaxed)))])
-    }
-
-    private func gauge(_ name: String, _ help: String, _ value: borrowing Atomic<Int>) -> MetricFamily {
-        MetricFamily(
-            name: MetricsRegistry.prefix + "rtsp_" + name, help: help, kind: .gauge,
-            samples: [MetricSample(Double(value.load(ordering: .relaxed)))])
     }
 }
