@@ -15,7 +15,7 @@ struct SoundFixture: Sendable, CustomTestStringConvertible {
     var frames: [ConversionFrame]
     /// Of a frame, in ticks.
     var ticks: Int64
-    let testDescription: String
+    private(set) var testDescription: String
 
     /// - Parameter padding: samples that the encoder put before the sound, which FFmpeg's timestamps take off.
     private init(
@@ -100,8 +100,20 @@ struct SoundFixture: Sendable, CustomTestStringConvertible {
         cut: loas)
     static let ac3 = SoundFixture(
         "ac3-48000-stereo.ac3", .ac3, rate: 48_000, channels: 2, samplesPerFrame: 1_536, padding: 256, cut: syncFrame)
+    /// HE-AAC, announced as what it is or as its core alone: the frames are the same.
+    private static func highEfficiency(_ name: String, _ signalling: String, _ configuration: [UInt8]) -> SoundFixture {
+        var fixture = SoundFixture(
+            name, .aac, rate: 24_000, clockRate: 48_000, channels: 2, configuration: configuration,
+            samplesPerFrame: 1_024, padding: 1_024 + 481, cut: adts)
+        fixture.testDescription = "\(name), \(signalling)"
+        return fixture
+    }
     static let recorded: [SoundFixture] = [
         aac,
+        highEfficiency("he-aac-48000-mono.adts", "implicit", [0x13, 0x08]),
+        highEfficiency("he-aac-48000-mono.adts", "explicit", [0x2B, 0x09, 0x88, 0x00]),
+        highEfficiency("he-aac-v2-48000-stereo.adts", "implicit", [0x13, 0x08]),
+        highEfficiency("he-aac-v2-48000-stereo.adts", "explicit", [0xEB, 0x09, 0x88, 0x00]),
         SoundFixture(
             "aac-44100-stereo.adts", .aac, rate: 44_100, channels: 2, configuration: [0x12, 0x10],
             samplesPerFrame: 1_024, padding: 1_024, cut: adts),
