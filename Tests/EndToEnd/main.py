@@ -30,6 +30,7 @@ from cases import (  # noqa: F401
     sigma,
     simulcast,
     sound,
+    sound_formats,
 )
 from harness.runner import main
 

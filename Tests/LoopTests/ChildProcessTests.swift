@@ -132,10 +132,12 @@ import Wire
     @Test func aLoopThatStopsWhileOneStartsLeavesNoneBehind() async throws {
         let mark = "martlet-test-\(getpid())-stopped"
         let ended = Event<ChildProcessEnd>()
-        try await withStage { stage in
+        let stopped = try await withStage { stage in
             await stage.run { _ = Self.shell("read -r \(mark) <&3", on: $0, ended: ended) }
+            return stage
         }
         #expect(await ended.value == .killed(signal: SIGKILL))
+        await stopped.letGo()
         try await withStage { stage in
             await stage.run { _ = Self.shell("read -r never <&3", on: $0) }
             _ = try await Self.processID(stage)
@@ -256,7 +258,7 @@ private func isZombie(_ pid: pid_t) -> Bool {
     return String(decoding: bytes, as: UTF8.self).contains(") Z ")
 }
 
-/// The processes, also those that nobody has reaped, whose arguments contain `mark`.
+/// The processes whose arguments contain `mark`.
 private func processes(with mark: String) -> [String] {
     ((try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []).filter { entry in
         guard pid_t(entry) != nil,

@@ -10,8 +10,11 @@ from cases.rtsp import H264, publishing, require
 from harness import sync
 from harness.runner import Skip, check, test, until
 from harness.sound import Listener
+from harness.viewer import viewer
 
 LIMIT_MILLISECONDS = 40
+# Chromium brings together what it shows and what it plays a little each second, and leaves 30 ms as they are.
+CHROMIUM_LIMIT_MILLISECONDS = 100
 TONE, TOLERANCE = 1000, 15
 SETTLE, SECONDS = 3, 8
 
@@ -78,6 +81,19 @@ def _name(pid):
 
 def in_step(env, what, offset):
     env.budget(f"{what}, flash and beep apart", abs(offset), LIMIT_MILLISECONDS, 150, "ms")
+
+
+def heard_in_chromium(what, listener, is_steady=True):
+    """Chromium plays the tone at its pitch, and shows with it what was captured with it. `is_steady`: sound comes frame by
+    frame; where it comes in bursts of most of a second, as FFmpeg sends AAC that is mostly silence, Chromium takes minutes
+    to bring them together."""
+    listener.until_playing().until_heard()
+    pitch = listener.pitch()
+    check(abs(pitch - TONE) <= TOLERANCE, f"the tone has {pitch:.0f} Hz")
+    print(f"      {what} in Chromium: {pitch:.1f} Hz", flush=True)
+    if is_steady:
+        apart = listener.lip_sync(CHROMIUM_LIMIT_MILLISECONDS)
+        print(f"      what it shows is {apart:+.0f} ms after what it plays", flush=True)
 
 
 @test("sound that browsers do not know is heard in step with the picture")
@@ -148,32 +164,6 @@ def missing(env):
 @test("chromium hears converted sound")
 def chromium(env):
     need_transcoder(env)
-    with env.server() as server, flashing(server, "cam", AAC):
-        with env.browser.page(f"{server.origin}/rooms") as page:
-            page.page.evaluate(f"({LISTEN})({{ url: {server.whep('cam')!r} }})")
-            until(lambda: page.page.evaluate(f"({ENERGY})()") > 0.05, 20, "Chromium has heard beeps")
+    with env.server() as server, flashing(server, "cam", AAC), viewer(env, server, "cam", is_muted=False) as listener:
+        heard_in_chromium("AAC", listener, is_steady=False)
 
-
-# Sound counts as heard only on an element that is not muted.
-LISTEN = """
-    async ({ url }) => {
-        const connection = window.listener = new RTCPeerConnection();
-        const video = document.createElement("video");
-        Object.assign(video, { autoplay: true, muted: false, srcObject: new MediaStream() });
-        connection.ontrack = ({ track }) => { video.srcObject.addTrack(track); video.play(); };
-        document.body.replaceChildren(video);
-        for (const kind of ["audio", "video"]) connection.addTransceiver(kind, { direction: "recvonly" });
-        await connection.setLocalDescription();
-        const response = await fetch(url, {
-            method: "POST", headers: { "Content-Type": "application/sdp" }, body: connection.localDescription.sdp });
-        if (response.status !== 201) throw new Error(`${response.status} ${await response.text()}`);
-        await connection.setRemoteDescription({ type: "answer", sdp: await response.text() });
-    }
-"""
-ENERGY = """
-    async () => {
-        for (const entry of (await window.listener.getStats()).values())
-            if (entry.type === "inbound-rtp" && entry.kind === "audio") return entry.totalAudioEnergy;
-        return 0;
-    }
-"""

@@ -2,6 +2,7 @@
 
 import statistics
 import struct
+import time
 
 import av
 import numpy
@@ -41,13 +42,15 @@ class Listener(RawPeer):
 
     def __init__(self, url):
         super().__init__(url, viewer_offer)
-        self.packets = {AUDIO: [], VIDEO: []}
+        self.forget()
         self.kinds = {}
         self.reports = {AUDIO: [], VIDEO: []}
         self.highest = {}
 
     def forget(self):
         self.packets = {AUDIO: [], VIDEO: []}
+        # By kind and sequence number, when the packet came for the first time.
+        self.arrivals = {}
 
     def received_rtp(self, packet):
         kind, number, timestamp, ssrc = packet[1] & 127, *struct.unpack_from(">HII", packet, 2)
@@ -59,6 +62,7 @@ class Listener(RawPeer):
             start += 4 + 4 * struct.unpack_from(">H", packet, start + 2)[0]
         end = len(packet) - (packet[-1] if packet[0] & 32 else 0)
         if end > start:
+            self.arrivals.setdefault((kind, number), time.monotonic())
             self.packets[kind].append((number, self._unwrapped(kind, timestamp), packet[start:end]))
 
     def _unwrapped(self, kind, timestamp):
@@ -83,16 +87,31 @@ class Listener(RawPeer):
 
     # What it got
 
-    def sound(self):
-        """(time, samples of the first channel) of every packet, decoded."""
+    def _decoded(self):
+        """(number, timestamp, samples of the first channel) of every packet of sound."""
         decoder = av.CodecContext.create("opus", "r")
         decoder.sample_rate, decoder.layout = 48_000, "stereo"
-        for _, timestamp, payload in sorted(self.packets[AUDIO]):
+        for number, timestamp, payload in sorted(self.packets[AUDIO], key=lambda packet: packet[1]):
             for frame in decoder.decode(av.Packet(payload)):
                 samples = frame.to_ndarray()
                 channels = 1 if frame.format.is_planar else len(frame.layout.channels)
                 scale = 32768 if samples.dtype == numpy.int16 else 1
-                yield self._time(AUDIO, timestamp), samples[0][::channels] / scale
+                yield number, timestamp, samples[0][::channels] / scale
+
+    def sound(self):
+        """(time, samples of the first channel) of every packet, decoded."""
+        for _, timestamp, samples in self._decoded():
+            yield self._time(AUDIO, timestamp), samples
+
+    def onsets(self):
+        """When the packets came in which beeps begin."""
+        meter, found = sync.Meter(), []
+        for number, timestamp, samples in self._decoded():
+            count = len(meter.beeps)
+            meter.sound(timestamp / RATES[AUDIO], samples, RATES[AUDIO])
+            if len(meter.beeps) > count:
+                found.append(self.arrivals[AUDIO, number])
+        return found
 
     def pictures(self):
         """(time, brightness) of every picture, decoded."""
@@ -119,13 +138,13 @@ class Listener(RawPeer):
         """Median of flash after beep in milliseconds, the beeps' frequency in Hz, and packets lost of the sound."""
         check(self.reports[AUDIO] and self.reports[VIDEO], f"sender reports: {self.reports}")
         meter, pitches = sync.Meter(), []
-        for time, samples in self.sound():
-            meter.sound(time, samples, 48_000)
+        for when, samples in self.sound():
+            meter.sound(when, samples, 48_000)
             pitch = _pitch(samples)
             if pitch:
                 pitches.append(pitch)
-        for time, luma in self.pictures():
-            meter.picture(time, luma)
+        for when, luma in self.pictures():
+            meter.picture(when, luma)
         numbers = {number for number, _, _ in self.packets[AUDIO]}
         check(numbers, "no sound came")
         spread = (max(self.packets[AUDIO], key=lambda packet: packet[1])[0] - min(

@@ -255,7 +255,7 @@ private struct Camera {
 
     /// Who plays a file sends a frame of sound when it begins, in several packets at once. From the first reports on it is
     /// together with the picture, unless they say what cannot be.
-    @Test(arguments: [0, 300])
+    @Test(arguments: [0, 300] as [UInt64])
     func theFirstReportsPlaceSoundWithinAFrame(_ errorMilliseconds: UInt64) {
         var clock = PublisherClock()
         let lanes = [clock.addLane(clockRate: 48_000), clock.addLane(clockRate: 90_000)]
@@ -272,7 +272,7 @@ private struct Camera {
                 for (lane, rate) in zip(lanes, [48, 90] as [UInt64]) {
                     let time = tick * 24 + (lane == lanes[0] ? wrong : 0)
                     let report = SenderReport(
-                        ssrc: 1, ntp: (3_900_000_000 << 32) + (time << 32) / 1_000,
+                        ssrc: 1, ntp: (UInt64(3_900_000_000) << 32) + (time << 32) / 1_000,
                         timestamp: UInt32(tick * 24 * rate), packetCount: 1, octetCount: 1)
                     #expect(clock.senderReportReceived(report, lane: lane, at: now) == .inconsistent)
                 }
