@@ -27,6 +27,9 @@ package final class TestClient {
     package private(set) var receivedRTP: [[UInt8]] = []
     package private(set) var receivedRTCP: [[UInt8]] = []
     package private(set) var responses = 0
+    /// Whether it answers checks of the server, as full agents do, and how many it got.
+    package var answersChecks = true
+    package private(set) var requests = 0
     private var transaction: UInt64 = 0
     private var nextCheck: Instant?
     private var srtpIn: SRTPReceiver?
@@ -68,6 +71,7 @@ package final class TestClient {
     package func received(_ datagram: [UInt8], at now: Instant) {
         switch datagram.withBytes({ DatagramKind($0) }) {
         case .stun:
+            if datagram.first == 0 { return answer(datagram) }
             responses += 1
             guard datagram.first == 1, datagram.count > 1, datagram[1] == 1 else { return }
             if !isValidated {
@@ -133,6 +137,32 @@ package final class TestClient {
         writer.append(.priority, integer: UInt32(0x6E00_01FF), into: &output)
         if nominating { writer.append(.useCandidate, [], into: &output) }
         writer.appendIntegrity(key: Array((password ?? remote.password).utf8), .test, into: &output)
+        writer.appendFingerprint(into: &output)
+        return output
+    }
+
+    private func answer(_ request: [UInt8]) {
+        requests += 1
+        var scratch: [UInt8] = []
+        let key = Array(local.password.utf8)
+        let id: STUNTransactionID? = request.withBytes { bytes in
+            guard let message = try? STUNMessage(parsing: bytes), message.fingerprintIsValid(in: bytes),
+                message.iceControlled != nil, message.priority != nil, let username = message.username,
+                bytes.array(username) == Array("\(local.ufrag):\(remote.ufrag)".utf8),
+                message.integrityIsValid(in: bytes, key: key, authentication: .test, scratch: &scratch)
+            else { return nil }
+            return message.transactionID
+        }
+        guard answersChecks, let id else { return }
+        send(Self.answer(to: id, password: local.password))
+    }
+
+    /// An answer to a check of the server.
+    package static func answer(to id: STUNTransactionID, password: String) -> [UInt8] {
+        var output: [UInt8] = []
+        let writer = STUNWriter(.success, transactionID: id, into: &output)
+        writer.append(mappedAddress: SocketAddress(ipv4: 0xC000_0201, port: 8189), into: &output)
+        writer.appendIntegrity(key: Array(password.utf8), .test, into: &output)
         writer.appendFingerprint(into: &output)
         return output
     }

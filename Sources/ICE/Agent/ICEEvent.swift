@@ -12,6 +12,12 @@ public enum ICEEvent: Hashable, Sendable {
     /// - `selectionChanged`: ``ICELiteAgent/selectedTuple`` is another one than before the call.
     /// - `evicted`: a tuple that is no longer validated, to make room. Take it out of the map.
     case answered(added: Bool, selectionChanged: Bool, evicted: TransportTuple?)
+    /// The peer answered a check of ours, which is over by that.
+    ///
+    /// - `moved`: the tuple is validated and selected from now on; otherwise nothing changed, as the peer turned out to be
+    ///   elsewhere.
+    /// - `evicted`: as above.
+    case proved(moved: Bool, evicted: TransportTuple?)
 }
 
 /// Why a datagram was dropped without an answer.
@@ -19,8 +25,10 @@ public enum ICEDropReason: Hashable, Sendable {
     case malformed(STUNError)
     case fingerprint
     case indication
-    /// A response, though a lite agent sends no requests.
+    /// A response to nothing that was asked, or from elsewhere.
     case unexpectedResponse
+    /// A response to a check of ours by somebody who does not know the peer's password.
+    case unauthenticatedResponse
     /// A method other than Binding.
     case method
     /// No USERNAME, or one that does not begin with our fragment.
@@ -58,4 +66,12 @@ public struct ICEStatistics: Hashable, Sendable {
     public var consentLosses: UInt64 = 0
     /// Restarts that the peer has followed with a check.
     public var restarts: UInt64 = 0
+    /// Looks at media from unknown addresses.
+    public var trials: UInt64 = 0
+    /// Checks of our own that began, and what became of them.
+    public var ownChecks: UInt64 = 0
+    public var answeredOwnChecks: UInt64 = 0
+    public var unansweredOwnChecks: UInt64 = 0
+    /// Answered when the peer had been heard elsewhere again.
+    public var supersededOwnChecks: UInt64 = 0
 }

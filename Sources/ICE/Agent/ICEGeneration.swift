@@ -4,6 +4,9 @@ import Wire
 struct ICEGeneration: Sendable {
     let local: ICECredentials
     let key: [UInt8]
+    /// What requests to the peer are authenticated with, and their USERNAME.
+    let remoteKey: [UInt8]
+    let remoteUsername: [UInt8]
     /// What USERNAME of every request has to be, and how much of it is ours, colon included.
     private let username: [UInt8]
     private let localPartSize: Int
@@ -11,6 +14,8 @@ struct ICEGeneration: Sendable {
     init(local: ICECredentials, remote: ICECredentials) {
         self.local = local
         key = Array(local.password.utf8)
+        remoteKey = Array(remote.password.utf8)
+        remoteUsername = Array("\(remote.ufrag):\(local.ufrag)".utf8)
         username = Array("\(local.ufrag):\(remote.ufrag)".utf8)
         localPartSize = local.ufrag.utf8.count + 1
     }

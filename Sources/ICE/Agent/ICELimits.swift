@@ -14,6 +14,21 @@ public struct ICELimits: Hashable, Sendable {
     public static let errorResponseBurst: UInt32 = 10
     public static let errorResponsesPerSecond: UInt32 = 5
 
+    /// Checks of our own that wait for their answers at one time.
+    public static let maximumOwnChecks = 2
+    /// How often such a check is sent, and how long the first time waits for an answer; each later one waits twice as long
+    /// as the one before. Given up after 1.5 s.
+    public static let ownCheckTransmissions = 4
+    public static let ownCheckMilliseconds: UInt64 = 100
+    /// Checks of our own that a session begins at once and per second.
+    public static let ownCheckBurst: UInt32 = 4
+    public static let ownChecksPerSecond: UInt32 = 1
+    /// Looks at media from unknown addresses, at once and per second: each costs a session one decryption.
+    public static let trialBurst: UInt32 = 20
+    public static let trialsPerSecond: UInt32 = 20
+    /// RFC 8445, section 5.1.2.1: a peer-reflexive candidate, the highest local preference, component 1.
+    static let peerReflexivePriority: UInt32 = 0x6EFF_FFFF
+
     /// - Parameter consentSeconds: clamped to 10–60.
     public init(consentSeconds: UInt64 = 15) { self.consentSeconds = Self.clamped(consentSeconds) }
 

@@ -16,7 +16,7 @@ extension ICELiteAgent {
         switch event {
         case .ignored: statistics.ignored &+= 1
         case .rejected: statistics.rejected &+= 1
-        case .answered: statistics.accepted &+= 1
+        case .answered, .proved: statistics.accepted &+= 1
         }
         return event
     }
@@ -35,7 +35,8 @@ extension ICELiteAgent {
         switch message.messageClass {
         case .request: break
         case .indication: return .ignored(.indication)
-        case .success, .error: return .ignored(.unexpectedResponse)
+        case .success: return acceptAnswer(message, datagram, on: tuple, at: now)
+        case .error: return .ignored(.unexpectedResponse)
         }
         guard message.method == STUNMessage.bindingMethod else { return .ignored(.method) }
         guard let sentUsername = message.username,
@@ -75,6 +76,7 @@ extension ICELiteAgent {
             path = known
         } else {
             (path, evicted) = addPath(tuple, at: now)
+            endOwnCheck(of: tuple)
             added = true
         }
         // A retransmission is answered like its original, but nominates and refreshes nothing: it may be old.

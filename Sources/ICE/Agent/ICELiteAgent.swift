@@ -2,8 +2,9 @@ public import Wire
 
 /// The answering side of ICE for one session: a lite agent, always controlled (RFC 8445, section 2.5).
 ///
-/// It sends no checks. The peer's authenticated checks validate tuples, nominate one of them and stand for the
-/// peer's consent (RFC 7675); authenticated media stands for the consent of clients that stop checking.
+/// The peer's authenticated checks validate tuples, nominate one of them and stand for the peer's consent (RFC 7675);
+/// authenticated media stands for the consent of clients that stop checking. The agent itself checks in one case only:
+/// when the peer's media comes from an address that is not validated (``strayMediaReceived(on:at:)``).
 ///
 ///     connecting ──tuple selected──▶ connected ◀──check or media──┐
 ///         │                             │  └──silence, other tuple alive──▶ connected (moved)
@@ -49,12 +50,20 @@ public struct ICELiteAgent: ~Copyable {
     var nominatedTuple: TransportTuple?
     var recentTransactions = RecentTransactions()
     var errorBudget: TokenBucket
+    /// What the transaction ids of our own checks are made of; none are sent when it is empty.
+    let checkSecret: [UInt8]
+    var ownChecks: [OwnCheck] = []
+    var ownCheckCount: UInt64 = 0
+    var checkBudget: TokenBucket
+    var trialBudget: TokenBucket
     /// Reused for the copy of a message whose integrity is checked.
     var scratch: [UInt8] = []
 
+    /// - Parameter checkSecret: bytes of a cryptographic generator that nobody else knows, the peer included; without them
+    ///   the agent sends no checks of its own.
     public init(
         local: ICECredentials, remote: ICECredentials, authentication: ICEAuthentication, startedAt now: Instant,
-        limits: ICELimits = ICELimits()
+        limits: ICELimits = ICELimits(), checkSecret: [UInt8] = []
     ) {
         self.limits = limits
         self.authentication = authentication
@@ -62,6 +71,9 @@ public struct ICELiteAgent: ~Copyable {
         connectDeadline = now.advanced(bySeconds: limits.connectSeconds)
         errorBudget = TokenBucket(
             burst: ICELimits.errorResponseBurst, perSecond: ICELimits.errorResponsesPerSecond, at: now)
+        self.checkSecret = checkSecret
+        checkBudget = TokenBucket(burst: ICELimits.ownCheckBurst, perSecond: ICELimits.ownChecksPerSecond, at: now)
+        trialBudget = TokenBucket(burst: ICELimits.trialBurst, perSecond: ICELimits.trialsPerSecond, at: now)
         paths.reserveCapacity(ICELimits.maximumTuples)
     }
 
@@ -135,9 +147,14 @@ public struct ICELiteAgent: ~Copyable {
         return leaveSelectedPath(at: now)
     }
 
-    /// When ``deadlineReached(at:)`` must be called; nil when nothing is pending. Media moves it without notice, so
-    /// arm a timer for it only when the timer fires or the phase changes.
+    /// When ``deadlineReached(at:)`` must be called, and ``nextOwnCheck(at:request:)`` behind it; nil when nothing is
+    /// pending. Media moves it without notice, so arm a timer for it only when the timer fires or the phase changes.
     public var nextDeadline: Instant? {
+        guard let check = ownChecks.lazy.map(\.nextAt).min() else { return phaseDeadline }
+        return phaseDeadline.map { min($0, check) } ?? check
+    }
+
+    private var phaseDeadline: Instant? {
         switch phase {
         case .connecting: connectDeadline
         case .connected: selectedIndex.map { consentEnd(of: $0) }
@@ -169,6 +186,7 @@ public struct ICELiteAgent: ~Copyable {
     public mutating func close() {
         phase = .closed
         paths.removeAll(keepingCapacity: true)
+        ownChecks.removeAll()
         selectedIndex = nil
     }
 }

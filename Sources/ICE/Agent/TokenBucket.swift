@@ -1,13 +1,13 @@
-import Wire
+package import Wire
 
 /// A budget that refills steadily: `burst` at once, `perSecond` in the long run.
-struct TokenBucket: Sendable {
+package struct TokenBucket: Sendable {
     private var millitokens: UInt64
     private var updatedAt: Instant
     private let burst: UInt32
     private let perSecond: UInt32
 
-    init(burst: UInt32, perSecond: UInt32, at now: Instant) {
+    package init(burst: UInt32, perSecond: UInt32, at now: Instant) {
         millitokens = UInt64(burst) * 1000
         updatedAt = now
         self.burst = burst
@@ -15,13 +15,13 @@ struct TokenBucket: Sendable {
     }
 
     /// Whether a token is there to be taken at `now`.
-    mutating func hasToken(at now: Instant) -> Bool {
+    package mutating func hasToken(at now: Instant) -> Bool {
         refill(at: now)
         return millitokens >= 1000
     }
 
     /// Takes a token; `false` when there is none.
-    mutating func take(at now: Instant) -> Bool {
+    package mutating func take(at now: Instant) -> Bool {
         guard hasToken(at: now) else { return false }
         millitokens -= 1000
         return true

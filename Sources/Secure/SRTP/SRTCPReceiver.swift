@@ -36,28 +36,51 @@ public final class SRTCPReceiver {
         return try result.get()
     }
 
-    private func open(_ packet: inout MutableRawSpan) throws(SRTPError) -> Int {
+    /// Whether a datagram is authentic and newer than all that were accepted of its source, of which some were; see
+    /// ``SRTPReceiver/isNewest(_:)``.
+    public func isNewest(_ packet: inout MutableRawSpan) -> Bool {
+        guard let shape = try? shape(of: packet.bytes), let position = streams.position(of: shape.ssrc) else {
+            return false
+        }
+        return shape.index > streams.highest(at: position) && authenticate(&packet, shape)
+    }
+
+    private struct Shape {
+        var end: Int
+        var ssrc: UInt32
+        /// The index word, E bit included.
+        var word: UInt32
+        var index: UInt64 { UInt64(word & ~SRTCPShape.encryptedFlag) }
+    }
+
+    private func shape(of packet: RawSpan) throws(SRTPError) -> Shape {
         let end = packet.byteCount - profile.controlTagLength - SRTCPShape.indexWord
         guard end >= SRTCPShape.header else { throw .tooShort }
-        guard packet.bytes[0] >> 6 == 2 else { throw .malformed }
+        guard packet[0] >> 6 == 2 else { throw .malformed }
         let wordOffset = profile.isAEAD ? end + profile.controlTagLength : end
-        guard let ssrc = packet.bytes.integer(at: 4, as: UInt32.self),
-            let word = packet.bytes.integer(at: wordOffset, as: UInt32.self)
+        guard let ssrc = packet.integer(at: 4, as: UInt32.self),
+            let word = packet.integer(at: wordOffset, as: UInt32.self)
         else { throw .tooShort }
         guard word & SRTCPShape.encryptedFlag != 0 else { throw .notEncrypted }
+        return Shape(end: end, ssrc: ssrc, word: word)
+    }
 
-        let index = UInt64(word & ~SRTCPShape.encryptedFlag)
-        let position = streams.position(of: ssrc)
-        if let position { try streams.check(index, at: position) }
-        let tag = profile.isAEAD ? end : end + SRTCPShape.indexWord
-        let isAuthentic = unsafe packet.withUnsafeMutableBytes { bytes in
+    private func open(_ packet: inout MutableRawSpan) throws(SRTPError) -> Int {
+        let shape = try shape(of: packet.bytes)
+        let position = streams.position(of: shape.ssrc)
+        if let position { try streams.check(shape.index, at: position) }
+        guard authenticate(&packet, shape) else { throw .authenticationFailed }
+        try streams.accept(shape.index, of: shape.ssrc, at: position)
+        return shape.end
+    }
+
+    private func authenticate(_ packet: inout MutableRawSpan, _ shape: Shape) -> Bool {
+        let tag = profile.isAEAD ? shape.end : shape.end + SRTCPShape.indexWord
+        return unsafe packet.withUnsafeMutableBytes { bytes in
             guard let base = bytes.baseAddress else { return false }
             return unsafe cipher.open(
-                base, header: SRTCPShape.header, end: end, ssrc: ssrc, index: index, trailer: word,
-                tag: base + tag)
+                base, header: SRTCPShape.header, end: shape.end, ssrc: shape.ssrc, index: shape.index,
+                trailer: shape.word, tag: base + tag)
         }
-        guard isAuthentic else { throw .authenticationFailed }
-        try streams.accept(index, of: ssrc, at: position)
-        return end
     }
 }

@@ -39,6 +39,20 @@ public final class SRTPReceiver {
         return try result.get()
     }
 
+    /// Whether a datagram is authentic and newer than all that were accepted of its source, of which some were.
+    ///
+    /// For datagrams from addresses that proved nothing: it is neither remembered nor counted, so that it may still come
+    /// by another way. Its bytes are undefined afterwards.
+    public func isNewest(_ packet: inout MutableRawSpan) -> Bool {
+        let end = packet.byteCount - profile.tagLength
+        guard end >= RTPShape.minimumHeader, let shape = try? RTPShape(packet.bytes.extracting(0..<end)),
+            let position = streams.position(of: shape.ssrc)
+        else { return false }
+        let highest = streams.highest(at: position)
+        let index = SRTPPacketIndex.estimate(shape.sequenceNumber, after: highest)
+        return index > highest && index <= SRTPPacketIndex.maximum && authenticate(&packet, shape, end, index)
+    }
+
     private func open(_ packet: inout MutableRawSpan) throws(SRTPError) -> Int {
         let end = packet.byteCount - profile.tagLength
         guard end >= RTPShape.minimumHeader else { throw .tooShort }

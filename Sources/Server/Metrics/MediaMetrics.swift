@@ -74,6 +74,24 @@ struct MediaMetrics: Sendable {
                     reason("limited_check", demultiplexer.limitedChecks),
                     reason("mailbox_full", demultiplexer.mailboxOverflow),
                 ]),
+            MetricFamily(
+                name: Self.prefix + "unknown_tuple_media_total",
+                help: "What was done about media from unknown addresses: looks through the sessions (at most "
+                    + "\(QuietSessions.looksPerSecond) per second), sessions tried (at most "
+                    + "\(QuietSessions.maximumTrials) each), and datagrams for which no look was left.",
+                kind: .counter,
+                samples: [
+                    outcome("look", demultiplexer.looks), outcome("trial", demultiplexer.trials),
+                    outcome("limited", demultiplexer.limitedLooks),
+                ]),
+            MetricFamily(
+                name: Self.prefix + "ice_own_checks_total",
+                help: "Unknown addresses a session's media came from, and what a check of the server's there came to.",
+                kind: .counter,
+                samples: [
+                    outcome("begun", demultiplexer.ownChecks), outcome("proved", demultiplexer.provedByOwnChecks),
+                    outcome("failed", demultiplexer.failedOwnChecks),
+                ]),
             gauge("ice_tuples", "Address pairs mapped to sessions.", demultiplexer.tuples),
             gauge(
                 "ice_restarts_pending", "ICE restarts no check has followed yet.",

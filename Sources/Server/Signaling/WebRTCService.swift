@@ -329,7 +329,8 @@ final class WebRTCService: Sendable {
             remoteCredentials: negotiated.remoteCredentials,
             remoteFingerprints: negotiated.remoteFingerprints.compactMap { CertificateFingerprint($0) },
             role: negotiated.localDTLSRole, identity: media.identity, iceLimits: limits,
-            handshakeSeconds: limits.connectSeconds)
+            handshakeSeconds: limits.connectSeconds,
+            checkSecret: SecureRandom.bytes(TransportConfiguration.checkSecretLength))
         let transport = PeerTransport(
             peerID: peerID, localUfrag: draft.ufragKey, configuration: configuration, loop: entry.loop,
             arena: entry.arena, demultiplexer: media.demultiplexer, handshakes: media.handshakes(of: entry.loop),

@@ -7,7 +7,8 @@ package import Wire
 /// Runs on the loop that receives. Checks (STUN) go by the receiver's half of their USERNAME, everything else by the
 /// exact tuple; what belongs to nobody is counted and dropped without an answer. A tuple is first mapped when a check
 /// names a known session, so that the handshake that follows at once finds its way; the session itself decides what it
-/// accepts from a tuple that has not proved itself.
+/// accepts from a tuple that has not proved itself. Media from unknown tuples may be a session's that moved: see
+/// ``QuietSessions``.
 package actor Demultiplexer: LoopActor {
     nonisolated let eventLoop: EventLoop
     package nonisolated var loop: any LoopExecutor { eventLoop }
@@ -29,12 +30,25 @@ package actor Demultiplexer: LoopActor {
         var sessions = 0
         /// As many as sessions, and one more for each restart under way.
         var ufrags = 0
+        /// Looks for the session that media from an unknown tuple may be of, sessions tried by that, and datagrams for which
+        /// there had been too many looks.
+        var looks: UInt64 = 0
+        var trials: UInt64 = 0
+        var limitedLooks: UInt64 = 0
+        /// Tuples that sessions asked about by a check of the server's, and what became of them.
+        var ownChecks: UInt64 = 0
+        var provedByOwnChecks: UInt64 = 0
+        var failedOwnChecks: UInt64 = 0
     }
 
     private struct Mapping {
         var transport: PeerTransport
-        /// Whether a check that knew the session's password came on the tuple.
+        /// Whether somebody on the tuple proved to know the session's password.
         var isProven: Bool
+        /// Whether the session asked about the tuple by a check of its own.
+        var isAwaited = false
+        /// The session's in ``quiet``.
+        var slot: Int
     }
 
     private var byTuple: [TransportTuple: Mapping] = [:]
@@ -42,6 +56,12 @@ package actor Demultiplexer: LoopActor {
     /// The fragments of each session: one, and a second one while a restart is under way.
     private var ufrags: [PeerID: [UfragKey]] = [:]
     private var tuples: [PeerID: [TransportTuple]] = [:]
+    /// Where each session is in ``quiet``, and whose each of its slots is.
+    private var slots: [PeerID: Int] = [:]
+    private var bySlot: [Int: PeerTransport] = [:]
+    private var quiet: QuietSessions
+    /// The copy of a datagram that a session is tried with.
+    private var trial = PacketBatch(byteCapacity: 2048, packetCapacity: 1)
     private var mailboxes: [ObjectIdentifier: DatagramMailbox] = [:]
     private var limiter: IntegrityFailureLimiter
     private var statistics = Statistics()
@@ -51,6 +71,7 @@ package actor Demultiplexer: LoopActor {
     package init(on loop: EventLoop, limiterSeed: UInt64) {
         eventLoop = loop
         limiter = IntegrityFailureLimiter(seed: limiterSeed)
+        quiet = QuietSessions(seed: limiterSeed, at: loop.now)
     }
 
     /// Starts to receive on `sockets`; other loops get their datagrams through `mailboxes`.
@@ -78,39 +99,83 @@ package actor Demultiplexer: LoopActor {
             batch.withMutableBytes(at: index) { datagram in
                 statistics.datagrams &+= 1
                 statistics.bytes &+= UInt64(datagram.byteCount)
-                guard let transport = destination(of: datagram.bytes, on: tuple, at: now) else { return }
+                guard let transport = destination(of: datagram.bytes, on: tuple, at: now) else {
+                    tryQuietSessions(datagram.bytes, on: tuple, at: now)
+                    return
+                }
                 if transport.eventLoop === eventLoop {
                     transport.receive(&datagram, on: tuple, at: now)
-                } else if mailboxes[ObjectIdentifier(transport.eventLoop)]?
-                    .append(datagram.bytes, for: transport, on: tuple, at: now) != true
-                {
-                    statistics.mailboxOverflow &+= 1
+                } else {
+                    post(datagram.bytes, to: transport, on: tuple, at: now)
                 }
             }
         }
     }
 
-    /// Whether a datagram would reach a session; one that does not is counted like any other.
+    private func post(_ datagram: RawSpan, to transport: PeerTransport, on tuple: TransportTuple, at now: Instant) {
+        let isTaken = mailboxes[ObjectIdentifier(transport.eventLoop)]?
+            .append(datagram, for: transport, on: tuple, at: now)
+        if isTaken != true { statistics.mailboxOverflow &+= 1 }
+    }
+
+    /// Shows media from an unknown tuple to the sessions that may have moved there; the one whose it is asks by a check of
+    /// its own.
+    private func tryQuietSessions(_ datagram: RawSpan, on tuple: TransportTuple, at now: Instant) {
+        guard byTuple[tuple] == nil else { return }
+        let found = quiet.candidates(for: datagram, from: tuple.remote, at: now)
+        for index in 0..<found.count {
+            guard let transport = bySlot[found[index]] else { continue }
+            statistics.trials &+= 1
+            guard transport.eventLoop === eventLoop else {
+                post(datagram, to: transport, on: tuple, at: now)
+                continue
+            }
+            // Decrypting spoils the bytes for the next one.
+            trial.removeAll()
+            guard trial.append(copying: datagram) else { return }
+            trial.withMutablePacket(at: 0) { transport.receive(&$0, on: tuple, at: now) }
+            if byTuple[tuple] != nil { return }
+        }
+    }
+
+    /// Whether a datagram would reach a session, or one would be tried with it; one that does not is counted like any
+    /// other.
     package func belongsToSession(_ datagram: RawSpan, on tuple: TransportTuple, at now: Instant) -> Bool {
         destination(of: datagram, on: tuple, at: now) != nil
+            || quiet.candidates(for: datagram, from: tuple.remote, at: now).count > 0
     }
 
     func destination(of datagram: RawSpan, on tuple: TransportTuple, at now: Instant) -> PeerTransport? {
         switch DatagramKind(datagram) {
-        case .stun: return destination(ofCheck: datagram, on: tuple, at: now)
-        case .dtls, .rtp, .rtcp:
+        case .stun: return destination(ofSTUN: datagram, on: tuple, at: now)
+        case .dtls:
             guard let transport = byTuple[tuple]?.transport else {
                 statistics.unknownTuple &+= 1
                 return nil
             }
             return transport
+        case .rtp, .rtcp:
+            guard let mapping = byTuple[tuple] else {
+                statistics.unknownTuple &+= 1
+                return nil
+            }
+            if mapping.isProven { quiet.heard(mapping.slot, datagram, from: tuple.remote, at: now) }
+            return mapping.transport
         case .zrtp, .turnChannel, .unknown:
             statistics.unknownKind &+= 1
             return nil
         }
     }
 
-    private func destination(ofCheck datagram: RawSpan, on tuple: TransportTuple, at now: Instant) -> PeerTransport? {
+    private func destination(ofSTUN datagram: RawSpan, on tuple: TransportTuple, at now: Instant) -> PeerTransport? {
+        // Answers name nobody. They are awaited on a tuple, or worth nothing.
+        if datagram.integer(at: 0, as: UInt8.self) == STUNMessage.firstByteOfAnswers {
+            guard let mapping = byTuple[tuple], mapping.isAwaited else {
+                statistics.unknownTuple &+= 1
+                return nil
+            }
+            return mapping.transport
+        }
         checkSources.note(tuple, at: now)
         guard let ufrag = UfragKey.receiver(of: datagram), let transport = byUfrag[ufrag] else {
             statistics.unknownUfrag &+= 1
@@ -122,7 +187,7 @@ package actor Demultiplexer: LoopActor {
             statistics.limitedChecks &+= 1
             return nil
         }
-        if mapping == nil { map(tuple, to: transport, isProven: false) }
+        if mapping == nil { _ = map(tuple, to: transport, isProven: false) }
         return transport
     }
 
@@ -141,16 +206,19 @@ package actor Demultiplexer: LoopActor {
         return transport
     }
 
-    private func map(_ tuple: TransportTuple, to transport: PeerTransport, isProven: Bool) {
+    /// - Returns: whether there was room.
+    private func map(_ tuple: TransportTuple, to transport: PeerTransport, isProven: Bool) -> Bool {
+        guard let slot = slots[transport.peerID] else { return false }
         var list = tuples[transport.peerID] ?? []
         if list.count >= Self.maximumTuplesPerTransport {
             // Whoever knows a fragment can fill the list from forged addresses; those that prove nothing make room.
-            guard let victim = list.firstIndex(where: { byTuple[$0]?.isProven != true }) else { return }
-            byTuple[list.remove(at: victim)] = nil
+            guard let victim = list.firstIndex(where: { byTuple[$0]?.isProven != true }) else { return false }
+            forget(list.remove(at: victim))
         }
         list.append(tuple)
         tuples[transport.peerID] = list
-        byTuple[tuple] = Mapping(transport: transport, isProven: isProven)
+        byTuple[tuple] = Mapping(transport: transport, isProven: isProven, slot: slot)
+        return true
     }
 
     // MARK: sessions
@@ -158,6 +226,9 @@ package actor Demultiplexer: LoopActor {
     /// Makes a session reachable; to be done before its answer is sent (ICE-Q7).
     func register(_ transport: PeerTransport) {
         tuples[transport.peerID] = []
+        let slot = quiet.add()
+        slots[transport.peerID] = slot
+        bySlot[slot] = transport
         use([transport.localUfrag], of: transport)
     }
 
@@ -194,13 +265,25 @@ package actor Demultiplexer: LoopActor {
         guard tuples[transport.peerID] != nil else { return }
         if let current = byTuple[tuple] {
             guard current.transport !== transport else {
+                if current.isAwaited { statistics.provedByOwnChecks &+= 1 }
                 byTuple[tuple]?.isProven = true
+                byTuple[tuple]?.isAwaited = false
                 return
             }
             guard !current.isProven else { return current.transport.contest(tuple, by: transport) }
             unmap(tuple, of: current.transport)
         }
-        map(tuple, to: transport, isProven: true)
+        _ = map(tuple, to: transport, isProven: true)
+    }
+
+    /// `transport` asks about a tuple: answers from there are its own.
+    nonisolated func expect(_ tuple: TransportTuple, for transport: PeerTransport) {
+        perform { demultiplexer in
+            if demultiplexer.byTuple[tuple] == nil { _ = demultiplexer.map(tuple, to: transport, isProven: false) }
+            guard demultiplexer.byTuple[tuple]?.transport === transport else { return }
+            demultiplexer.byTuple[tuple]?.isAwaited = true
+            demultiplexer.statistics.ownChecks &+= 1
+        }
     }
 
     nonisolated func remove(_ tuple: TransportTuple, of transport: PeerTransport) {
@@ -209,15 +292,22 @@ package actor Demultiplexer: LoopActor {
 
     private func unmap(_ tuple: TransportTuple, of transport: PeerTransport) {
         guard byTuple[tuple]?.transport === transport else { return }
-        byTuple[tuple] = nil
+        forget(tuple)
         tuples[transport.peerID]?.removeAll { $0 == tuple }
+    }
+
+    private func forget(_ tuple: TransportTuple) {
+        if byTuple.removeValue(forKey: tuple)?.isAwaited == true { statistics.failedOwnChecks &+= 1 }
     }
 
     nonisolated func removeAll(of transport: PeerTransport) {
         perform { demultiplexer in
             for tuple in demultiplexer.tuples.removeValue(forKey: transport.peerID) ?? []
-            where demultiplexer.byTuple[tuple]?.transport === transport { demultiplexer.byTuple[tuple] = nil }
+            where demultiplexer.byTuple[tuple]?.transport === transport { demultiplexer.forget(tuple) }
             demultiplexer.forgetUfrags(of: transport)
+            guard let slot = demultiplexer.slots.removeValue(forKey: transport.peerID) else { return }
+            demultiplexer.bySlot[slot] = nil
+            demultiplexer.quiet.remove(slot)
         }
     }
 
@@ -249,6 +339,8 @@ package actor Demultiplexer: LoopActor {
         snapshot.tuples = byTuple.count
         snapshot.sessions = ufrags.count
         snapshot.ufrags = byUfrag.count
+        snapshot.looks = quiet.lookCount
+        snapshot.limitedLooks = quiet.limitedCount
         return snapshot
     }
 }

@@ -79,23 +79,29 @@ actor PeerTransport: LoopActor, PacketSink {
 
     private func process(_ datagram: inout MutableRawSpan, on tuple: TransportTuple, at now: Instant) {
         guard !isClosed else { return }
-        statistics.packetsReceived &+= 1
-        statistics.bytesReceived &+= UInt64(datagram.byteCount)
         if engine.wouldContinueHandshake(datagram.bytes, on: tuple) {
             let bytes = datagram.bytes
-            guard handshakes.onLoop({ $0.admits(bytes, for: self, on: tuple) }) else { return }
+            guard handshakes.onLoop({ $0.admits(bytes, for: self, on: tuple) }) else { return count(datagram) }
         }
-        switch engine.received(&datagram, on: tuple, at: now) {
+        let result = engine.received(&datagram, on: tuple, at: now)
+        // What this session was only tried with is hardly ever its own.
+        if result != .stray { count(datagram) }
+        switch result {
         case .rtp(let byteCount):
             receiver?.transportReceived(rtp: datagram.bytes.extracting(first: byteCount), at: now)
         case .rtcp(let byteCount):
             receiver?.transportReceived(rtcp: datagram.bytes.extracting(first: byteCount), at: now)
-        case .consumed:
+        case .consumed, .stray:
             settle()
         case .refusedCheck:
             demultiplexer.checkFailed(from: tuple.remote)
             settle()
         }
+    }
+
+    private func count(_ datagram: borrowing MutableRawSpan) {
+        statistics.packetsReceived &+= 1
+        statistics.bytesReceived &+= UInt64(datagram.byteCount)
     }
 
     /// Takes a handshake datagram whose turn has come.
@@ -133,6 +139,7 @@ actor PeerTransport: LoopActor, PacketSink {
         while let event = engine.takeEvent() {
             switch event {
             case .tupleAdded(let tuple): if tuple.transport == .udp { demultiplexer.add(tuple, for: self) }
+            case .tupleAwaited(let tuple): demultiplexer.expect(tuple, for: self)
             case .tupleRemoved(let tuple): release(tuple)
             case .selected(let tuple): statistics.selectedTuple = tuple
             case .restarted: completeRestart()

@@ -11,12 +11,15 @@ public struct TransportConfiguration: Sendable {
     public var identity: DTLSIdentity
     public var iceLimits: ICELimits
     public var handshakeSeconds: UInt64
+    /// Random bytes that nobody else knows, for the checks that the server sends itself; it sends none without them.
+    public var checkSecret: [UInt8]
+    public static let checkSecretLength = 32
 
     public init(
         localCredentials: ICECredentials, remoteCredentials: ICECredentials,
         remoteFingerprints: [CertificateFingerprint], role: DTLSRole, identity: DTLSIdentity,
         iceLimits: ICELimits = ICELimits(),
-        handshakeSeconds: UInt64 = DTLSEndpoint.defaultHandshakeLimitSeconds
+        handshakeSeconds: UInt64 = DTLSEndpoint.defaultHandshakeLimitSeconds, checkSecret: [UInt8] = []
     ) {
         self.localCredentials = localCredentials
         self.remoteCredentials = remoteCredentials
@@ -25,6 +28,7 @@ public struct TransportConfiguration: Sendable {
         self.identity = identity
         self.iceLimits = iceLimits
         self.handshakeSeconds = handshakeSeconds
+        self.checkSecret = checkSecret
     }
 }
 
@@ -47,25 +51,25 @@ public final class TransportEngine {
     /// seen by 32768 or more (SRTP-3), and at a high rate they would before consent is lost.
     static let maximumUnheardPackets = 30_000
 
-    private var ice: ICELiteAgent
+    var ice: ICELiteAgent
     private let dtls: DTLSEndpoint
-    private var srtpIn: SRTPReceiver?
+    private(set) var srtpIn: SRTPReceiver?
     private var srtpOut: SRTPSender?
-    private var srtcpIn: SRTCPReceiver?
+    private(set) var srtcpIn: SRTCPReceiver?
     private var srtcpOut: SRTCPSender?
 
     private var output = PacketBatch(byteCapacity: outputCapacity, packetCapacity: maximumQueuedOutput)
     private var outputTuples: [TransportTuple] = []
-    private var response: [UInt8] = []
+    var response: [UInt8] = []
     private var events: [TransportEvent] = []
     private var nextEvent = 0
     private var closed: TransportCloseReason?
     private var dtlsStarted = false
     private var wasSelected = false
     /// Packets sent since the peer was heard of.
-    private var unheardPackets = 0
+    var unheardPackets = 0
 
-    public private(set) var drops = TransportDropCounters()
+    public internal(set) var drops = TransportDropCounters()
     public private(set) var isConnected = false
     /// How far the session came, also after its end. The engine knows nothing of ``TransportProgress/media``.
     public private(set) var progress = TransportProgress.answered
@@ -73,7 +77,8 @@ public final class TransportEngine {
     public init(_ configuration: TransportConfiguration, startedAt now: Instant) {
         ice = ICELiteAgent(
             local: configuration.localCredentials, remote: configuration.remoteCredentials,
-            authentication: .openSSL, startedAt: now, limits: configuration.iceLimits)
+            authentication: .openSSL, startedAt: now, limits: configuration.iceLimits,
+            checkSecret: configuration.checkSecret)
         dtls = DTLSEndpoint(
             identity: configuration.identity, role: configuration.role == .client ? .client : .server,
             remoteFingerprints: configuration.remoteFingerprints, profiles: SRTPProfile.preferred,
@@ -104,7 +109,7 @@ public final class TransportEngine {
             receivedDTLS(datagram.bytes, on: tuple, at: now)
             return .consumed
         case .rtp:
-            guard ice.isValidated(tuple) else { return drop(\.unvalidatedTuple) }
+            guard ice.isValidated(tuple) else { return receivedStray(&datagram, .rtp, on: tuple, at: now) }
             guard let srtpIn else { return drop(\.beforeKeys) }
             do throws(SRTPError) {
                 let byteCount = try srtpIn.unprotect(&datagram)
@@ -114,7 +119,7 @@ public final class TransportEngine {
                 return drop(error)
             }
         case .rtcp:
-            guard ice.isValidated(tuple) else { return drop(\.unvalidatedTuple) }
+            guard ice.isValidated(tuple) else { return receivedStray(&datagram, .rtcp, on: tuple, at: now) }
             guard let srtcpIn else { return drop(\.beforeKeys) }
             do throws(SRTPError) {
                 let byteCount = try srtcpIn.unprotect(&datagram)
@@ -162,6 +167,10 @@ public final class TransportEngine {
         let event = ice.received(datagram, on: tuple, at: now, response: &response)
         if !response.isEmpty { response.withBytes { send($0, to: tuple) } }
         if case .rejected(.unauthenticated) = event { return .refusedCheck }
+        if case .proved(let moved, let evicted) = event {
+            ownCheckAnswered(on: tuple, moved: moved, evicted: evicted)
+            return .consumed
+        }
         guard case .answered(let added, let selectionChanged, let evicted) = event else { return .consumed }
         unheardPackets = 0
         progress = max(progress, .checked)
@@ -293,12 +302,12 @@ public final class TransportEngine {
     /// Encrypts the compound RTCP packet in `packet` in place.
     public func protectControl(_ packet: inout [UInt8]) -> Bool { srtcpOut?.protect(&packet) ?? false }
 
-    private func post(_ event: TransportEvent) {
+    func post(_ event: TransportEvent) {
         if case .selected = event { wasSelected = true }
         events.append(event)
     }
 
-    private func send(_ bytes: RawSpan, to tuple: TransportTuple) {
+    func send(_ bytes: RawSpan, to tuple: TransportTuple) {
         guard outputTuples.count < Self.maximumQueuedOutput, output.append(copying: bytes) else { return }
         outputTuples.append(tuple)
     }
@@ -337,6 +346,7 @@ public final class TransportEngine {
         case .neverConnected: close(.neverConnected)
         case .expired: close(.consentLost)
         }
+        sendOwnChecks(at: now)
     }
 
     /// Ends the session from this side: close_notify is left in the output.

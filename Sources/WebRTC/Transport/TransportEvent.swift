@@ -11,6 +11,8 @@ public enum ReceivedDatagram: Hashable, Sendable {
     case rtcp(byteCount: Int)
     /// A connectivity check that did not know the password; its source is to be watched.
     case refusedCheck
+    /// Media from an address that proved nothing; dropped, though a check of ours may have begun by it.
+    case stray
 }
 
 /// Why a transport ended. The text says what happened, for an operator.
@@ -54,6 +56,8 @@ public enum TransportCloseReason: Hashable, Sendable {
 public enum TransportEvent: Hashable, Sendable {
     /// Datagrams from this tuple belong to this transport from now on.
     case tupleAdded(TransportTuple)
+    /// The answer to a check of ours is awaited on this tuple: ``tupleAdded(_:)`` or ``tupleRemoved(_:)`` will follow.
+    case tupleAwaited(TransportTuple)
     /// The tuple no longer belongs to this transport.
     case tupleRemoved(TransportTuple)
     /// Media goes to this tuple from now on.

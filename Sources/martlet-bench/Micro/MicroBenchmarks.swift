@@ -8,6 +8,7 @@ enum MicroBenchmarks {
         ControlBenchmarks.run(&bench)
         try ProtectionBenchmarks.run(&bench)
         try ForwardingBenchmarks.run(&bench)
+        QuietSessionsBenchmarks.run(&bench)
         let loop = try EventLoop(name: "bench")
         try loop.start()
         defer { loop.stop() }

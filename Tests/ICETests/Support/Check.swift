@@ -60,10 +60,12 @@ extension TransportTuple {
 }
 
 extension ICELiteAgent {
-    static func make(startedAt: Instant = .seconds(0), limits: ICELimits = ICELimits()) -> ICELiteAgent {
+    static func make(
+        startedAt: Instant = .seconds(0), limits: ICELimits = ICELimits(), checkSecret: [UInt8] = Array(1...32)
+    ) -> ICELiteAgent {
         ICELiteAgent(
             local: Check.local, remote: Check.remote, authentication: ReferenceHash.authentication,
-            startedAt: startedAt, limits: limits)
+            startedAt: startedAt, limits: limits, checkSecret: checkSecret)
     }
 
     /// Gives the agent a datagram and returns what it did and answered.

@@ -212,6 +212,41 @@ import Wire
         }
     }
 
+    @Test(arguments: SRTPProfile.allCases)
+    func onlyWhatIsAuthenticAndNewerThanAllOfAKnownSourceIsNewest(_ profile: SRTPProfile) throws {
+        let pair = try Pair(profile)
+        let report: [UInt8] = [0x80, 201, 0, 1, 0, 0, 0, 9]
+        let packets = try (UInt16(65_533)...65_535).map { try #require(pair.send(rtp(number: $0))) }
+        let wrapped = try #require(pair.send(rtp(number: 0)))
+        let control = try (0..<4).map { _ in try #require(pair.sendControl(report)) }
+        #expect(!pair.isNewest(packets[0]) && !pair.isNewestControl(control[0]))
+
+        #expect(pair.receive(packets[1]).error == nil && pair.receiveControl(control[1]).error == nil)
+        #expect(!pair.isNewest(packets[0]) && !pair.isNewestControl(control[0]))
+        #expect(!pair.isNewest(packets[1]) && !pair.isNewestControl(control[1]))
+        for _ in 0..<2 {
+            #expect(pair.isNewest(packets[2]) && pair.isNewest(wrapped))
+            #expect(pair.isNewestControl(control[2]) && pair.isNewestControl(control[3]))
+        }
+        for bit in 0..<packets[2].count * 8 {
+            var damaged = packets[2]
+            damaged[bit / 8] ^= 1 << (bit % 8)
+            #expect(!pair.isNewest(damaged), "bit \(bit)")
+        }
+        for bit in 0..<control[2].count * 8 {
+            var damaged = control[2]
+            damaged[bit / 8] ^= 1 << (bit % 8)
+            #expect(!pair.isNewestControl(damaged), "bit \(bit)")
+        }
+        for length in 0..<packets[2].count { #expect(!pair.isNewest(Array(packets[2][..<length]))) }
+        for length in 0..<control[2].count { #expect(!pair.isNewestControl(Array(control[2][..<length]))) }
+        // Nothing of that was counted or remembered.
+        #expect(pair.receiver.statistics.authenticationFailures == 0)
+        #expect(pair.receive(packets[0]).error == nil && pair.receive(packets[2]).error == nil)
+        #expect(pair.receiveControl(control[0]).error == nil && pair.receiveControl(control[3]).error == nil)
+        #expect(!pair.isNewest(packets[2]) && !pair.isNewestControl(control[2]))
+    }
+
     private func rtp(number: UInt16, ssrc: UInt32 = 0xCAFE, payload: Int = 32) -> [UInt8] {
         var packet: [UInt8] = [0x80, 96]
         packet.append(bigEndian: number)
@@ -269,6 +304,9 @@ private final class Pair {
         open(packet) { (span) throws(SRTPError) in try controlReceiver.unprotect(&span) }
     }
 
+    func isNewest(_ packet: [UInt8]) -> Bool { packet.changed { receiver.isNewest(&$0) } }
+    func isNewestControl(_ packet: [UInt8]) -> Bool { packet.changed { controlReceiver.isNewest(&$0) } }
+
     private func open(
         _ packet: [UInt8], _ unprotect: (inout MutableRawSpan) throws(SRTPError) -> Int
     ) -> Received {
@@ -282,5 +320,13 @@ private final class Pair {
                 return Received(error: error)
             }
         }
+    }
+}
+
+extension [UInt8] {
+    /// Lends a copy of the bytes to be changed.
+    fileprivate func changed(_ body: (inout MutableRawSpan) -> Bool) -> Bool {
+        var copy = self
+        return copy.withMutableBytes { body(&$0) }
     }
 }

@@ -9,10 +9,11 @@ import Wire
 actor LiveClient: LoopActor {
     nonisolated let eventLoop: EventLoop
     nonisolated var loop: any LoopExecutor { eventLoop }
+    /// Where it was at first.
     nonisolated let address: SocketAddress
 
     private let server: SocketAddress
-    private let socket: UDPSocket
+    private var socket: UDPSocket
     private let driver: ClientDriver
     private var sender: DatagramSender?
     private var receiver: UDPReceiver?
@@ -28,6 +29,11 @@ actor LiveClient: LoopActor {
     }
 
     private func begin() throws {
+        try listen()
+        driver.begin({ self.put($0) }, timeCame: { self.driver.timeCame() })
+    }
+
+    private func listen() throws {
         sender = try DatagramSender(on: eventLoop, sockets: [socket])
         receiver = try UDPReceiver(socket, on: eventLoop) { batch in
             for index in 0..<batch.count {
@@ -37,7 +43,15 @@ actor LiveClient: LoopActor {
             }
             self.driver.settle()
         }
-        driver.begin({ self.put($0) }, timeCame: { self.driver.timeCame() })
+    }
+
+    /// Goes on from another port and says nothing of it, as behind a NAT that forgot the old one.
+    func rebind() throws -> SocketAddress {
+        receiver?.close()
+        driver.client.renewsConsent = false
+        socket = try UDPSocket(binding: address.withPort(0))
+        try listen()
+        return socket.localAddress
     }
 
     /// Sends checks and shakes hands until keys are there.
@@ -47,7 +61,7 @@ actor LiveClient: LoopActor {
     }
 
     private func put(_ datagram: [UInt8]) {
-        _ = sender?.append(to: server, from: address, maximumSize: datagram.count) { output in
+        _ = sender?.append(to: server, from: socket.localAddress, maximumSize: datagram.count) { output in
             datagram.withBytes { output.append(contentsOf: $0) }
         }
     }
@@ -79,6 +93,8 @@ actor LiveClient: LoopActor {
 
     /// Answers to checks so far.
     var responses: Int { driver.client.responses }
+
+    func protected(rtp packet: [UInt8]) -> [UInt8] { driver.client.protected(rtp: packet) }
 
     func check(password: String? = nil) -> [UInt8] { driver.client.check(nominating: true, password: password) }
 

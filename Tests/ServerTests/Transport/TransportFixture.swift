@@ -30,7 +30,7 @@ struct TransportFixture {
         guard let ufrag = UfragKey(local.ufrag) else { throw TransportFixtureError.unusable }
         let configuration = TransportConfiguration(
             localCredentials: local, remoteCredentials: remote, remoteFingerprints: [], role: .server,
-            identity: identity)
+            identity: identity, checkSecret: Array(1...32))
         let transport = PeerTransport(
             peerID: PeerID(number), localUfrag: ufrag, configuration: configuration, loop: loop, arena: arena,
             demultiplexer: demultiplexer, handshakes: handshakes, startedAt: MonotonicClock.now)

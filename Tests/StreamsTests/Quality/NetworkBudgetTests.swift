@@ -238,6 +238,29 @@ import Wire
         #expect(path.viewer.player.shown > 4 * 30)
     }
 
+    /// As browsers are: they check every 2.5 s, and a viewer to whom nothing comes any more reports once, then every second.
+    /// The server asks at the new address by itself.
+    @Test(arguments: seeds, [false, true])
+    func n13AClientThatChecksRarelyIsAsked(_ seed: UInt64, _ isPublisher: Bool) throws {
+        var conditions = NetworkConditions()
+        conditions.latencyMilliseconds = 20
+        let path = try QualityPath(seed: seed, looksAfterLink: true)
+        let link = isPublisher ? path.uplink : path.downlink
+        link.setBoth(conditions)
+        link.client.consentMilliseconds = 100_000
+        path.run(milliseconds: 3_000)
+        path.viewer.forget()
+        let tuple = QualityPath.Link.tuple(link.client.port + 1)
+        link.client.port += 1
+        path.run(milliseconds: 1_000)
+        #expect(link.engine.selectedTuple == tuple)
+        path.run(milliseconds: 4_000)
+        path.viewer.finish(at: path.now)
+        say("N13 asked", path)
+        #expect(path.viewer.player.longestInterval < 1_000_000_000)
+        #expect(path.viewer.player.shown > 4 * 30)
+    }
+
     @Test func n14NothingIsTooLargeForAPathOf1280Bytes() throws {
         let path = try QualityPath(seed: 3)
         // Without 28 bytes of IPv4 and UDP headers.

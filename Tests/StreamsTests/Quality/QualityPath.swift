@@ -33,7 +33,8 @@ final class QualityPath {
             engine = TransportEngine(
                 TransportConfiguration(
                     localCredentials: credentials, remoteCredentials: TestClient.credentials,
-                    remoteFingerprints: [try other.sha256()], role: .server, identity: own, iceLimits: limits),
+                    remoteFingerprints: [try other.sha256()], role: .server, identity: own, iceLimits: limits,
+                    checkSecret: Array(1...32)),
                 startedAt: now)
             client = TestClient(
                 identity: other, role: .client, remoteFingerprint: try own.sha256(), remote: credentials)

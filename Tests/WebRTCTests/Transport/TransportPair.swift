@@ -44,7 +44,7 @@ final class TransportPair {
             TransportConfiguration(
                 localCredentials: Self.credentials, remoteCredentials: TestClient.credentials,
                 remoteFingerprints: [try setup.promisedFingerprint ?? other.fingerprint()], role: setup.role,
-                identity: own, iceLimits: setup.limits), startedAt: Self.start)
+                identity: own, iceLimits: setup.limits, checkSecret: Array(1...32)), startedAt: Self.start)
         client = TestClient(
             identity: other, role: setup.role == .server ? .client : .server,
             remoteFingerprint: try own.fingerprint(), profiles: setup.clientProfiles, remote: Self.credentials)
@@ -94,7 +94,7 @@ final class TransportPair {
         received.append(result)
         switch result {
         case .rtp(let count), .rtcp(let count): plaintext.append(Array(datagram[..<count]))
-        case .consumed, .refusedCheck: break
+        case .consumed, .refusedCheck, .stray: break
         }
     }
 
