@@ -14,8 +14,14 @@ public struct AACDepacketizer: Depacketizer {
         public var auxiliarySizeLength = 0
         /// Bytes of each access unit where the headers do not tell; 0 where they do.
         public var constantSize = 0
-        /// Ticks of the RTP clock that an access unit lasts.
-        public var ticksPerUnit: UInt32 = 1_024
+        /// What an access unit lasts, in samples of `scale`'s first clock; its second is the RTP clock.
+        private var samplesPerUnit: Int64 = 1_024
+        private var scale = ClockScale(from: 1, to: 1)
+
+        /// Ticks of the RTP clock from the first of several access units to the one behind the last.
+        public func ticks(ofUnits count: Int) -> UInt32 {
+            UInt32(truncatingIfNeeded: scale.scaled(Int64(count) &* samplesPerUnit))
+        }
 
         public init() {}
 
@@ -36,11 +42,10 @@ public struct AACDepacketizer: Depacketizer {
                 if let length = number(name), length != 0 { return nil }
             }
             if let duration = value("constantduration").flatMap({ UInt32($0) }), duration > 0 {
-                ticksPerUnit = duration
+                samplesPerUnit = Int64(duration)
             } else if let configuration = value("config").flatMap(Self.configuration(hexadecimal:)) {
-                let rate = max(1, configuration.extendedSampleRate ?? configuration.sampleRate)
-                let ticks = UInt64(configuration.outputSamplesPerFrame) * UInt64(clockRate) / UInt64(rate)
-                ticksPerUnit = UInt32(clamping: ticks)
+                samplesPerUnit = Int64(configuration.outputSamplesPerFrame)
+                scale = ClockScale(from: configuration.extendedSampleRate ?? configuration.sampleRate, to: clockRate)
             }
         }
 
@@ -105,7 +110,7 @@ public struct AACDepacketizer: Depacketizer {
             sizes = Array(repeating: layout.constantSize, count: min(count, Self.maximumUnits))
         }
         for (index, size) in sizes.enumerated() {
-            let timestamp = timestamp &+ UInt32(truncatingIfNeeded: index) &* layout.ticksPerUnit
+            let timestamp = timestamp &+ layout.ticks(ofUnits: index)
             let rest = payload.byteCount - offset
             guard size <= rest else {
                 guard sizes.count == 1, size <= limits.bytes else { throw .truncated }

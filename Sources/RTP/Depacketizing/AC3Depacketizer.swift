@@ -72,7 +72,7 @@ public struct AC3Depacketizer: Depacketizer {
         _ bytes: [UInt8], _ first: UInt32, into units: inout [AccessUnit]
     ) throws(DepacketizationError) {
         var offset = 0
-        var samples: UInt64 = 0
+        var samples: Int64 = 0
         var found: [AccessUnit] = []
         while offset < bytes.count {
             let header = bytes.withBytes { AC3Header(parsing: $0.extracting(offset..<bytes.count)) }
@@ -83,12 +83,12 @@ public struct AC3Depacketizer: Depacketizer {
                 found[last].bytes += bytes[offset..<end]
                 found[last].parts = [0..<found[last].bytes.count]
             } else {
-                let ticks = samples * UInt64(clockRate) / UInt64(max(1, header.sampleRate))
+                let ticks = ClockScale(from: header.sampleRate, to: clockRate).scaled(samples)
                 found.append(
                     AccessUnit(
                         bytes: Array(bytes[offset..<end]), parts: [0..<header.frameSize],
                         timestamp: first &+ UInt32(truncatingIfNeeded: ticks), isKeyframe: true))
-                samples += UInt64(header.samplesPerFrame)
+                samples += Int64(header.samplesPerFrame)
             }
             guard found.count <= limits.parts else { throw .tooLarge }
             offset = end

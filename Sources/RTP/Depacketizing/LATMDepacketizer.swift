@@ -89,12 +89,12 @@ public struct LATMDepacketizer: Depacketizer {
             throw error == .truncated ? .truncated : .unsupported
         }
         let audio = reader.configuration?.audio
-        let rate = UInt64(max(1, audio?.extendedSampleRate ?? audio?.sampleRate ?? clockRate))
-        let ticks = UInt64(audio?.outputSamplesPerFrame ?? 1_024) * UInt64(clockRate) / rate
+        let scale = ClockScale(from: audio?.extendedSampleRate ?? audio?.sampleRate ?? clockRate, to: clockRate)
+        let samples = Int64(audio?.outputSamplesPerFrame ?? 1_024)
         for (index, frame) in frames.enumerated() where !frame.isEmpty {
             var unit = AccessUnit(
                 bytes: frame, parts: [0..<frame.count],
-                timestamp: timestamp &+ UInt32(truncatingIfNeeded: UInt64(index) * ticks), isKeyframe: true)
+                timestamp: timestamp &+ UInt32(truncatingIfNeeded: scale.scaled(Int64(index) * samples)), isKeyframe: true)
             unit.configuration = reader.configuration?.audioBytes ?? []
             units.append(unit)
         }

@@ -54,12 +54,12 @@ public struct MPEGAudioDepacketizer: Depacketizer {
             fragment = []
             return
         }
-        var samples: UInt64 = 0
+        var samples: Int64 = 0
         while offset < payload.byteCount {
             guard let header = MPEGAudioHeader(parsing: payload.extracting(offset..<payload.byteCount)),
                 header.frameSize <= limits.bytes
             else { throw .malformed }
-            let ticks = samples * UInt64(clockRate) / UInt64(header.sampleRate)
+            let ticks = ClockScale(from: header.sampleRate, to: clockRate).scaled(samples)
             let timestamp = first &+ UInt32(truncatingIfNeeded: ticks)
             let end = offset + header.frameSize
             guard end <= payload.byteCount else {
@@ -71,7 +71,7 @@ public struct MPEGAudioDepacketizer: Depacketizer {
             }
             let bytes = payload.array(offset..<end)
             units.append(AccessUnit(bytes: bytes, parts: [0..<bytes.count], timestamp: timestamp, isKeyframe: true))
-            samples += UInt64(header.samplesPerFrame)
+            samples += Int64(header.samplesPerFrame)
             offset = end
         }
     }

@@ -44,7 +44,7 @@ public struct SoundSpan: Sendable {
         let ticks: UInt64 =
             switch shape {
             case .unknown: 0
-            case .aac(let layout): layout.unitCount(in: payload) * UInt64(layout.ticksPerUnit)
+            case .aac(let layout): UInt64(layout.ticks(ofUnits: Int(clamping: layout.unitCount(in: payload))))
             case .mpegAudio: mpegAudioTicks(payload)
             // A whole frame, or several; a fragment belongs to one.
             case .ac3:
@@ -56,14 +56,15 @@ public struct SoundSpan: Sendable {
 
     private func mpegAudioTicks(_ payload: RawSpan) -> UInt64 {
         var offset = 4
-        var ticks: UInt64 = 0
+        var (samples, rate) = (Int64(0), UInt32(truncatingIfNeeded: clockRate))
         while offset < payload.byteCount,
             let header = MPEGAudioHeader(parsing: payload.extracting(offset..<payload.byteCount)), header.frameSize > 0
         {
-            ticks += UInt64(header.samplesPerFrame) * clockRate / UInt64(header.sampleRate)
+            samples += Int64(header.samplesPerFrame)
+            rate = header.sampleRate
             offset += header.frameSize
         }
-        return ticks
+        return UInt64(clamping: ClockScale(from: rate, to: UInt32(truncatingIfNeeded: clockRate)).scaled(samples))
     }
 }
 

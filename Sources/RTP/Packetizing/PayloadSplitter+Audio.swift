@@ -36,7 +36,7 @@ extension PayloadSplitter {
         for index in 0..<count {
             guard let header = payload.integer(at: 2 + 2 * index, as: UInt16.self) else { return false }
             let end = min(payload.byteCount, offset + Int(header >> 3))
-            let ticks = UInt32(truncatingIfNeeded: index) &* layout.ticksPerUnit
+            let ticks = layout.ticks(ofUnits: index)
             while offset < end {
                 let next = min(end, offset + limit - 4)
                 scratch.removeAll(keepingCapacity: true)
@@ -57,14 +57,14 @@ extension PayloadSplitter {
         guard let first = payload.integer(at: 2, as: UInt16.self), payload.byteCount > 4 else { return false }
         var frames: [(range: Range<Int>, ticks: UInt32)] = []
         var offset = 4
-        var samples: UInt64 = 0
+        var samples: Int64 = 0
         while first == 0, offset < payload.byteCount {
             let rest = payload.extracting(offset..<payload.byteCount)
             guard let header = MPEGAudioHeader(parsing: rest) else { return false }
             let end = min(payload.byteCount, offset + header.frameSize)
-            let ticks = samples * 90_000 / UInt64(header.sampleRate)
+            let ticks = ClockScale(from: header.sampleRate, to: 90_000).scaled(samples)
             frames.append((offset..<end, UInt32(truncatingIfNeeded: ticks)))
-            samples += UInt64(header.samplesPerFrame)
+            samples += Int64(header.samplesPerFrame)
             offset = end
         }
         if first > 0 { frames = [(4..<payload.byteCount, 0)] }

@@ -14,6 +14,7 @@ public import Wire
 public struct PublisherClock: Sendable {
     struct Lane {
         let clockRate: UInt32
+        private let scale: ClockScale
         var timestamps = TimestampUnwrapper()
         var newest: UInt32 = 0
         var arrivals = ArrivalClock()
@@ -34,11 +35,13 @@ public struct PublisherClock: Sendable {
         /// Reports in a row that did not agree.
         var rejected = 0
 
-        /// Exact, but for timestamps further away than any real one.
-        func nanoseconds(_ extended: Int64) -> Int64 {
-            let rate = Int64(clockRate)
-            return extended / rate &* 1_000_000_000 &+ extended % rate * 1_000_000_000 / rate
+        init(clockRate: UInt32) {
+            self.clockRate = clockRate
+            scale = ClockScale(from: clockRate, to: ClockScale.nanoseconds)
         }
+
+        /// Exact, but for timestamps further away than any real one.
+        func nanoseconds(_ extended: Int64) -> Int64 { scale.scaled(extended) }
     }
 
     var lanes: [Lane] = []

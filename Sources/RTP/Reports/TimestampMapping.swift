@@ -18,16 +18,14 @@ public struct TimestampMapping: Hashable, Sendable {
     /// When the media with this timestamp was captured.
     public func instant(of timestamp: UInt32) -> Instant {
         let ticks = Int64(Int32(bitPattern: timestamp &- self.timestamp))
-        let nanoseconds = ticks * 1_000_000_000 / Int64(max(clockRate, 1))
+        let nanoseconds = ClockScale(from: clockRate, to: ClockScale.nanoseconds).scaled(ticks)
         return instant.advanced(byNanoseconds: UInt64(bitPattern: nanoseconds))
     }
 
     /// The timestamp of media captured at `instant`.
     public func timestamp(at instant: Instant) -> UInt32 {
-        let nanoseconds = instant.nanoseconds(since: self.instant)
-        let rate = Int64(clockRate)
-        let seconds = (nanoseconds / 1_000_000_000).multipliedReportingOverflow(by: rate).partialValue
-        let ticks = seconds &+ nanoseconds % 1_000_000_000 * rate / 1_000_000_000
+        let scale = ClockScale(from: ClockScale.nanoseconds, to: clockRate)
+        let ticks = scale.scaled(instant.nanoseconds(since: self.instant))
         return timestamp &+ UInt32(truncatingIfNeeded: ticks)
     }
 }

@@ -275,14 +275,11 @@ public struct StreamRewriter: Sendable {
     private static func ticks(_ nanoseconds: Int64, clockRate: Int64) -> Int64 {
         let limit: Int64 = 10 * 86_400 * 1_000_000_000
         let bounded = max(-limit, min(limit, nanoseconds))
-        let seconds = bounded / 1_000_000_000
-        let rest = bounded % 1_000_000_000
-        let half: Int64 = bounded < 0 ? -500_000_000 : 500_000_000
-        return seconds * clockRate + (rest * clockRate + half) / 1_000_000_000
+        return ClockScale(from: ClockScale.nanoseconds, to: UInt32(clamping: clockRate)).nearest(bounded)
     }
 
     /// `ticks` is the difference of two neighbouring 32-bit timestamps.
     private static func nanoseconds(_ ticks: Int64, clockRate: Int64) -> Int64 {
-        ticks / clockRate * 1_000_000_000 + ticks % clockRate * 1_000_000_000 / clockRate
+        ClockScale(from: UInt32(clamping: clockRate), to: ClockScale.nanoseconds).scaled(ticks)
     }
 }

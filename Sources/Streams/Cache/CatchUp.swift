@@ -31,9 +31,9 @@ struct CatchUp: Sendable {
 
     /// - Parameter lead: by how many ticks the first timestamp is moved ahead, so that it follows what the viewer got before.
     func times(clockRate: UInt32, lead: Int64) -> CompressedTimes {
-        CompressedTimes(
-            ageTicks: age / 1_000 * Int64(clockRate) / 1_000_000 + lead,
-            durationTicks: max(1, duration / 1_000 * Int64(clockRate) / 1_000_000))
+        let scale = ClockScale(from: ClockScale.nanoseconds, to: clockRate)
+        return CompressedTimes(
+            ageTicks: scale.scaled(age) + lead, durationTicks: max(1, scale.scaled(duration)))
     }
 
     /// Whether the packet that was captured at `instant` is due.

@@ -78,7 +78,7 @@ public actor Publication: LoopActor {
         let sound = original.lanes.first { $0.format.kind == .audio }?.format
         rendition = RenditionSource(
             original: original,
-            scale: RenditionScale(from: sound?.clockRate ?? format.clockRate, to: format.clockRate))
+            scale: ClockScale(from: sound?.clockRate ?? format.clockRate, to: format.clockRate))
     }
 
     /// A packet of the rendition is about to come, with this time in ticks of its clock without wraps.

@@ -82,10 +82,13 @@ private func feed(
             AACDepacketizer.Layout(clockRate: clockRate) { parameters[$0] }
         }
         let high = ["sizelength": "13", "indexlength": "3", "indexdeltalength": "3", "config": "1190"]
-        #expect(layout(high)?.ticksPerUnit == 1_024)
+        #expect(layout(high)?.ticks(ofUnits: 1) == 1_024)
         // HE-AAC: the clock counts what the decoder puts out.
-        #expect(layout(high.merging(["config": "131056e598"]) { $1 })?.ticksPerUnit == 2_048)
-        #expect(layout(high.merging(["constantduration": "960"]) { $1 })?.ticksPerUnit == 960)
+        #expect(layout(high.merging(["config": "131056e598"]) { $1 })?.ticks(ofUnits: 1) == 2_048)
+        #expect(layout(high.merging(["constantduration": "960"]) { $1 })?.ticks(ofUnits: 1) == 960)
+        // Several units' lengths are rounded once, together (PAY-63).
+        let other = high.merging(["config": "1210"]) { $1 }
+        #expect(layout(other, clockRate: 90_000)?.ticks(ofUnits: 1_000) == 2_089_795)
         #expect(layout(["sizelength": "6", "indexlength": "2", "indexdeltalength": "2"])?.sizeLength == 6)
         #expect(layout(["constantsize": "8"])?.constantSize == 8)
         for bad in [["sizelength": "99"], ["sizelength": "x"], [:], high.merging(["ctsdeltalength": "8"]) { $1 }] {

@@ -74,6 +74,28 @@ private struct Camera {
         #expect(mapping.timestamp(at: .milliseconds(9_500)) == 0xFFFF_FFF0 &- 45_000)
     }
 
+    /// PAY-63: frames of 1,024 ticks, a minute of them at a time, for a day.
+    @Test(arguments: [90_000, 48_000, 44_100, 1_000] as [UInt32])
+    func aDayIsPlacedWithinATick(_ rate: UInt32) throws {
+        var clock = PublisherClock()
+        let lane = clock.addLane(clockRate: rate)
+        let first: UInt32 = 4_294_960_000
+        let begin = Instant.seconds(500)
+        let tick = 1_000_000_000 / Int64(rate) + 1
+        let step = Int64(rate) * 60 / 1_024 * 1_024
+        for index in 0...(24 * 60 + 30) as ClosedRange<Int64> {
+            let ticks = index * step
+            let arrival = begin.advanced(byNanoseconds: UInt64(Int128(ticks) * 1_000_000_000 / Int128(rate)))
+            let timestamp = first &+ UInt32(truncatingIfNeeded: ticks)
+            let captured = clock.received(timestamp: timestamp, lane: lane, at: arrival)
+            #expect(abs(captured.nanoseconds(since: arrival)) <= tick)
+            let mapping = try #require(clock.mapping(lane: lane))
+            #expect(abs(mapping.instant(of: timestamp).nanoseconds(since: arrival)) <= tick)
+            let back = Int32(bitPattern: mapping.timestamp(at: arrival) &- timestamp)
+            #expect((-1...1).contains(back))
+        }
+    }
+
     @Test func arrivalsAloneKeepLanesTogether() {
         var camera = Camera(seed: 1, rates: [48_000, 90_000], encodingDelays: [0, 0])
         for _ in 0..<3000 { _ = camera.step() }

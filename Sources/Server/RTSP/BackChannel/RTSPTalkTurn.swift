@@ -64,8 +64,8 @@ struct RTSPTalkRewriter {
         if begins {
             numberOffset = nextNumber &- number
             if let last {
-                let passed = UInt64(max(0, now.nanoseconds(since: last.at)))
-                let ticks = passed / 1_000_000 &* UInt64(clockRate) / 1_000
+                let passed = max(0, now.nanoseconds(since: last.at))
+                let ticks = ClockScale(from: ClockScale.nanoseconds, to: clockRate).scaled(passed)
                 timestampOffset = last.timestamp &+ UInt32(truncatingIfNeeded: max(1, ticks)) &- timestamp
             }
         }

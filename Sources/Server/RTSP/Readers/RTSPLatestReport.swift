@@ -36,7 +36,7 @@ struct RTSPLatestReport {
         let age = now.nanoseconds(since: instant)
         guard let times, age > 0 else { return bytes }
         let (seconds, rest) = (UInt64(age / 1_000_000_000), UInt64(age % 1_000_000_000))
-        let ticks = seconds &* UInt64(clockRate) &+ rest &* UInt64(clockRate) / 1_000_000_000
+        let ticks = ClockScale(from: ClockScale.nanoseconds, to: clockRate).scaled(age)
         let moved = times.ntp &+ seconds << 32 &+ (rest << 32) / 1_000_000_000
         var report = bytes
         report.set(bigEndian: UInt32(truncatingIfNeeded: moved >> 32), at: Self.ntpOffset)
