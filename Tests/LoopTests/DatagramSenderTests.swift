@@ -86,6 +86,90 @@ import Wire
         }
     }
 
+    /// Runs that go to several addresses, some from a later packet on, with other datagrams in between; in arenas that hold
+    /// all of it, and in the smallest, where runs are sent in the midst of it and the largest does not fit.
+    @Test(arguments: [256 << 10, 1], [true, false])
+    func aRunReachesEveryAddressAsItIs(byteCapacity: Int, usesSegmentation: Bool) async throws {
+        try await withStage { stage in
+            var settings = UDPSocket.Settings()
+            settings.usesSegmentation = usesSegmentation
+            let sending = try UDPSocket(binding: .loopback(), settings: settings)
+            let receiving = try (0..<3).map { _ in try UDPSocket(binding: .loopback()) }
+            let done = Event<[[UInt64]]>()
+            var random = SplitMix64(seed: 5)
+            let runs = [[], [70, 1_000], [1], [5, 200, 200], [64, 1_100], [3, 1_200]].map { counts in
+                counts.enumerated().flatMap { index, value in
+                    (0..<(index == 0 ? value : 1)).map { _ in random.bytes(index == 0 ? 1_000 : value) }
+                }
+            }
+            var expected: [[UInt64]] = [[], [], []]
+            for run in runs {
+                for destination in 0..<3 {
+                    expected[destination] += run.dropFirst(destination).map { digest($0) }
+                    expected[destination].append(digest([UInt8(destination)]))
+                }
+            }
+            let total = expected.joined().count
+            try await stage.run { stage in
+                let received = Received(count: 3)
+                for (index, socket) in receiving.enumerated() {
+                    let receiver = try UDPReceiver(socket, on: stage.eventLoop) { batch in
+                        for datagram in 0..<batch.count {
+                            received.digests[index].append(batch.withBytes(at: datagram) { digest($0.array) })
+                        }
+                        if received.digests.joined().count == total { done.happen(received.digests) }
+                    }
+                    stage.keep(receiver)
+                }
+                var settings = DatagramSender.Settings()
+                settings.byteCapacity = byteCapacity
+                let sender = try DatagramSender(on: stage.eventLoop, sockets: [sending], settings: settings)
+                for run in runs {
+                    var batch = PacketBatch(byteCapacity: 256 << 10, packetCapacity: 100)
+                    for packet in run { packet.withBytes { _ = batch.append(copying: $0) } }
+                    let number = sender.nextRunNumber()
+                    for (destination, socket) in receiving.enumerated() {
+                        let first = min(destination, batch.count)
+                        let suits = sender.append(
+                            batch, number: number, from: first, to: socket.localAddress, from: .any())
+                        #expect(suits)
+                        #expect(sender.send([UInt8(destination)], to: socket.localAddress))
+                    }
+                }
+                sender.flush()
+                #expect(sender.statistics.datagrams == UInt64(total))
+                #expect(sender.statistics.droppedQueueFull == 0 && sender.statistics.droppedUnsendable == 0)
+                stage.keep(sender)
+            }
+            #expect(await done.value == expected)
+        }
+    }
+
+    @Test func whatManyGetLiesInTheArenaOnce() async throws {
+        try await withStage { stage in
+            let sending = try UDPSocket(binding: .loopback())
+            let target = try UDPSocket(binding: .loopback())
+            try #require(sending.isSegmenting)
+            let statistics = try await stage.run { stage in
+                // Ten times the run would not fit.
+                var settings = DatagramSender.Settings()
+                settings.byteCapacity = 70_000
+                let sender = try DatagramSender(on: stage.eventLoop, sockets: [sending], settings: settings)
+                var batch = PacketBatch(byteCapacity: 64 << 10, packetCapacity: 30)
+                let packet = [UInt8](repeating: 9, count: 1_000)
+                for _ in 0..<30 { packet.withBytes { _ = batch.append(copying: $0) } }
+                let number = sender.nextRunNumber()
+                for _ in 0..<10 {
+                    sender.append(batch, number: number, from: 0, to: target.localAddress, from: .any())
+                }
+                sender.flush()
+                return sender.statistics
+            }
+            #expect(statistics.systemCalls == 1)
+            #expect(statistics.segmentedMessages == 10 && statistics.datagrams == 300)
+        }
+    }
+
     @Test func whatTheKernelWillNotCutIsSentOneByOne() async throws {
         try await withStage { stage in
             let sending = try UDPSocket(binding: .loopback())
@@ -214,7 +298,9 @@ private func setOption(_ socket: UDPSocket, _ level: CInt, _ option: CInt, _ val
 }
 
 private final class Received {
-    var digests: [[UInt64]] = [[], []]
+    var digests: [[UInt64]]
+
+    init(count: Int = 2) { digests = Array(repeating: [], count: count) }
 }
 
 /// FNV-1a over length and bytes.

@@ -47,6 +47,7 @@ public final class DatagramSender {
     private let lanes: [SendLane]
     private let hook: any TurnHook
     private var withoutSocket: UInt64 = 0
+    private var latestRun: UInt64 = 0
 
     /// - Parameter sockets: a datagram leaves through the first whose family and address suit it.
     public init(on loop: EventLoop, sockets: [UDPSocket], settings: Settings = Settings()) throws(LoopError) {
@@ -72,6 +73,31 @@ public final class DatagramSender {
             return lane.append(to: remote, from: local, maximumSize: maximumSize, write)
         }
         withoutSocket &+= 1
+        return false
+    }
+
+    /// A number for a run of packets that goes to several addresses, unlike that of every other run.
+    public func nextRunNumber() -> UInt64 {
+        latestRun &+= 1
+        return latestRun
+    }
+
+    /// Collects the packets of a run from `first` on, as they are. For each further address that gets the same of the run
+    /// at about the same time nothing is copied.
+    ///
+    /// - Parameter number: of the run, by ``nextRunNumber()``; the run must not change as long as it is used.
+    /// - Returns: `false` when no socket suits.
+    @discardableResult
+    public func append(
+        _ run: borrowing PacketBatch, number: UInt64, from first: Int, to remote: SocketAddress,
+        from local: SocketAddress
+    ) -> Bool {
+        for lane in lanes where lane.socket.carries(from: local, to: remote) {
+            hook.request()
+            lane.append(run, number: number, from: first, to: remote, from: local)
+            return true
+        }
+        withoutSocket &+= UInt64(max(0, run.count - first))
         return false
     }
 
