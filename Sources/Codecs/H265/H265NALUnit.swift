@@ -35,6 +35,9 @@ public struct H265NALUnitType: RawRepresentable, Hashable, Sendable {
     /// A slice of a picture with which another stream begins (BLA): types 16–18.
     @inlinable public var isBrokenLink: Bool { (16...18).contains(rawValue) }
 
+    /// A slice of a random access picture that RASL pictures may follow: CRA, and BLA with leading pictures.
+    @inlinable public var mayHaveSkippedLeading: Bool { rawValue == 16 || rawValue == 21 }
+
     /// A slice of a picture that is shown before the random access picture that it follows: RASL, which refers to what came
     /// before that picture, and RADL, which does not.
     @inlinable public var isSkippedLeading: Bool { rawValue == 8 || rawValue == 9 }

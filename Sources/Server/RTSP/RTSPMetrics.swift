@@ -93,9 +93,9 @@ struct RTSPMetrics: Sendable {
                     "ended": counters.slowReadersEnded.load(ordering: .relaxed),
                 ]),
             .counter(
-                "rtsp_starts_refused_total",
-                "Readers that wait for a keyframe, as enough others were being sent what came since the last one.",
-                counters.startsRefused.load(ordering: .relaxed)),
+                "rtsp_starts_abandoned_total",
+                "Readers that wait for a keyframe, as they did not take, or could not be sent in time, what they began with.",
+                counters.startsAbandoned.load(ordering: .relaxed)),
             .gauge(
                 "rtsp_reader_packets",
                 "Packets that the readers of this moment were sent or lost, by what became of them.", by: "outcome",

@@ -117,8 +117,8 @@ final class RTSPCounters: Sendable {
     let slowReaderSkips = Atomic<UInt64>(0)
     /// Readers ended because they took nothing any more.
     let slowReadersEnded = Atomic<UInt64>(0)
-    /// Readers over datagrams that wait for a keyframe, because enough others were being sent what came since the last.
-    let startsRefused = Atomic<UInt64>(0)
+    /// Readers over datagrams that wait for a keyframe, because more came than may wait behind what they began with.
+    let startsAbandoned = Atomic<UInt64>(0)
 }
 
 extension RTSPDelivery {

@@ -18,35 +18,52 @@ import Wire
         var cache = RTSPStartCache()
         for number in 0..<count {
             let timestamp = UInt32(UInt64(number) * UInt64(seconds) * 90_000 / UInt64(max(1, count - 1)))
-            packet(UInt16(number), timestamp).withBytes { cache.append($0, startsKeyframe: number == 0) }
+            append(to: &cache, UInt16(truncatingIfNeeded: number), timestamp, startsKeyframe: number == 0)
         }
         return cache
     }
 
-    private static func numbers(_ start: inout RTSPPacedStart, at now: Instant) -> [UInt16] {
+    private static func append(
+        to cache: inout RTSPStartCache, _ number: UInt16, _ timestamp: UInt32, size: Int = 100,
+        startsKeyframe: Bool = false
+    ) {
+        packet(number, timestamp, size: size).withBytes {
+            cache.append($0, payload: 12..<$0.byteCount, startsKeyframe: startsKeyframe)
+        }
+    }
+
+    private static func start(_ cache: inout RTSPStartCache, at now: Instant) throws -> RTSPPacedStart {
+        let start = try #require(RTSPPacedStart(cache, clockRate: 90_000, at: now))
+        cache.need(from: start.position)
+        return start
+    }
+
+    private static func numbers(
+        _ start: inout RTSPPacedStart, _ cache: inout RTSPStartCache, at now: Instant
+    ) -> [UInt16] {
         var numbers: [UInt16] = []
-        let count = start.take(at: now) { numbers.append($0.integer(at: 2) ?? 0) }
+        let count = start.take(at: now, from: &cache) { numbers.append($0.integer(at: 2) ?? 0) }
         #expect(count == numbers.count)
+        cache.need(from: start.isOver(cache) ? nil : start.position)
         return numbers
     }
 
-    @Test func aGroupOfTenSecondsTakesOneAndLivePacketsGoBehindIt() {
+    @Test func aGroupOfTenSecondsTakesOneAndLivePacketsGoBehindIt() throws {
         let begin = Instant.seconds(50)
-        var start = RTSPPacedStart(Self.cache(2_000, seconds: 10), clockRate: 90_000, at: begin)
-        var all = Self.numbers(&start, at: begin)
+        var cache = Self.cache(2_000, seconds: 10)
+        var start = try Self.start(&cache, at: begin)
+        var all = Self.numbers(&start, &cache, at: begin)
         #expect(all.count == RTSPPacedStart.burst)
         var live: UInt16 = 2_000
         var longest = 0
         var milliseconds: UInt64 = 0
-        while !start.isEmpty, milliseconds < 5_000 {
+        while !start.isOver(cache), milliseconds < 5_000 {
             milliseconds += RTSPPacedStart.tickMilliseconds
             let now = begin.advanced(byMilliseconds: milliseconds)
             // Live goes on at 200 packets a second.
-            if milliseconds % 5 == 0 {
-                #expect(Self.packet(live, 1_000_000).withBytes { start.append($0) })
-                live += 1
-            }
-            let due = Self.numbers(&start, at: now)
+            Self.append(to: &cache, live, 1_000_000)
+            live += 1
+            let due = Self.numbers(&start, &cache, at: now)
             longest = max(longest, due.count)
             all += due
         }
@@ -57,56 +74,90 @@ import Wire
 
     /// Streams that tell nothing of their rate, and those with the highest, are sent within bounds.
     @Test(arguments: [(300, 0, 800), (300, 60, 800), (4_000, 1, 20_000)] as [(Int, UInt32, Int)])
-    func ratesHaveBounds(_ count: Int, _ seconds: UInt32, _ rate: Int) {
+    func ratesHaveBounds(_ count: Int, _ seconds: UInt32, _ rate: Int) throws {
         let begin = Instant.seconds(1)
-        var start = RTSPPacedStart(Self.cache(count, seconds: seconds), clockRate: 90_000, at: begin)
-        _ = Self.numbers(&start, at: begin)
-        #expect(Self.numbers(&start, at: begin.advanced(byMilliseconds: 100)).count == rate / 10)
+        var cache = Self.cache(count, seconds: seconds)
+        var start = try Self.start(&cache, at: begin)
+        _ = Self.numbers(&start, &cache, at: begin)
+        #expect(Self.numbers(&start, &cache, at: begin.advanced(byMilliseconds: 100)).count == rate / 10)
     }
 
-    @Test func aTimerThatRunsLateCatchesUpAndNoEarlierInstantTakesAnything() {
+    @Test func aTimerThatRunsLateCatchesUpAndNoEarlierInstantTakesAnything() throws {
         let begin = Instant.seconds(9)
-        var start = RTSPPacedStart(Self.cache(500, seconds: 5), clockRate: 90_000, at: begin)
-        let first = Self.numbers(&start, at: begin)
-        #expect(Self.numbers(&start, at: .seconds(8)).isEmpty)
-        let rest = Self.numbers(&start, at: .seconds(60))
+        var cache = Self.cache(500, seconds: 5)
+        var start = try Self.start(&cache, at: begin)
+        let first = Self.numbers(&start, &cache, at: begin)
+        #expect(Self.numbers(&start, &cache, at: .seconds(8)).isEmpty)
+        let rest = Self.numbers(&start, &cache, at: .seconds(60))
         #expect(first + rest == Array(0..<500))
-        #expect(start.isEmpty && Self.numbers(&start, at: .seconds(61)).isEmpty)
+        #expect(start.isOver(cache) && Self.numbers(&start, &cache, at: .seconds(61)).isEmpty)
     }
 
-    @Test func whatWasSentIsHeldNoLonger() {
+    /// A keyframe that comes meanwhile begins a group for others; who has begun gets the rest of the one before first.
+    @Test func aStartGoesOnOverTheNextKeyframeAndWhatNobodyNeedsIsFreed() throws {
         let begin = Instant.seconds(3)
-        var start = RTSPPacedStart(Self.cache(2_000, seconds: 10), clockRate: 90_000, at: begin)
-        #expect(start.byteCount == 2_000 * 112)
-        var all = Self.numbers(&start, at: begin)
-        var live: UInt16 = 2_000
+        var cache = Self.cache(2_000, seconds: 10)
+        #expect(cache.heldByteCount == 2_000 * 112)
+        var start = try Self.start(&cache, at: begin)
+        var all = Self.numbers(&start, &cache, at: begin)
+        for number in 2_000..<2_100 as Range<UInt16> {
+            Self.append(to: &cache, number, 1_000_000, startsKeyframe: number == 2_000)
+        }
+        #expect(cache.packetCount == 100)
+        #expect(cache.heldByteCount == 2_100 * 112, "held once, however many readers begin")
+        var late = try #require(RTSPPacedStart(cache, clockRate: 90_000, at: begin))
         for tick in 1...400 as ClosedRange<UInt64> {
-            #expect(Self.packet(live, 1_000_000).withBytes { start.append($0) })
-            live += 1
-            all += Self.numbers(&start, at: begin.advanced(byMilliseconds: tick * RTSPPacedStart.tickMilliseconds))
-            #expect(start.byteCount <= 2 * 112 * start.waitingCount + 65_536)
+            let now = begin.advanced(byMilliseconds: tick * RTSPPacedStart.tickMilliseconds)
+            all += Self.numbers(&start, &cache, at: now)
+            #expect(cache.heldByteCount <= 2 * 112 * max(100, start.waitingCount(cache)) + 112)
         }
-        #expect(all == Array(0..<live))
-        #expect(start.isEmpty && start.byteCount < 65_536)
+        #expect(all == Array(0..<2_100))
+        #expect(cache.heldByteCount == 100 * 112)
+        #expect(Self.numbers(&late, &cache, at: .seconds(60)) == Array(2_000..<2_100))
     }
 
-    /// However large one start is, it is admitted alone, and what comes while it is sent has room.
-    @Test func startsOfATrackHaveATotal() {
-        #expect(RTSPStartCache.maximumBytes <= RTSPPacedStart.admittedTotalBytes)
-        let left = RTSPPacedStart.maximumTotalBytes - RTSPPacedStart.admittedTotalBytes
-        #expect(left >= RTSPStartCache.maximumBytes)
+    @Test func timesAreCompressedUpToWhereAReaderBegan() throws {
+        var cache = RTSPStartCache()
+        for number in 0..<4 as Range<UInt16> {
+            Self.append(to: &cache, number, 1_600 * UInt32(number), startsKeyframe: number == 0)
+        }
+        var start = try Self.start(&cache, at: .seconds(1))
+        Self.append(to: &cache, 4, 6_400)
+        var times: [UInt32] = []
+        _ = start.take(at: .seconds(2), from: &cache) { times.append($0.integer(at: 4) ?? 0) }
+        #expect(times == [4_500, 4_600, 4_700, 4_800, 6_400])
+        #expect(cache.first?.timestamp == 6_000)
     }
 
-    @Test func whatWaitsHasABound() {
-        var start = RTSPPacedStart(Self.cache(1, seconds: 0), clockRate: 90_000, at: .seconds(1))
-        var kept = 0
-        while kept < 100_000, Self.packet(UInt16(truncatingIfNeeded: kept), 0).withBytes({ start.append($0) }) {
-            kept += 1
+    /// Behind more than a group may have nobody begins; who has begun goes on until more waits than may be held.
+    @Test(arguments: [(100, RTSPStartCache.maximumPackets), (60_000, RTSPStartCache.maximumBytes / 60_012)])
+    func whatWaitsHasABound(_ size: Int, _ most: Int) throws {
+        var cache = RTSPStartCache()
+        Self.append(to: &cache, 0, 0, size: size, startsKeyframe: true)
+        var start = try Self.start(&cache, at: .seconds(1))
+        var count = 1
+        while cache.canBegin {
+            Self.append(to: &cache, UInt16(truncatingIfNeeded: count), 1, size: size)
+            count += 1
         }
-        #expect(kept == RTSPPacedStart.maximumPackets - 1)
-        var large = RTSPPacedStart(Self.cache(1, seconds: 0), clockRate: 90_000, at: .seconds(1))
-        var bytes = 0
-        while bytes < 100 << 20, Self.packet(1, 0, size: 60_000).withBytes({ large.append($0) }) { bytes += 60_000 }
-        #expect(bytes < RTSPPacedStart.maximumBytes)
+        #expect(count == most + 1)
+        #expect(!start.isLost(cache) && start.waitingCount(cache) == count)
+        while !start.isLost(cache), count < 100_000 {
+            #expect(cache.heldByteCount <= RTSPStartCache.maximumHeldBytes)
+            Self.append(to: &cache, UInt16(truncatingIfNeeded: count), 1, size: size)
+            count += 1
+        }
+        #expect((2 * most...2 * most + 2).contains(count), "\(count)")
+        #expect(cache.heldByteCount == 0)
+        #expect(start.take(at: .seconds(60), from: &cache) { _ in } == 0)
+    }
+
+    @Test func aGroupThatIsTooLargeIsFreedUnlessAReaderNeedsIt() {
+        var cache = Self.cache(RTSPStartCache.maximumPackets, seconds: 10)
+        #expect(cache.canBegin)
+        Self.append(to: &cache, 9, 2_000_000)
+        #expect(!cache.canBegin && cache.heldByteCount == 0 && cache.begin() == nil)
+        Self.append(to: &cache, 10, 2_003_000, startsKeyframe: true)
+        #expect(cache.packetCount == 1 && cache.heldByteCount == 112)
     }
 }

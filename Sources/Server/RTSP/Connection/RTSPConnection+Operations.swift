@@ -150,8 +150,7 @@ extension RTSPConnection {
             openings[item.track] = readers.onLoop {
                 $0.opening(
                     offer.formats[item.track].kind,
-                    isShared: item.transport.delivery == .multicast,
-                    isPaced: item.transport.isSecure || item.transport.channels == nil)
+                    isShared: item.transport.delivery == .multicast)
             }
         }
         return RTSPOpening.positions(openings, at: eventLoop.now)

@@ -92,8 +92,8 @@ actor RTSPReaders: LoopActor, ViewerHandle {
     }
 
     /// Where a reader that plays tracks of these kinds now begins, as far as it is known.
-    func opening(_ kind: MediaKind, isShared: Bool, isPaced: Bool) -> RTSPOpening? {
-        outputs[kind]?.onLoop { $0.opening(isShared: isShared, isPaced: isPaced) }
+    func opening(_ kind: MediaKind, isShared: Bool) -> RTSPOpening? {
+        outputs[kind]?.onLoop { $0.opening(isShared: isShared) }
     }
 
     /// Multicast groups that are sent to now.

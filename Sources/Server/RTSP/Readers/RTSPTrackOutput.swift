@@ -28,7 +28,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         var owesReport: Bool
         var packets: UInt64 = 0
         var discarded: UInt64 = 0
-        /// What is still to be sent before anything else; nil once it is. Changed by `takeStart` and `keep`.
+        /// How far it is with what it begins with; nil once it gets everything with the others.
         var start: RTSPPacedStart?
     }
 
@@ -41,10 +41,12 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
     nonisolated let format: TrackFormat
 
     private var run = PacketBatch(byteCapacity: byteCapacity, packetCapacity: packetCapacity)
+    /// Of the run in the loop's arena; nil until it is needed there.
+    private var runNumber: UInt64?
     private var readers: [Reader] = []
     private var waitingCount = 0
-    /// What the starts of all readers hold.
-    private var startBytes = 0
+    /// Readers that are sent what they begin with.
+    private var startingCount = 0
     private var framed: [FramedRun] = []
     private var hook: (any TurnHook)?
     private var timer: (any LoopTimer)?
@@ -52,7 +54,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
     private var gathering: RTSPGathering
     /// The room's audio, whose packets go out before this track's; nil for audio.
     private var companion: RTSPTrackOutput?
-    private var cache = RTSPStartCache()
+    private var cache: RTSPStartCache
     /// For readers that come between two reports.
     private var report: RTSPLatestReport
     private var lastSequenceNumber: UInt16?
@@ -72,6 +74,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         self.counters = counters
         eventLoop = loop
         gathering = RTSPGathering(kind: format.kind)
+        cache = RTSPStartCache(isH265: format.codec == .h265)
         report = RTSPLatestReport(clockRate: format.clockRate)
     }
 
@@ -106,7 +109,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
 
     /// Has a reader begin with what came since the last keyframe, unless there is nothing, or too much at once.
     private func start(_ reader: inout Reader) {
-        guard cache.packetCount > 0 else { return }
+        guard cache.canBegin else { return }
         switch reader.output.way {
         case .connection(let connection, let channels):
             let start = framedStart(channel: channels.rtp)
@@ -115,80 +118,72 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
             let start = framedStart(channel: channels.rtp)
             guard pusher.onLoop({ $0.send(shared: start) }) else { return }
         case .datagrams, .protected:
-            guard admitsStart else {
-                counters.startsRefused.wrappingAdd(1, ordering: .relaxed)
-                return
-            }
-            let start = RTSPPacedStart(cache, clockRate: format.clockRate, at: eventLoop.now)
-            startBytes += start.byteCount
-            reader.start = start
-            reader.isWaiting = false
+            reader.start = RTSPPacedStart(cache, clockRate: format.clockRate, at: eventLoop.now)
+            reader.isWaiting = reader.start == nil
+            if reader.start != nil { startingCount += 1 }
             return
         }
         reader.isWaiting = false
-        reader.packets = UInt64(cache.packetCount)
+        reader.packets &+= UInt64(cache.packetCount)
         statistics.packets &+= UInt64(cache.packetCount)
-    }
-
-    /// Whether the starts that are being sent leave room for one more; a reader without waits for a keyframe.
-    private var admitsStart: Bool { startBytes + cache.byteCount <= RTSPPacedStart.admittedTotalBytes }
-
-    /// Takes a reader's start out, so that it is changed where it is.
-    private func takeStart(of index: Int) -> RTSPPacedStart? {
-        guard let start = readers[index].start else { return nil }
-        readers[index].start = nil
-        startBytes -= start.byteCount
-        return start
-    }
-
-    private func keep(_ start: RTSPPacedStart, of index: Int) {
-        startBytes += start.byteCount
-        readers[index].start = start
     }
 
     /// Sends what is due of the starts that readers have not got whole yet.
     private func goOnStarting() {
-        var isUnfinished = false
+        guard startingCount > 0 else { return }
         for index in readers.indices {
-            guard var start = takeStart(of: index) else { continue }
+            guard var start = readers[index].start else { continue }
             let output = readers[index].output
             var refused = 0
-            let count = start.take(at: eventLoop.now) { if !send($0, to: output) { refused += 1 } }
+            let count = start.take(at: eventLoop.now, from: &cache) { if !send($0, to: output) { refused += 1 } }
             statistics.packets &+= UInt64(count - refused)
             readers[index].packets &+= UInt64(count - refused)
             if count > 0, readers[index].owesReport {
                 readers[index].owesReport = false
                 sendReport(to: output)
             }
-            if refused > 0 { giveUpStart(of: index, start.waitingCount + refused) }
-            guard refused == 0, !start.isEmpty else { continue }
-            keep(start, of: index)
-            isUnfinished = true
+            readers[index].start = start
+            if refused > 0 {
+                giveUpStart(of: index, start.waitingCount(cache) + refused)
+            } else if start.isOver(cache) {
+                endStart(of: index)
+            }
         }
-        guard isUnfinished, startTimer?.deadline == nil else { return }
+        startsChanged()
+        guard startingCount > 0, startTimer?.deadline == nil else { return }
         startTimer?.schedule(at: eventLoop.now.advanced(byMilliseconds: RTSPPacedStart.tickMilliseconds))
     }
 
-    /// A reader takes no more of its start, which has been taken out: it waits for a keyframe.
+    private func endStart(of index: Int) {
+        readers[index].start = nil
+        startingCount -= 1
+    }
+
+    /// A reader takes no more of its start, or would be sent more than may wait: it waits for a keyframe.
     private func giveUpStart(of index: Int, _ count: Int) {
+        endStart(of: index)
         discard(count, of: index)
+        counters.startsAbandoned.wrappingAdd(1, ordering: .relaxed)
         readers[index].isWaiting = true
         waitingCount += 1
         readers[index].output.fellBehind()
     }
 
-    /// Puts the run behind a start that is still being sent; `false` when there is none.
+    /// Lets go of what no start needs any more.
+    private func startsChanged() {
+        var needed: Int?
+        if startingCount > 0 {
+            for index in readers.indices {
+                if let position = readers[index].start?.position { needed = min(needed ?? position, position) }
+            }
+        }
+        cache.need(from: needed)
+    }
+
+    /// Whether a reader is still being sent what it begins with: the run then waits behind that, in the cache.
     private func waitsBehindStart(_ index: Int) -> Bool {
-        guard var start = takeStart(of: index) else { return false }
-        var kept = 0
-        if startBytes + start.byteCount + run.byteCount <= RTSPPacedStart.maximumTotalBytes {
-            for packet in 0..<run.count { if run.withPacket(at: packet, { start.append($0) }) { kept += 1 } }
-        }
-        guard kept == run.count else {
-            giveUpStart(of: index, start.waitingCount + run.count - kept)
-            return true
-        }
-        keep(start, of: index)
+        guard let start = readers[index].start else { return false }
+        if start.isLost(cache) { giveUpStart(of: index, start.waitingCount(cache)) }
         return true
     }
 
@@ -217,7 +212,8 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
     func remove(_ peer: PeerID) {
         readers.removeAll { $0.output.peerID == peer }
         waitingCount = readers.count { $0.isWaiting }
-        startBytes = readers.reduce(0) { $0 + ($1.start?.byteCount ?? 0) }
+        startingCount = readers.count { $0.start != nil }
+        startsChanged()
         gathering.readerCount = readers.count
         guard readers.isEmpty else { return }
         // They keep the output alive.
@@ -232,13 +228,11 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
     ///
     /// - Parameters:
     ///   - isShared: whether it joins others, who are not sent anything again.
-    ///   - isPaced: whether what it begins with goes out bit by bit.
-    func opening(isShared: Bool, isPaced: Bool) -> RTSPOpening {
+    func opening(isShared: Bool) -> RTSPOpening {
         flush()
         var opening = RTSPOpening(clockRate: format.clockRate)
         opening.report = report.times.map { RTSPOpening.Report(ntp: $0.ntp, timestamp: $0.timestamp, at: $0.instant) }
-        let isCached = !isShared && cache.packetCount > 0 && (!isPaced || admitsStart)
-        if isCached, let first = cache.first {
+        if !isShared, let first = cache.first {
             opening.sequenceNumber = first.sequenceNumber
             opening.timestamp = first.timestamp
         } else if format.kind == .audio {
@@ -318,27 +312,36 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         guard !run.isEmpty else { return }
         companion?.onLoop { $0.flush() }
         if timer?.deadline != nil { timer?.cancel() }
-        let keyframe = format.kind == .video ? keepAndFindKeyframe() : nil
+        let beginning = format.kind == .video ? keepAndFindBeginning() : .anywhere
         framed.removeAll(keepingCapacity: true)
-        for index in readers.indices { deliver(to: index, keyframe: keyframe) }
+        let starting = startingCount
+        for index in readers.indices { deliver(to: index, beginning) }
         if waitingCount > 0 { waitingCount = readers.count { $0.isWaiting } }
+        if startingCount > starting { goOnStarting() } else if startingCount < starting { startsChanged() }
         run.withPacket(at: run.count - 1) { lastSequenceNumber = $0.integer(at: 2) }
         run.removeAll()
+        runNumber = nil
     }
 
-    private func deliver(to index: Int, keyframe: Int?) {
+    private func deliver(to index: Int, _ beginning: Beginning) {
         guard !waitsBehindStart(index) else { return }
         let output = readers[index].output
         var first = 0
         if readers[index].isWaiting {
-            guard output.catchesUp(), format.kind == .audio || keyframe != nil else {
-                discard(run.count, of: index)
+            guard output.catchesUp(), beginning != .nowhere else { return discard(run.count, of: index) }
+            switch beginning {
+            case .anywhere, .nowhere: break
+            case .at(let keyframe): first = keyframe
+            case .inCache:
+                var reader = readers[index]
+                start(&reader)
+                readers[index] = reader
+                if reader.isWaiting { discard(run.count, of: index) }
                 return
             }
-            first = keyframe ?? 0
             readers[index].isWaiting = false
         }
-        if send(to: output, from: first, keyframe: keyframe) {
+        if send(to: output, from: first) {
             statistics.packets &+= UInt64(run.count - first)
             readers[index].packets &+= UInt64(run.count - first)
             guard readers[index].owesReport else { return }
@@ -362,15 +365,19 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         readers.first { $0.output.peerID == peer }.map { ($0.packets, $0.discarded) }
     }
 
-    private func send(to output: RTSPReaderOutput, from first: Int, keyframe: Int?) -> Bool {
+    private func send(to output: RTSPReaderOutput, from first: Int) -> Bool {
         switch output.way {
         case .connection(let connection, let channels):
-            let bytes = framedRun(channel: channels.rtp, from: first, keyframe: keyframe)
+            let bytes = framedRun(channel: channels.rtp, from: first)
             return connection.onLoop { $0.send(shared: bytes) }
         case .pusher(let pusher, let channels):
-            let bytes = framedRun(channel: channels.rtp, from: first, keyframe: keyframe)
+            let bytes = framedRun(channel: channels.rtp, from: first)
             return pusher.onLoop { $0.send(shared: bytes) }
-        case .datagrams, .protected:
+        case .datagrams(let arena, let tuples):
+            // What the socket does not take is lost, as on the network, and counted by the arena.
+            runNumber = Self.send(run, number: runNumber, from: first, to: arena, along: tuples.rtp)
+            return true
+        case .protected:
             for index in first..<run.count {
                 guard run.withPacket(at: index, { send($0, to: output) }) else { return false }
             }
@@ -378,12 +385,23 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         }
     }
 
+    /// Static, because a run is lent, and what is the actor's own is not the arena's to see.
+    private static func send(
+        _ run: borrowing PacketBatch, number: UInt64?, from first: Int, to arena: SendArena, along tuple: TransportTuple
+    ) -> UInt64 {
+        arena.onLoop { arena in
+            let number = number ?? arena.nextRunNumber()
+            arena.append(run, number: number, from: first, along: tuple)
+            return number
+        }
+    }
+
     /// The run with its frame headers, made by the first reader that needs it.
-    private func framedRun(channel: UInt8, from first: Int, keyframe: Int?) -> [UInt8] {
+    private func framedRun(channel: UInt8, from first: Int) -> [UInt8] {
         let known = framed.firstIndex { $0.channel == channel }
         let index = known ?? framed.count
         if known == nil { framed.append(FramedRun(channel: channel, bytes: frame(channel: channel, from: 0))) }
-        guard first > 0, first == keyframe else { return framed[index].bytes }
+        guard first > 0 else { return framed[index].bytes }
         if let bytes = framed[index].fromKeyframe { return bytes }
         let bytes = frame(channel: channel, from: first)
         framed[index].fromKeyframe = bytes
@@ -399,9 +417,19 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         return bytes
     }
 
-    /// Keeps the run for readers to come; the first packet of it with which a reader can begin.
-    private func keepAndFindKeyframe() -> Int? {
+    /// Where in a run readers that wait can begin.
+    private enum Beginning: Equatable {
+        case nowhere, anywhere
+        /// At the keyframe that begins with this packet.
+        case at(Int)
+        /// With the cache's group, which is complete as far as the run goes.
+        case inCache
+    }
+
+    /// Keeps the run for readers to come, and finds where in it those that wait can begin.
+    private func keepAndFindBeginning() -> Beginning {
         var first: Int?
+        let couldBegin = cache.canBegin
         for index in 0..<run.count {
             run.withPacket(at: index) { packet in
                 guard let header = try? RTPHeader(parsing: packet) else { return }
@@ -409,10 +437,12 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
                 let summary = PayloadInspector.inspect(payload, codec: format.codec)
                 // Where no keyframe is known, a decoder that begins at a recovery point is better than none (PAY-12).
                 let starts = summary.isKeyframeStart || summary.isRecoveryPoint && cache.packetCount == 0
-                cache.append(packet, startsKeyframe: starts)
+                cache.append(packet, payload: header.payload, startsKeyframe: starts)
                 if starts, first == nil { first = index }
             }
         }
-        return first
+        guard cache.tellsLeading else { return first.map { .at($0) } ?? .nowhere }
+        // Only the cache knows what is to be left out.
+        return cache.canBegin && (first != nil || !couldBegin) ? .inCache : .nowhere
     }
 }
