@@ -28,6 +28,7 @@ public struct PathSettings: Sendable {
     public var readToken: AccessToken?
     public var whepIdlePolicy = WHEPIdlePolicy.conflict409
     public var keyframeCache = true
+    public var recoveryPointStart = RecoveryPointStart.after(.seconds(10))
     public var convertAudio = true
     public var convertedAudioBitrate = BitRate(96_000)
 
@@ -53,6 +54,13 @@ public enum PlayoutDelaySetting: Sendable, Hashable {
 public enum BackupReturn: Sendable, Hashable {
     case never, immediately
     /// Once the primary has sent without a pause for this long.
+    case after(Duration)
+}
+
+/// When viewers begin at recovery points of an encoder with intra refresh, which sends no keyframes.
+public enum RecoveryPointStart: Sendable, Hashable {
+    case never
+    /// Once there has been no keyframe for this long.
     case after(Duration)
 }
 
@@ -186,62 +194,16 @@ extension PathSettings {
             "keyframeCache", \.keyframeCache, .boolean, in: .path, reloadable: true,
             "Viewers begin at the latest keyframe when the publisher sends no fresh one at once; otherwise they wait."),
         Setting(
+            "recoveryPointStart", \.recoveryPointStart, .recoveryPointStart, in: .path, reloadable: true,
+            "How long a camera may send no keyframe before viewers begin at recovery points (intra refresh); 0s is at once."
+        ),
+        Setting(
             "convertAudio", \.convertAudio, .boolean, in: .path, reloadable: true,
             "Converts sound that browsers do not take (AAC, MPEG audio, AC-3, linear) to Opus while they listen."),
         Setting(
             "convertedAudioBitrate", \.convertedAudioBitrate, .bitRate(BitRate(6_000)...BitRate(510_000)), in: .path,
             reloadable: true, "Bits per second of converted sound, from when it is next begun."),
     ]
-}
-
-extension SettingType<BackupReturn> {
-    static let backupReturn: SettingType<BackupReturn> = {
-        let duration = SettingType<Duration>.duration(.milliseconds(100)...(.seconds(3_600)))
-        return SettingType(
-            name: "word or duration", accepted: "immediately, never, or a duration \(duration.accepted)",
-            read: { (node) throws(SettingFault) in
-                switch try node.scalar() {
-                case "immediately": return .immediately
-                case "never": return .never
-                default: return .after(try duration.read(node))
-                }
-            },
-            write: { value in
-                switch value {
-                case .never: "never"
-                case .immediately: "immediately"
-                case .after(let time): duration.write(time)
-                }
-            })
-    }()
-}
-
-extension SettingType<PlayoutDelaySetting> {
-    static let playoutDelay: SettingType<PlayoutDelaySetting> = {
-        let fault = "is not publisher, one duration, or two of them such as 100ms-400ms"
-        return SettingType(
-            name: "word or durations", accepted: "publisher, or the least and the most as in 0s-200ms, up to 40s",
-            read: { (node) throws(SettingFault) in
-                let text = try node.scalar()
-                guard text != "publisher" else { return .publisher }
-                let bounds = text.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
-                    .map { Duration(settingText: String($0)) }
-                guard let least = bounds.first ?? nil, let most = bounds.last ?? nil else {
-                    throw SettingFault("\(node.summary) \(fault)")
-                }
-                guard most <= .seconds(40),
-                    let delay = PlayoutDelay(
-                        leastMilliseconds: Int(clamping: least.wholeNanoseconds / 1_000_000),
-                        mostMilliseconds: Int(clamping: most.wholeNanoseconds / 1_000_000))
-                else { throw SettingFault("\(node.summary) is out of range") }
-                return .between(delay)
-            },
-            write: { value in
-                guard case .between(let delay) = value else { return "publisher" }
-                func text(_ units: UInt16) -> String { Duration.milliseconds(Int64(units) * 10).settingText }
-                return "\(text(delay.least))-\(text(delay.most))"
-            })
-    }()
 }
 
 extension SettingType<PathSource> {

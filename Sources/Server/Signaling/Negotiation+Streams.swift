@@ -97,6 +97,11 @@ extension RoomPolicy {
             maximumViewers: settings.maxReaders == 0 ? nil : settings.maxReaders,
             publisherAbsenceNanoseconds: UInt64(clamping: settings.publisherHoldTimeout.wholeNanoseconds),
             cachesKeyframes: settings.keyframeCache)
+        recoveryPointPatienceNanoseconds =
+            switch settings.recoveryPointStart {
+            case .never: nil
+            case .after(let time): UInt64(clamping: time.wholeNanoseconds)
+            }
         standby.everyFurtherPublisherWaits = settings.backupPublishers == .always
         standby.maximumBackups = settings.maxBackupPublishers
         standby.silenceNanoseconds = UInt64(clamping: settings.backupSilenceTimeout.wholeNanoseconds)

@@ -44,8 +44,7 @@ public actor Room: LoopActor {
         self.policy = policy
         self.observer = observer
         video = Track(
-            id: TrackID(firstTrackID), kind: .video, loop: loop, cachesKeyframes: policy.cachesKeyframes,
-            observer: observer)
+            id: TrackID(firstTrackID), kind: .video, loop: loop, policy: policy, observer: observer)
         audio = Track(id: TrackID(firstTrackID + 1), kind: .audio, loop: loop, observer: observer)
         rendition = Track(id: TrackID(firstTrackID + 2), kind: .audio, loop: loop, observer: observer)
     }

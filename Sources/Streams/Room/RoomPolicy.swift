@@ -9,6 +9,9 @@ public struct RoomPolicy: Hashable, Sendable {
     /// Whether viewers begin at the latest keyframe when the publisher does not send a fresh one in time; otherwise
     /// they wait for the next.
     public var cachesKeyframes: Bool
+    /// Without a keyframe for so long, viewers of a publisher that cannot be asked for one begin at recovery points; nil
+    /// when they never do.
+    public var recoveryPointPatienceNanoseconds: UInt64? = 10_000_000_000
     public var standby = StandbyPolicy()
 
     public init(

@@ -5,14 +5,14 @@ import Wire
 /// Encoders with intra refresh renew the picture bit by bit and only say where a decoder may begin. That is second best,
 /// so it counts only of a publisher that cannot be asked for a keyframe and has sent none for a while.
 struct RecoveryStart {
-    /// Cameras whose keyframes are further apart than this are not watched from keyframes anyway.
-    static let patienceMilliseconds: Int64 = 10_000
-
+    /// Without a keyframe for so long, recovery points count; nil when they never do.
+    var patienceNanoseconds: UInt64?
     private let canAskForKeyframes: Bool
     private var latestKeyframe: Instant
 
-    init(canAskForKeyframes: Bool, at now: Instant) {
+    init(canAskForKeyframes: Bool, patienceNanoseconds: UInt64?, at now: Instant) {
         self.canAskForKeyframes = canAskForKeyframes
+        self.patienceNanoseconds = patienceNanoseconds
         latestKeyframe = now
     }
 
@@ -20,6 +20,7 @@ struct RecoveryStart {
 
     /// Whether a recovery point is to be taken for a keyframe. Publishers that cannot be asked have one layer.
     func isNeeded(layer: Int, at now: Instant) -> Bool {
-        !canAskForKeyframes && layer == 0 && now.milliseconds(since: latestKeyframe) >= Self.patienceMilliseconds
+        guard !canAskForKeyframes, layer == 0, let patienceNanoseconds else { return false }
+        return now.nanoseconds(since: latestKeyframe) >= Int64(clamping: patienceNanoseconds)
     }
 }

@@ -35,7 +35,7 @@ public actor Track: LoopActor {
     /// Whether viewers may begin at cached keyframes.
     private(set) var cachesKeyframes: Bool
     var answers = KeyframeAnswers(canBeAsked: true)
-    private var recovery = RecoveryStart(canAskForKeyframes: true, at: Instant(nanoseconds: 0))
+    private var recovery: RecoveryStart
     /// Of each layer.
     private var sources: [EncodingSource] = []
     /// Of each layer of H.264, H.265 and AV1.
@@ -61,16 +61,19 @@ public actor Track: LoopActor {
     private var nextReport = Instant(nanoseconds: 0)
 
     /// - Parameters:
-    ///   - cachesKeyframes: whether viewers of video may begin at cached keyframes.
+    ///   - policy: says where viewers of video may begin.
     ///   - observer: told when layers change, on the loop; must return at once.
     init(
-        id: TrackID, kind: MediaKind, loop: any LoopExecutor, cachesKeyframes: Bool = true,
+        id: TrackID, kind: MediaKind, loop: any LoopExecutor, policy: RoomPolicy = RoomPolicy(),
         observer: @escaping @Sendable (RoomEvent) -> Void = { _ in }
     ) {
         self.id = id
         self.kind = kind
         self.loop = loop
-        self.cachesKeyframes = cachesKeyframes
+        cachesKeyframes = policy.cachesKeyframes
+        recovery = RecoveryStart(
+            canAskForKeyframes: true, patienceNanoseconds: policy.recoveryPointPatienceNanoseconds,
+            at: Instant(nanoseconds: 0))
         self.observer = observer
     }
 
@@ -91,7 +94,9 @@ public actor Track: LoopActor {
         beginStore(layerCount: lane.layerCount)
         answers = KeyframeAnswers(canBeAsked: lane.answersKeyframeRequests)
         frames.begin(lane.format, of: id)
-        recovery = RecoveryStart(canAskForKeyframes: lane.answersKeyframeRequests, at: loop.now)
+        recovery = RecoveryStart(
+            canAskForKeyframes: lane.answersKeyframeRequests, patienceNanoseconds: recovery.patienceNanoseconds,
+            at: loop.now)
         sources = Array(repeating: EncodingSource(), count: lane.layerCount)
         parameterSets = (0..<lane.layerCount).map { _ in LayerParameterSets(lane) }
         repeatsLeft = 0
@@ -126,10 +131,14 @@ public actor Track: LoopActor {
 
     /// A change of the room's policy.
     func apply(_ policy: RoomPolicy) {
+        recovery.patienceNanoseconds = policy.recoveryPointPatienceNanoseconds
         guard kind == .video, policy.cachesKeyframes != cachesKeyframes else { return }
         cachesKeyframes = policy.cachesKeyframes
         beginStore(layerCount: layers.encodings.count)
     }
+
+    /// Whether viewers may begin at a recovery point now, because keyframes fail to come.
+    public func beginsAtRecoveryPoints(at now: Instant) -> Bool { recovery.isNeeded(layer: 0, at: now) }
 
     private func beginStore(layerCount: Int) {
         let cachedLayers = kind == .video && cachesKeyframes ? layerCount : nil

@@ -120,6 +120,8 @@ import Testing
         Bound(
             key: "backupReturn", good: ["immediately", "never", "100ms", "1h"], bad: ["soon", "0s", "99ms", "2h"],
             isPath: true),
+        Bound(
+            key: "recoveryPointStart", good: ["never", "0s", "300s"], bad: ["no", "301s", "-1s", "10"], isPath: true),
         Bound(key: "webrtc", good: ["yes", "true", "on", "no", "False", "OFF"], bad: ["maybe", "1", "", "{}"]),
         Bound(key: "webrtcDTLSRole", good: ["active", "passive"], bad: ["actpass", "Active", ""]),
         Bound(

@@ -131,6 +131,7 @@ struct OtherValue: Sendable, CustomTestStringConvertible {
         OtherValue("readToken", "r1", text: "'[redacted]'"),
         OtherValue("whepIdlePolicy", "notFound404"),
         OtherValue("keyframeCache", "no"),
+        OtherValue("recoveryPointStart", "never"),
         OtherValue("convertAudio", "no"),
         OtherValue("convertedAudioBitrate", "64k"),
     ]

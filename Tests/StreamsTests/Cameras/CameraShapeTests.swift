@@ -166,6 +166,43 @@ enum CameraShape: String, CaseIterable, Sendable {
         #expect(sink.sent.dropFirst().first?.payload == Self.recovery)
         #expect(sink.sequenceSteps.allSatisfy { $0 == 1 })
     }
+
+    /// The frame at which a viewer begins, with a recovery point in each tenth frame and 100 ms between frames.
+    private static func firstFrame(
+        _ patienceSeconds: UInt64?, changedTo later: UInt64?? = nil, at change: Int = 0
+    ) throws -> Int? {
+        var policy = RoomPolicy()
+        policy.recoveryPointPatienceNanoseconds = patienceSeconds.map { $0 * 1_000_000_000 }
+        let harness = RoomHarness(policy)
+        try harness.publish(
+            FakePublisher(1), [RoomHarness.h264], parameterSets: [ParameterSetTests.sps, ParameterSetTests.pps],
+            answersKeyframeRequests: false)
+        let sink = try harness.join(FakeViewer(2), [RoomHarness.h264])
+        var source = VideoSource(ssrc: 7)
+        for frame in 0..<400 {
+            if let later, frame == change {
+                policy.recoveryPointPatienceNanoseconds = later.map { $0 * 1_000_000_000 }
+                harness.loop.run { [policy] in harness.room.onLoop { $0.apply(policy) } }
+            }
+            source.timestamp &+= 9_000
+            var packets = frame % 10 == 5 ? [source.packet(recovery, marker: false)] : []
+            packets.append(source.packet(slice, marker: true))
+            harness.deliver(packets)
+            if !sink.packets.isEmpty { return frame }
+            harness.advance(100)
+        }
+        return nil
+    }
+
+    @Test(arguments: [(0, 5), (3, 35), (30, 305), (nil, nil)] as [(UInt64?, Int?)])
+    func howLongAKeyframeIsWaitedForIsASetting(_ seconds: UInt64?, _ frame: Int?) throws {
+        #expect(try Self.firstFrame(seconds) == frame)
+    }
+
+    @Test func aChangeOfTheSettingReachesWhoIsWaiting() throws {
+        #expect(try Self.firstFrame(nil, changedTo: .some(1), at: 100) == 105)
+        #expect(try Self.firstFrame(15, changedTo: .some(nil), at: 100) == nil)
+    }
 }
 
 /// PAY-34: a keyframe of AV1 whose sequence header came earlier only.

@@ -101,7 +101,10 @@ actor RTSPReaders: LoopActor, ViewerHandle {
 
     private func output(_ format: TrackFormat) -> RTSPTrackOutput? {
         if let output = outputs[format.kind] { return output.format.isInterchangeable(with: format) ? output : nil }
-        let output = RTSPTrackOutput(format: format, loop: eventLoop, counters: counters)
+        let track = room.track(format.kind)
+        let output = RTSPTrackOutput(format: format, loop: eventLoop, counters: counters) { [weak track, eventLoop] in
+            track?.onLoop { $0.beginsAtRecoveryPoints(at: eventLoop.now) } ?? false
+        }
         var description = DownTrackFormat(
             track: format, payloadType: RTSPDescriptionWriter.payloadType(of: format),
             ssrc: Self.ssrc(format.kind, numericID: numericID), extensions: HeaderExtensionMap(), mid: [],
@@ -111,7 +114,7 @@ actor RTSPReaders: LoopActor, ViewerHandle {
         description.saysGoodbye = false
         description.isToldParameterSets = !format.announcedParameterSets.isEmpty
         let downTrack = DownTrack(viewer: peerID, format: description, sink: output)
-        guard room.track(format.kind).onLoop({ $0.add(downTrack) }) else { return nil }
+        guard track.onLoop({ $0.add(downTrack) }) else { return nil }
         outputs[format.kind] = output
         return output
     }

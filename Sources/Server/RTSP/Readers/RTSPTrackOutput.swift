@@ -58,6 +58,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
     /// For readers that come between two reports.
     private var report: RTSPLatestReport
     private var lastSequenceNumber: UInt16?
+    private let beginsAtRecoveryPoints: () -> Bool
     private let counters: RTSPCounters
     private(set) var statistics = Statistics()
 
@@ -69,9 +70,14 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         var fromKeyframe: [UInt8]?
     }
 
-    init(format: TrackFormat, loop: EventLoop, counters: RTSPCounters) {
+    /// - Parameter beginsAtRecoveryPoints: whether readers may begin where no keyframe is; called on the loop.
+    init(
+        format: TrackFormat, loop: EventLoop, counters: RTSPCounters,
+        beginsAtRecoveryPoints: @escaping @Sendable () -> Bool
+    ) {
         self.format = format
         self.counters = counters
+        self.beginsAtRecoveryPoints = beginsAtRecoveryPoints
         eventLoop = loop
         gathering = RTSPGathering(kind: format.kind)
         cache = RTSPStartCache(isH265: format.codec == .h265)
@@ -435,8 +441,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
                 guard let header = try? RTPHeader(parsing: packet) else { return }
                 let payload = packet.extracting(header.payload)
                 let summary = PayloadInspector.inspect(payload, codec: format.codec)
-                // Where no keyframe is known, a decoder that begins at a recovery point is better than none (PAY-12).
-                let starts = summary.isKeyframeStart || summary.isRecoveryPoint && cache.packetCount == 0
+                let starts = summary.isKeyframeStart || summary.isRecoveryPoint && beginsAtRecoveryPoints()
                 cache.append(packet, payload: header.payload, startsKeyframe: starts)
                 if starts, first == nil { first = index }
             }
