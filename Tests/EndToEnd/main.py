@@ -19,6 +19,7 @@ from cases import (  # noqa: F401
     pages_looks,
     pages_scripts,
     rtsp,
+    rtsp_commands,
     rtsp_formats,
     rtsp_late_readers,
     rtsp_load,

@@ -21,9 +21,10 @@ def joins(env, server, room, transport, name):
         for _ in range(JOINS):
             with contextlib.closing(Decoder(server, room, transport)) as reader:
                 seen.append(reader.run(WATCH_SECONDS))
-        first = sorted(1000 * reader.first for reader in seen)
+        heard, first = (sorted(1000 * getattr(reader, name) for reader in seen) for name in ("heard", "first"))
         ages = sorted(99 if reader.age is None else reader.age for reader in seen)
-        print(f"      first picture after PLAY: median {statistics.median(first):.0f}, worst {first[-1]:.0f} ms; "
+        print(f"      first packet after PLAY: median {statistics.median(heard):.0f}, worst {heard[-1]:.0f} ms; "
+              f"first picture: median {statistics.median(first):.0f}, worst {first[-1]:.0f} ms; "
               f"last picture's age: median {1000 * statistics.median(ages):.0f}, worst {1000 * ages[-1]:.0f} ms; "
               f"most packets {max(reader.packets for reader in seen)}", flush=True)
         gaps, damaged = ([getattr(reader, name) for reader in seen] for name in ("gaps", "damaged"))
@@ -36,6 +37,7 @@ def joins(env, server, room, transport, name):
             env.budget(f"readers over {name} with damaged pictures", sum(map(bool, damaged)), 0, JOINS // 2, "")
         env.budget(f"age of a reader's last picture over {name}", ages[-1], AGE_SECONDS, GOP_SECONDS + 1)
         # A reader that had to wait for a keyframe would take five seconds.
+        env.budget(f"first packet over {name}, the worst", heard[-1], 500, 4000, "ms")
         env.budget(f"first picture over {name}", statistics.median(first), 1000, 4000, "ms")
 
 
@@ -46,6 +48,10 @@ def late_readers(env):
         with env.server(paths={"pulled": {"source": server.rtsp("clock")}}) as edge:
             edge.wait_for_room("pulled", 20)
             time.sleep(GOP_SECONDS / 2)
+            # The first picture that a process decodes loads what decoding takes, and the machine is shared. Every reader of
+            # those below is the first of its room too, as the one before it has left.
+            with contextlib.closing(Decoder(server, "clock", "tcp")) as reader:
+                reader.run(0.5)
             joins(env, server, "clock", "tcp", "TCP")
             joins(env, server, "clock", "udp", "UDP")
             joins(env, edge, "pulled", "tcp", "TCP, pulled")

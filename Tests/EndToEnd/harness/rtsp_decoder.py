@@ -46,7 +46,8 @@ class H264Units:
 
 
 class Decoder(Reader):
-    """What is seen: `first` is the time from the answer to PLAY to the first decoded picture, `age` how old the picture
+    """What is seen: `heard` is the time from the answer to PLAY to the first packet, `first` that to the first decoded
+    picture, which is the decoder's work too and takes the first one in a process longer, `age` how old the picture
     decoded last was, `gaps` the places where packets were missing or out of order."""
 
     def __init__(self, server, path, transport):
@@ -63,7 +64,7 @@ class Decoder(Reader):
         self._codec.thread_count = 1
         self._units = H264Units()
         self._expected = None
-        self.first = self.age = None
+        self.heard = self.first = self.age = None
         self.packets = self.pictures = self.damaged = self.gaps = 0
         for line in self.description.splitlines():
             if "sprop-parameter-sets=" in line:
@@ -104,6 +105,8 @@ class Decoder(Reader):
 
     def _packet(self, packet):
         number = int.from_bytes(packet[2:4], "big")
+        if self.heard is None:
+            self.heard = time.monotonic() - self.began
         if self._expected is not None and number != self._expected:
             self.gaps += 1
         self._expected = (number + 1) & 0xFFFF
