@@ -170,6 +170,19 @@ import Wire
         #expect(setUp(MachineDriver(), "RTP/SAVP;unicast;client_port=1000-1001") == 461)
     }
 
+    /// Nobody is asked about a room that the session is not about.
+    @Test func aSessionIsAboutOnePath() {
+        for state in [State.readerReady, .playing] {
+            let driver = MachineDriver()
+            driver.enter(state)
+            if state == .playing { driver.ask("PAUSE rtsp://h/cam1") }
+            let operations = driver.operations
+            #expect(driver.ask("SETUP rtsp://h/cam2/trackID=1", "Transport: RTP/AVP/TCP") == 455)
+            #expect(driver.operations == operations)
+            #expect(driver.ask("SETUP rtsp://h/cam1/trackID=1", "Transport: RTP/AVP/TCP") == 200)
+        }
+    }
+
     @Test func t10ChannelsOfAnotherTrackAreRefused() {
         let driver = MachineDriver()
         #expect(setUp(driver, "RTP/AVP/TCP;interleaved=4-5") == 200)

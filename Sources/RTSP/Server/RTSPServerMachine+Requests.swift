@@ -147,7 +147,14 @@ extension RTSPServerMachine {
         guard request.headers["Transport"] != nil else {
             return answer(.badRequest, "the request has no Transport", to: request)
         }
-        guard let announced else { return ask(.setUp(RTSPTarget(url: request.url)), for: request) }
+        guard let announced else {
+            let target = RTSPTarget(url: request.url)
+            // Before the owner is asked, who would take another room for the session's.
+            guard session == nil || session?.target.path == target.path else {
+                return answer(.methodNotValidInThisState, "the session is about another path", to: request)
+            }
+            return ask(.setUp(target), for: request)
+        }
         let target = RTSPTarget(url: request.url, controls: announced.controls)
         guard let track = target.track else {
             return answer(.notFound, "no announced track has this URL", to: request)

@@ -97,6 +97,39 @@ import Wire
         }
     }
 
+    /// A session stays with its path, playing or not, and gives all of it back.
+    @Test(arguments: [true, false])
+    func aSessionIsAboutOnePath(_ plays: Bool) async throws {
+        try await RTSPServerTests.withServer { server, address, loop in
+            let urls = ["cam1", "cam2"].map { "rtsp://\(address)/\($0)" }
+            for url in urls {
+                var publisher = try await Client(address, loop)
+                #expect(await publisher.publish(url).last == RTSPServerTests.success)
+            }
+            let directory = try #require(await server.running?.directory)
+            let rooms = [
+                try #require(await directory.room(named: "cam1")).room,
+                try #require(await directory.room(named: "cam2")).room,
+            ]
+            var reader = try await Client(address, loop)
+            let transport = "Transport: RTP/AVP/TCP"
+            _ = await reader.ask("SETUP \(urls[0])/trackID=0", transport)
+            if plays {
+                #expect(await reader.ask("PLAY \(urls[0])").hasPrefix(RTSPServerTests.success))
+                #expect(await reader.ask("PAUSE \(urls[0])").hasPrefix(RTSPServerTests.success))
+            }
+            #expect(await reader.ask("SETUP \(urls[1])/trackID=0", transport).hasPrefix("RTSP/1.0 455"))
+            #expect(await reader.ask("PLAY \(urls[0])").hasPrefix(RTSPServerTests.success))
+            #expect(await rooms[0].snapshot.viewers.count == 1)
+            #expect(await rooms[1].snapshot.viewers.isEmpty)
+            #expect(await reader.ask("TEARDOWN \(urls[0])").hasPrefix(RTSPServerTests.success))
+            for room in rooms {
+                #expect(await room.snapshot.viewers.isEmpty)
+                #expect(await room.bridge(RTSPReaders.self) == nil)
+            }
+        }
+    }
+
     /// RTSP-15: a reader is told the number and the time of the packet that it gets first.
     @Test func playTellsTheFirstPacketOfAReaderThatStartsWithAKeyframe() async throws {
         try await RTSPServerTests.withServer { _, address, loop in
