@@ -87,7 +87,7 @@ public struct DecodingTimes: Sendable {
     private func isJump(_ ticks: Int64, _ milliseconds: Int64) -> Bool {
         let limit = Self.epochSeconds * Int64(clockRate)
         guard ticks > limit || ticks < -limit else { return false }
-        let elapsed = min(max(0, milliseconds), 1 << 40) * Int64(clockRate) / 1_000
+        let elapsed = min(max(0, milliseconds), 1 << 30) * Int64(clockRate) / 1_000
         return ticks > elapsed &+ limit || ticks < -limit
     }
 }

@@ -113,6 +113,8 @@ import Wire
         ("m=", ""), ("a = rtpmap : 96 opus/48000/2", "a=rtpmap:96 opus/48000/2"),
         ("a=rtpmap 96 opus/48000/2", "a=rtpmap:96 opus/48000/2"), ("A=RTPMAP:96 opus/1", "a=rtpmap:96 opus/48000"),
         ("a=rtpmap:96 PCMA/16000", "a=rtpmap:96 PCMA/16000"), ("a=rtpmap:96 x-any/0/0", "a=rtpmap:96 x-any/8000"),
+        ("a=rtpmap:96 L24/1000000", "a=rtpmap:96 L24/1000000"), ("a=rtpmap:96 L24/1000001", ""),
+        ("a=rtpmap:96 L24/4294967295", ""), ("a=rtpmap:96 L24/99999999999999999999", ""),
         ("a=rtpmap:96", ""), ("a=rtpmap:opus/48000", ""), ("a=rtpmap:200 opus/48000", ""),
         ("a=rtpmap:96 a/b/c/d", "a=rtpmap:96 a/8000"), ("a=rtpmap:96 \u{e9}/8000", ""),
         ("a=fmtp:96packetization-mode=1", "a=fmtp:96 packetization-mode=1"), ("a=fmtp:  96  a=b", "a=fmtp:96 a=b"),

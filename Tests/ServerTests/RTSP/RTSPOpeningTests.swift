@@ -46,6 +46,20 @@ import Wire
         #expect(positions[1]?.sequenceNumber == 65_535)
     }
 
+    /// A description may claim any clock rate.
+    @Test func noClockRateIsTooFast() {
+        for second in [UInt64(0), 1, 100, 32_800, 65_000] {
+            for moment in [UInt64(0), 1 << 32, 32_767 << 32, 65_000 << 32, .max] {
+                for rate in [UInt32(1), 90_000, .max] {
+                    let opening = Self.opening(rate, timestamp: .max, reported: 1, at: second)
+                    _ = opening.beginning
+                    _ = opening.timestamp(at: moment)
+                }
+            }
+        }
+        #expect(Self.opening(.max, reported: 5, at: 0).timestamp(at: 32_767 << 32) == 5 &- 32_767)
+    }
+
     @Test func clocksFarApartTellNothing() {
         var late = Self.opening(90_000, reported: 1)
         late.report?.ntp = 1 << 62

@@ -11,6 +11,8 @@ struct RTSPDescriptionRepair {
     /// What one line may be long; parameter sets are the longest that mean something.
     private static let maximumLineBytes = 4_000
     private static let maximumPayloadTypes = 32
+    /// Five times that of the finest sound there is; a clock that is faster belongs to no media.
+    static let maximumClockRate: UInt32 = 1_000_000
     private static let flags: Set<String> = ["sendrecv", "sendonly", "recvonly", "inactive"]
 
     private var result = Array("v=0\r\n".utf8)
@@ -82,8 +84,8 @@ struct RTSPDescriptionRepair {
         return (UInt8(digits), value[digits.endIndex...].trimmed)
     }
 
-    /// `96 H264`, `96H264/90000`, `96 H264 / 90000`, `8 PCMA/8000/0`: a clock rate that the codec has, and a number of
-    /// channels that can be.
+    /// `96 H264`, `96H264/90000`, `96 H264 / 90000`, `8 PCMA/8000/0`: a clock rate that the codec has or that
+    /// can be, and a number of channels that can be.
     private mutating func mapping(_ value: Substring) {
         let (number, rest) = Self.payloadType(value)
         guard let number, number < 128, !mapped.contains(number) else { return }
@@ -92,10 +94,13 @@ struct RTSPDescriptionRepair {
         guard !name.isEmpty, name.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "-._+".contains($0)) })
         else { return }
         let codec = Codec(encodingName: String(name))
-        let stated = parts.count > 1 ? UInt32(parts[1].prefix { $0.isASCII && $0.isNumber }) ?? 0 : 0
+        let digits = parts.count > 1 ? parts[1].prefix { $0.isASCII && $0.isNumber } : ""
+        let stated = digits.isEmpty ? 0 : UInt32(digits) ?? .max
         // Video that is known has one clock, whatever a camera believes, and so has Opus; other sound may have any.
         let own = codec.flatMap { $0.kind == .video || $0 == .opus ? $0.clockRate : nil }
         let clockRate = own ?? (stated > 0 ? stated : isVideo ? 90_000 : 8_000)
+        // Without a mapping the track is one that nobody understands.
+        guard clockRate <= Self.maximumClockRate else { return }
         let channels = parts.count > 2 ? UInt8(parts[2].prefix { $0.isASCII && $0.isNumber }) ?? 0 : 0
         mapped.insert(number)
         write("a=rtpmap:\(number) \(name)/\(clockRate)" + (channels > 0 ? "/\(channels)" : ""))

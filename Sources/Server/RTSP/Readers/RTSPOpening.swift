@@ -36,7 +36,8 @@ struct RTSPOpening {
         guard let report else { return nil }
         let difference = Int64(bitPattern: moment &- report.ntp) >> 16
         guard abs(difference) < 1 << 32 else { return nil }
-        return report.timestamp &+ UInt32(truncatingIfNeeded: (difference * Int64(clockRate)) >> 16)
+        // The bits that may be lost above are not those that count.
+        return report.timestamp &+ UInt32(truncatingIfNeeded: (difference &* Int64(clockRate)) >> 16)
     }
 
     /// What RTP-Info says of several tracks: their time stamps are of one moment, the first packet of the video, or
