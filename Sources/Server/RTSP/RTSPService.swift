@@ -33,8 +33,8 @@ final class RTSPService: Sendable {
     let halfOpen = RTSPHalfOpen()
     let failedLogins = RTSPFailedLogins()
 
-    /// Whether a room whose media the server pulls has it now, or has got it by waiting.
-    func bring(_ room: RoomSettings) async -> Bool { await webrtc.bring(room) }
+    /// Has a room's source play, when it has one, and waits for it.
+    func bring(_ room: RoomSettings) async -> RTSPSources.Outcome { await webrtc.bring(room) }
 
     var directory: RoomDirectory { webrtc.directory }
     var registry: SessionRegistry { webrtc.registry }

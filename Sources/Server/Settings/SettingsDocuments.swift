@@ -129,6 +129,10 @@ public enum SettingsDocuments {
             ),
             ("redirections of a source in a row", RTSPSource.maximumRedirections, "RTSPSource.maximumRedirections"),
             (
+                "sources of patterns and `all_others` at a time", RTSPSources.maximumPatterned,
+                "RTSPSources.maximumPatterned"
+            ),
+            (
                 "bytes read of an RTSP description", RTSPDescriptionRepair.maximumBytes,
                 "RTSPDescriptionRepair.maximumBytes"
             ),

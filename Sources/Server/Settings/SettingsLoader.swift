@@ -65,9 +65,16 @@ public enum SettingsLoader {
             read(defaults, prefix: "pathDefaults.", into: &settings.pathDefaults, report: &report)
         }
         for index in settings.paths.indices { settings.paths[index].settings = settings.pathDefaults }
-        guard let paths = entries.first(where: { $0.key == "paths" }) else { return }
+        /// Without paths every room has the defaults.
+        func checkDefaults() {
+            for path in settings.paths {
+                let origin = entries.first { $0.key == "pathDefaults" }?.keyOrigin
+                checkSource(of: path, origin ?? SettingOrigin(source: "default"), "pathDefaults", report: &report)
+            }
+        }
+        guard let paths = entries.first(where: { $0.key == "paths" }) else { return checkDefaults() }
         switch paths.value.content {
-        case .empty: break
+        case .empty: checkDefaults()
         case .scalar, .list: report.fault(paths.value.origin, "paths", "a map of path names is needed")
         case .map(let map):
             guard map.count <= maximumPaths else {
@@ -90,6 +97,7 @@ public enum SettingsLoader {
                     report.fault(entry.keyOrigin, shown, "the source 'redirect' needs sourceRedirect")
                 }
                 let path = PathEntry(name: entry.key, match: match, settings: values)
+                checkSource(of: path, entry.keyOrigin, shown, report: &report)
                 guard case .allOthers = match else {
                     settings.paths.append(path)
                     continue
@@ -102,6 +110,16 @@ public enum SettingsLoader {
     }
 
     static let maximumPaths = 10_000
+
+    /// A source that always plays needs one room to play in.
+    private static func checkSource(
+        of path: PathEntry, _ origin: SettingOrigin, _ shown: String, report: inout SettingsReport
+    ) {
+        guard path.roomName == nil, path.settings.source.rtspURL != nil, !path.settings.sourceOnDemand else { return }
+        report.fault(
+            origin, shown,
+            "a path that is no single room (a pattern or all_others) and has a source needs 'sourceOnDemand: yes'")
+    }
 
     private static func read(
         _ entry: SettingEntry, prefix: String, into values: inout PathSettings, report: inout SettingsReport

@@ -82,8 +82,10 @@ final class WebRTCService: Sendable {
     /// What rooms without publishers are fed from.
     func use(_ sources: RTSPSources?) { self.sources.withLock { $0 = sources } }
 
-    /// Has a room's source play, when it has one; `false` when it has one and no media came in time.
-    func bring(_ room: RoomSettings) async -> Bool { await sources.withLock { $0 }?.bring(room) ?? true }
+    /// Has a room's source play, when it has one, and waits for it.
+    func bring(_ room: RoomSettings) async -> RTSPSources.Outcome {
+        await sources.withLock { $0 }?.bring(room) ?? .plays
+    }
 
     func use(_ candidates: CandidateSource) { self.candidates.withLock { $0 = candidates } }
 
@@ -162,8 +164,10 @@ final class WebRTCService: Sendable {
 
     func view(_ request: SignalingRequest) async throws(SignalingError) -> SignalingAnswer {
         let offer = try Self.parse(request.offer)
-        guard await bring(request.room) else {
-            throw .absent("the source of this room does not play", retryAfterSeconds: 5)
+        switch await bring(request.room) {
+        case .plays: break
+        case .isSilent: throw .absent("the source of this room does not play", retryAfterSeconds: 5)
+        case .tooMany: throw .conflict("the server pulls too many sources of patterns", retryAfterSeconds: 5)
         }
         guard let entry = await directory.room(named: request.room.room) else {
             throw SignalingError(RoomError.nobodyPublishes)

@@ -150,7 +150,7 @@ import Testing
     @Test(arguments: bounds)
     func boundsHold(_ bound: Bound) {
         func yaml(_ value: String) -> String {
-            bound.isPath ? "pathDefaults:\n  \(bound.key): \(value)\n" : "\n\(bound.key): \(value)\n"
+            bound.isPath ? "pathDefaults:\n  \(bound.key): \(value)\npaths: {cam: }\n" : "\n\(bound.key): \(value)\n"
         }
         for value in bound.good { #expect(faults(yaml(value)) == "", "\(bound.key): \(value)") }
         for value in bound.bad {

@@ -20,6 +20,23 @@ import Testing
                 == "test.yml:3: paths.cam1.maxReader: unknown setting; did you mean 'maxReaders'?")
     }
 
+    /// A source that always plays would be pulled once for each name that somebody thinks of.
+    @Test func aSourceOfManyRoomsIsPulledOnDemandOnly() throws {
+        let problem =
+            "a path that is no single room (a pattern or all_others) and has a source needs 'sourceOnDemand: yes'"
+        let source = "source: rtsp://u:p@192.0.2.1/cam"
+        for name in ["all_others", "'~^cam'"] {
+            let shown = name.filter { $0 != "'" }
+            #expect(faults("paths:\n  \(name): {\(source)}") == "test.yml:2: paths.\(shown): \(problem)")
+            let loaded = try load("paths:\n  \(name): {\(source), sourceOnDemand: yes}")
+            #expect(loaded.warnings.isEmpty)
+        }
+        for rest in ["", "paths:\n"] {
+            #expect(faults("pathDefaults: {\(source)}\n\(rest)") == "test.yml:1: pathDefaults: \(problem)")
+        }
+        #expect(try load("paths:\n  cam: {\(source)}").warnings.isEmpty)
+    }
+
     @Test func allFaultsAreReportedAtOnce() {
         let text = faults("readTimeout: x\nnonsense12345: 1\npaths: {'a//b': , '~(': }\n")
         #expect(text.split(separator: "\n").count == 4)

@@ -12,6 +12,8 @@ final class RTSPClientCounters: Sendable {
     let foreignDatagrams = Atomic<UInt64>(0)
     /// Sources whose media comes now.
     let playing = Atomic<Int>(0)
+    /// Viewers refused because there were enough sources of patterns.
+    let sourcesRefused = Atomic<UInt64>(0)
     /// Connections begun to push.
     let pushAttempts = Atomic<UInt64>(0)
     /// Of those, the ones that were never let send.

@@ -17,6 +17,9 @@ struct RTSPClientMetrics: Sendable {
                 "rtsp_pull_foreign_datagrams_total",
                 "Datagrams to sources' ports that came from elsewhere, by sources that ended.",
                 counters.foreignDatagrams),
+            .counter(
+                "rtsp_pull_refused_total", "Viewers refused because enough sources of patterns were pulled.",
+                counters.sourcesRefused),
             .gauge("rtsp_forwards_sending", "Servers that are being pushed to now.", counters.pushing),
             .counter("rtsp_forward_attempts_total", "Connections begun to push.", counters.pushAttempts),
             .counter("rtsp_forward_failures_total", "Connections that were not let push.", counters.pushFailures),

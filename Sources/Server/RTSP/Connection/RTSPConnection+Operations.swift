@@ -95,8 +95,13 @@ extension RTSPConnection {
             machine.refuse(.notFound, "the configuration has no room of this name (paths)")
             return nil
         }
-        guard await service.bring(room) else {
+        switch await service.bring(room) {
+        case .plays: break
+        case .isSilent:
             machine.refuse(.notFound, "the source of this room does not play; the server's log says why")
+            return nil
+        case .tooMany:
+            machine.refuse(.serviceUnavailable, "the server pulls too many sources of patterns")
             return nil
         }
         guard let entry = await service.directory.room(named: room.room) else {

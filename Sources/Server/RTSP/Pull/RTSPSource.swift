@@ -22,16 +22,25 @@ actor RTSPSource {
     private var ending: Task<Void, Never>?
     private var puller: RTSPPuller?
     private var isPlaying = false
-    private var waiters: [CheckedContinuation<Bool, Never>] = []
+    /// Viewers that wait for media, by the order in which they came.
+    private var waiters: [UInt64: CheckedContinuation<Bool, Never>] = [:]
+    private var arrivals: UInt64 = 0
+    /// Told, once and as the last thing, that nobody needs the source any more; nil for one that stays for whoever is next.
+    private let onIdle: (@Sendable (RTSPSource) -> Void)?
+    private var isOver = false
     private var transports: [Bool: RTSPTransportChoice] = [:]
     private var trust: TLSClientContext?
     private var backChannelQuestion: RTSPBackChannelQuestion
 
-    init(_ url: RTSPURL, settings: RoomSettings, service: RTSPService, resolver: HostResolver) {
+    init(
+        _ url: RTSPURL, settings: RoomSettings, service: RTSPService, resolver: HostResolver,
+        onIdle: (@Sendable (RTSPSource) -> Void)? = nil
+    ) {
         self.url = url
         self.settings = settings
         self.service = service
         self.resolver = resolver
+        self.onIdle = onIdle
         backChannelQuestion = RTSPBackChannelQuestion(isWanted: settings.rtspBackChannel)
     }
 
@@ -44,18 +53,31 @@ actor RTSPSource {
         }
     }
 
-    /// Begins to pull for a viewer, and waits until media comes; `false` when it does not in time.
-    func bring() async -> Bool {
+    /// Begins to pull for a viewer, and waits until media comes.
+    ///
+    /// - Returns: `false` when none comes in time; nil when the source is over, and another one has to be made.
+    func bring() async -> Bool? {
+        guard !isOver else { return nil }
         if isPlaying { return true }
         start()
-        let timeout = settings.sourceOnDemandStartTimeout
+        arrivals += 1
+        let (number, timeout) = (arrivals, settings.sourceOnDemandStartTimeout)
         let alarm = Task {
             try? await Task.sleep(for: timeout)
-            if !Task.isCancelled { giveUpWaiting() }
+            if !Task.isCancelled { giveUpWaiting(number) }
         }
-        let isThere = await withCheckedContinuation { waiters.append($0) }
+        let isThere = await withCheckedContinuation { waiters[number] = $0 }
         alarm.cancel()
         return isThere
+    }
+
+    /// Viewers that wait for media now.
+    var waiterCount: Int { waiters.count }
+
+    /// Ends the source for good.
+    func end() async {
+        isOver = true
+        await stop()
     }
 
     /// Ends the attempt that runs, and returns when the server has been told.
@@ -72,13 +94,22 @@ actor RTSPSource {
         await task.value
     }
 
-    private func giveUpWaiting() { resumeWaiters(false) }
+    private func giveUpWaiting(_ number: UInt64) { waiters.removeValue(forKey: number)?.resume(returning: false) }
 
     private func resumeWaiters(_ isThere: Bool) {
-        let waiting = waiters
-        waiters = []
+        let waiting = waiters.values
+        waiters = [:]
         for waiter in waiting { waiter.resume(returning: isThere) }
     }
+
+    /// Nothing runs any more and nobody waits.
+    private func endIfIdle() {
+        guard let onIdle, task == nil, waiters.isEmpty, !isOver else { return }
+        isOver = true
+        onIdle(self)
+    }
+
+    private nonisolated var isOnDemand: Bool { settings.sourceOnDemand || onIdle != nil }
 
     private func played() {
         guard task != nil else { return }
@@ -91,7 +122,7 @@ actor RTSPSource {
         var target = url
         var redirections = 0
         while !Task.isCancelled {
-            let watch = settings.sourceOnDemand ? Task { await stopWhenNobodyWatches() } : nil
+            let watch = isOnDemand ? Task { await stopWhenNobodyWatches() } : nil
             let outcome = await attempt(target)
             watch?.cancel()
             puller = nil
@@ -123,9 +154,11 @@ actor RTSPSource {
             if outcome.hasPlayed { pause.succeeded() }
             try? await Task.sleep(for: pause.next(random: SecureRandom.uint32()))
             guard !Task.isCancelled else { return }
-            if settings.sourceOnDemand, await !hasViewers, waiters.isEmpty { break }
+            if isOnDemand, await !hasViewers, waiters.isEmpty { break }
         }
-        if !Task.isCancelled { task = nil }
+        guard !Task.isCancelled else { return }
+        task = nil
+        endIfIdle()
     }
 
     private func attempt(_ url: RTSPURL) async -> RTSPPuller.Outcome {
@@ -174,67 +207,10 @@ actor RTSPSource {
             let isWanted = await hasViewers
             let now = ContinuousClock.now
             if isWanted || !waiters.isEmpty || !isPlaying { idleSince = now }
-            if now - idleSince >= patience, !Task.isCancelled { return await stop() }
-        }
-    }
-}
-
-/// The sources of all rooms that are fed by the server itself.
-final class RTSPSources: Sendable {
-    private let service: RTSPService
-    private let resolver = HostResolver()
-    private let sources = Mutex<[String: RTSPSource]>([:])
-
-    init(service: RTSPService) { self.service = service }
-
-    /// Starts the sources that always play, and ends those that the settings no longer have.
-    func apply(_ settings: ServerSettings) async {
-        var wanted: [String: RTSPSource] = [:]
-        for entry in settings.paths {
-            guard let name = entry.roomName, let room = settings.room(named: name), let url = room.path.source.rtspURL
-            else { continue }
-            let existing = sources.withLock { $0[name] }
-            let isSame = existing.map { $0.url == url && $0.settings.path.isSamePull(as: room.path) } ?? false
-            wanted[name] = isSame ? existing : source(room, url)
-        }
-        let old = sources.withLock { sources in
-            let old = sources
-            // Sources that came into being by a pattern stay as long as the pattern leads to the same place.
-            sources = sources.filter {
-                wanted[$0.key] == nil && settings.room(named: $0.key)?.path.source.rtspURL == $0.value.url
-            }
-            sources.merge(wanted) { $1 }
-            return old
-        }
-        for (name, source) in old where sources.withLock({ $0[name] }) !== source { await source.stop() }
-        for source in wanted.values where !source.settings.sourceOnDemand { await source.start() }
-    }
-
-    /// Has the room's source play, when it has one.
-    ///
-    /// - Returns: `false` when it has one and no media came in time.
-    func bring(_ room: RoomSettings) async -> Bool {
-        guard let url = room.path.source.rtspURL else { return true }
-        let source = sources.withLock { sources in
-            if let known = sources[room.room] { return known }
-            let new = self.source(room, url)
-            sources[room.room] = new
-            return new
-        }
-        return await source.bring()
-    }
-
-    private func source(_ room: RoomSettings, _ url: RTSPURL) -> RTSPSource {
-        RTSPSource(url, settings: room, service: service, resolver: resolver)
-    }
-
-    func stop() async {
-        let all = sources.withLock { sources in
-            defer { sources = [:] }
-            return Array(sources.values)
-        }
-        await withTaskGroup { group in
-            for source in all { group.addTask { await source.stop() } }
+            guard now - idleSince >= patience, !Task.isCancelled else { continue }
+            await stop()
+            await ending?.value
+            return endIfIdle()
         }
     }
 }

@@ -1,0 +1,122 @@
+import Loop
+import RTSP
+import Streams
+import Synchronization
+import Testing
+import Wire
+
+@testable import Server
+
+/// How long sources live, and who waits for them.
+@Suite struct RTSPSourceTests {
+    typealias Client = RTSPServerTests.Client
+
+    private func demand(_ settings: inout PathSettings, _ origin: SocketAddress, waits: Duration = .seconds(60)) {
+        settings.source = RTSPURL("rtsp://\(origin)/cam").map { .rtsp($0) } ?? .publisher
+        settings.sourceOnDemand = true
+        settings.sourceOnDemandStartTimeout = waits
+        settings.sourceOnDemandCloseAfter = .zero
+        settings.rtspTransport = .tcp
+    }
+
+    private func room(_ name: String, _ server: MartletServer) async throws -> RoomSettings {
+        try #require(await server.running?.rtsp?.service.settings().room(named: name))
+    }
+
+    /// Each viewer waits as long as the settings say, whenever the others came.
+    @Test func whoComesLaterWaitsLonger() async throws {
+        try await RTSPServerTests.withServer { _, origin, loop in
+            // The source agrees to play and has nothing yet.
+            var publisher = try await Client(origin, loop)
+            _ = await publisher.publish("rtsp://\(origin)/cam")
+            try await RTSPServerTests.withServer { settings in
+                settings.everyPath { demand(&$0, origin, waits: .seconds(6)) }
+            } _: { server, address, _ in
+                let (first, second) = (try await Client(address, loop), try await Client(address, loop))
+                let url = "rtsp://\(address)/pulled"
+                let counters = try #require(await server.running?.rtsp?.service.counters)
+                await first.raw.send("DESCRIBE \(url) RTSP/1.0\r\nCSeq: 1\r\n\r\n")
+                #expect(await eventually { counters.requests.load(ordering: .relaxed) == 1 })
+                // What is tested is time.
+                try await Task.sleep(for: .seconds(4))
+                await second.raw.send("DESCRIBE \(url) RTSP/1.0\r\nCSeq: 1\r\n\r\n")
+                #expect(await first.raw.response().hasPrefix("RTSP/1.0 404"))
+                await publisher.raw.send(RTSPServerTests.frame(RTSPServerTests.packet(1, isKeyframe: true)))
+                #expect(await second.raw.response().hasPrefix(RTSPServerTests.success))
+            }
+        }
+    }
+
+    /// A pattern's rooms are named by those who watch: what nobody watches any more leaves nothing behind.
+    @Test func sourcesOfPatternsGoWithTheirViewers() async throws {
+        try await RTSPServerTests.withServer { origin, originAddress, loop in
+            var publisher = try await Client(originAddress, loop)
+            _ = await publisher.publish("rtsp://\(originAddress)/cam")
+            await publisher.raw.send(RTSPServerTests.frame(RTSPServerTests.packet(1, isKeyframe: true)))
+            try await RTSPServerTests.withServer { settings in
+                settings.everyPath { demand(&$0, originAddress) }
+            } _: { server, address, _ in
+                let sources = try #require(await server.running?.sources)
+                let raw = publisher.raw
+                let feed = Task {
+                    var number: UInt16 = 2
+                    while !Task.isCancelled {
+                        await raw.send(RTSPServerTests.frame(RTSPServerTests.packet(number, isKeyframe: true)))
+                        number &+= 1
+                        try? await Task.sleep(for: .milliseconds(5))
+                    }
+                }
+                defer { feed.cancel() }
+                for round in 1...2 {
+                    for name in ["a", "b"] {
+                        var reader = try await Client(address, loop)
+                        #expect(await reader.play("rtsp://\(address)/\(name)").last == RTSPServerTests.success)
+                        #expect(await reader.packet().count == 54)
+                        #expect(sources.patternedCount >= 1)
+                        await reader.raw.abort()
+                    }
+                    #expect(await eventually { sources.patternedCount == 0 }, "round \(round)")
+                }
+                let directory = try #require(await origin.running?.directory)
+                let room = try #require(await directory.room(named: "cam")).room
+                #expect(await eventually { await room.snapshot.viewers.isEmpty })
+            }
+        }
+    }
+
+    /// One whose source is not there leaves nothing behind either.
+    @Test func aSourceThatNeverPlayedIsForgotten() async throws {
+        try await RTSPServerTests.withServer { settings in
+            guard let nowhere = SocketAddress(host: "127.0.0.1", port: 1) else { return }
+            settings.everyPath { demand(&$0, nowhere, waits: .milliseconds(10)) }
+        } _: { server, address, loop in
+            let sources = try #require(await server.running?.sources)
+            var reader = try await Client(address, loop)
+            #expect(await reader.ask("DESCRIBE rtsp://\(address)/a").hasPrefix("RTSP/1.0 404"))
+            #expect(await eventually { sources.patternedCount == 0 })
+        }
+    }
+
+    @Test func soManySourcesOfPatternsAndNoMore() async throws {
+        try await RTSPServerTests.withServer { _, origin, _ in
+            try await RTSPServerTests.withServer { settings in
+                settings.everyPath { demand(&$0, origin) }
+            } _: { server, _, _ in
+                let service = try #require(await server.running?.rtsp?.service)
+                let sources = RTSPSources(service: service, maximumPatterned: 2)
+                let rooms = [try await room("a", server), try await room("b", server), try await room("c", server)]
+                let waiting = rooms[..<2].map { room in Task { await sources.bring(room) } }
+                #expect(await eventually { sources.patternedCount == 2 })
+                #expect(await sources.bring(rooms[2]) == .tooMany)
+                #expect(service.clientCounters.sourcesRefused.load(ordering: .relaxed) == 1)
+                // Those that are there may have any number of viewers.
+                let another = Task { await sources.bring(rooms[0]) }
+                await sources.stop()
+                for task in waiting { #expect(await task.value != .plays) }
+                #expect(await another.value != .plays)
+                #expect(await sources.bring(rooms[0]) == .tooMany)
+                #expect(sources.patternedCount == 0)
+            }
+        }
+    }
+}
