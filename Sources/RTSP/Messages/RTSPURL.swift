@@ -57,9 +57,12 @@ public struct RTSPURL: Hashable, Sendable {
     public var effectivePort: UInt16 { port ?? (isSecure ? 322 : 554) }
 
     /// The URL without user and password, as it stands in requests.
-    public var text: String {
+    public var text: String { origin + resource }
+
+    /// Scheme, host and port: what may be shown of a URL whose path or query may be a secret.
+    public var origin: String {
         let shownHost = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host
-        return (isSecure ? "rtsps://" : "rtsp://") + shownHost + (port.map { ":\($0)" } ?? "") + resource
+        return (isSecure ? "rtsps://" : "rtsp://") + shownHost + (port.map { ":\($0)" } ?? "")
     }
 }
 

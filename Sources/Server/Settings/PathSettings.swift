@@ -224,7 +224,14 @@ extension SettingType<PathSource> {
             let scheme = text.split(separator: ":", maxSplits: 1).first.map(String.init) ?? ""
             if text == "redirect" { return .redirect }
             guard text == "rpiCamera" || text.contains("://") && availableLater.contains(scheme)
-            else { throw SettingFault("\(node.summary) is not a source") }
+            else {
+                // What follows the scheme may be a password.
+                let isURL = text.contains("://")
+                throw SettingFault(
+                    isURL
+                        ? "'\(scheme.escapedForDisplay(limit: 80))://…' is not a source"
+                        : "\(node.summary) is not a source")
+            }
             return .unavailable(scheme)
         },
         write: { source in
@@ -244,7 +251,7 @@ extension SettingType<RTSPURL?> {
         read: { (node) throws(SettingFault) in
             let text = try node.scalar()
             guard !text.isEmpty else { return nil }
-            guard let url = RTSPURL(text) else { throw SettingFault("\(node.summary) is no RTSP URL") }
+            guard let url = RTSPURL(text) else { throw SettingFault("the URL cannot be read") }
             return url
         },
         write: { $0.map { "'\($0.text)'" } ?? "''" })

@@ -233,6 +233,35 @@ import Wire
         }
     }
 
+    /// What a URL has behind its host may be a secret; the operator is told the host.
+    @Test func theLogShowsNoSecretsOfURLs() async throws {
+        try await RTSPServerTests.withServer { settings in
+            settings.everyPath { $0.publishToken = AccessToken(.plain(Array("secret".utf8))) }
+        } _: { _, targetAddress, _ in
+            var settings = try MartletServerTests.settings()
+            let secrets = "rtsp://hidden:hidden@\(targetAddress)/hidden?token=hidden"
+            path(&settings, "pulled") { $0.source = RTSPURL(secrets).map { .rtsp($0) } ?? .publisher }
+            path(&settings, "cam") { path in path.forward = RTSPURL(secrets).map { [ForwardTarget(url: $0)] } ?? [] }
+            let (server, records, log) = MartletServerTests.server(settings)
+            try await server.start()
+            let loop = try EventLoop(name: "client")
+            try loop.start()
+            defer { loop.stop() }
+            let address = try #require(await server.rtspAddresses.first)
+            var publisher = try await RTSPServerTests.Client(address, loop)
+            _ = await publisher.publish("rtsp://\(address)/cam")
+            #expect(
+                await eventually {
+                    log.flush()
+                    return records.text.contains("the room is not pushed") && records.text.contains("does not play")
+                })
+            await server.stop()
+            log.flush()
+            #expect(records.text.contains("rtsp://\(targetAddress)"))
+            #expect(!records.text.contains("hidden"))
+        }
+    }
+
     /// RTSP-40: a server without UDP is pulled from over TCP at once.
     @Test func aServerWithoutDatagramsIsPulledFromOverTCP() async throws {
         try await RTSPServerTests.withServer { settings in

@@ -37,6 +37,18 @@ import Testing
         #expect(try load("paths:\n  cam: {\(source)}").warnings.isEmpty)
     }
 
+    /// What stands in a URL may be a password or a token.
+    @Test func faultsOfURLsShowNoSecrets() {
+        for key in ["source", "sourceRedirect", "forward"] {
+            for url in ["rtspx://me:hidden@192.0.2.1/hidden?token=hidden", "rtsp://me:hidden@192.0.2.1:x/hidden"] {
+                let text = faults("paths:\n  cam:\n    \(key): '\(url)'")
+                #expect(!text.isEmpty && !text.contains("hidden"), "\(text)")
+            }
+        }
+        #expect(faults("pathDefaults: {source: rtspx://me:x@h/}").contains("'rtspx://…' is not a source"))
+        #expect(faults("pathDefaults: {source: publish}").contains("'publish' is not a source"))
+    }
+
     @Test func allFaultsAreReportedAtOnce() {
         let text = faults("readTimeout: x\nnonsense12345: 1\npaths: {'a//b': , '~(': }\n")
         #expect(text.split(separator: "\n").count == 4)

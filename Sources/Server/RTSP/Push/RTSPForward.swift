@@ -64,10 +64,7 @@ actor RTSPForward {
             current = url
             service.logger.warn(
                 "the room is not pushed; trying again",
-                [
-                    LogField(.room, room), LogField(.remote, url.text),
-                    LogField(.reason, outcome.reason),
-                ])
+                [LogField(.room, room), LogField(.remote, url.origin), LogField(.reason, outcome.reason)])
             if outcome.hasSent { pause.succeeded() }
             try? await Task.sleep(for: pause.next(random: SecureRandom.uint32()))
         }
