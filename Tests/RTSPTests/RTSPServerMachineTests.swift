@@ -13,7 +13,7 @@ import Wire
         (.playing, [200, 200, 455, 455, 200, 200, 455, 200]),
         (.announced, [200, 200, 200, 404, 454, 454, 454, 454]),
         (.publisherReady, [200, 200, 455, 404, 455, 455, 200, 200]),
-        (.recording, [200, 200, 455, 455, 455, 455, 455, 200]),
+        (.recording, [200, 200, 455, 455, 455, 200, 455, 200]),
     ])
     func everyMethodInEveryStateHasItsStatus(_ state: State, _ expected: [Int]) {
         let requests = [
@@ -180,6 +180,25 @@ import Wire
             #expect(driver.ask("SETUP rtsp://h/cam2/trackID=1", "Transport: RTP/AVP/TCP") == 455)
             #expect(driver.operations == operations)
             #expect(driver.ask("SETUP rtsp://h/cam1/trackID=1", "Transport: RTP/AVP/TCP") == 200)
+        }
+    }
+
+    /// RFC 2326, section A.2: what comes while a publisher pauses is nobody's.
+    @Test func aRecordingPausesAndGoesOn() {
+        let driver = MachineDriver()
+        driver.enter(.publisherReady)
+        #expect(driver.ask("PAUSE rtsp://h/cam1") == 455)
+        #expect(driver.ask("RECORD rtsp://h/cam1") == 200)
+        for _ in 0..<2 {
+            driver.frames = []
+            driver.receive([0x24, 0, 0, 1, 1])
+            #expect(driver.frames.count == 1)
+            #expect(driver.ask("PAUSE rtsp://h/cam1/streamid=0") == 200)
+            #expect(driver.session?.isActive == false)
+            driver.receive([0x24, 0, 0, 1, 2, 0x24, 2, 0, 1, 2])
+            #expect(driver.frames.count == 1)
+            #expect(driver.ask("RECORD rtsp://h/cam1") == 200)
+            #expect(driver.session?.activeTracks == [0, 1])
         }
     }
 

@@ -114,8 +114,17 @@ extension RTSPServerMachine {
     }
 
     private mutating func handlePause(_ request: RTSPRequest) {
+        if let session, session.role == .publisher { return pauseRecording(session, request) }
         guard let tracks = readerTracks(request) else { return }
         ask(.pause(tracks: tracks), for: request)
+    }
+
+    /// What comes until the next RECORD is passed over (RFC 2326, section A.2); of all tracks, as they were begun.
+    private mutating func pauseRecording(_ session: RTSPServerSession, _ request: RTSPRequest) {
+        guard session.isActive else {
+            return answer(.methodNotValidInThisState, "the session does not record", to: request)
+        }
+        ask(.pause(tracks: session.activeTracks), for: request)
     }
 
     /// The tracks a request of a reader is about: the one it names, else all. nil when it has been answered.

@@ -2,7 +2,7 @@ public import Wire
 
 /// The server's side of one RTSP connection (RFC 2326): bytes in, answers, frames and operations out.
 ///
-///     none ──ANNOUNCE──▶ announced ──SETUP──▶ publisher ready ──RECORD──▶ recording
+///     none ──ANNOUNCE──▶ announced ──SETUP──▶ publisher ready ──RECORD──▶ recording ──PAUSE──▶ publisher ready
 ///       └──────────────────SETUP──▶ reader ready ──PLAY──▶ playing ──PAUSE──▶ reader ready
 ///
 /// TEARDOWN leads back to the beginning. One request is worked on at a time; those that follow, and frames behind them,

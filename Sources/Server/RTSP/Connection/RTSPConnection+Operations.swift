@@ -256,6 +256,8 @@ extension RTSPConnection {
 
     private func record(_ operation: RTSPOperation) async {
         guard let publishing else { return machine.refuse(.internalError) }
+        // It goes on after a pause.
+        guard !publishing.hasBegun else { return machine.done() }
         let announced = publishing.announced
         // A room that emptied a moment ago refuses everybody; its name is free for a new one then.
         for _ in 0..<2 {

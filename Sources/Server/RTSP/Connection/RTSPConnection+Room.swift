@@ -64,6 +64,9 @@ final class RTSPPublishing {
         ingest.begin(announced.media, maximumPacketSize: service.settings().maximumRTPPacketSize)
     }
 
+    /// Whether the room took the publisher in, and has it still.
+    var hasBegun: Bool { room != nil }
+
     func received(_ packet: RawSpan, track: Int, isControl: Bool, at now: Instant) {
         guard let room, let publication else { return }
         guard !isControl else {
