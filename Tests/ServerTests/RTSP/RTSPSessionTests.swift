@@ -130,6 +130,28 @@ import Wire
         }
     }
 
+    /// What the client sends of a track that it added to its session is known to be its own.
+    @Test func datagramsOfATrackThatCameAfterAPauseBelongToTheSession() async throws {
+        try await RTSPServerTests.withServer { server, address, loop in
+            let url = "rtsp://\(address)/cam1"
+            var publisher = try await Client(address, loop)
+            await RTSPPauseTests.publish(url, &publisher)
+            let receiver = try #require(await server.running?.rtsp?.service.datagrams?.receiver)
+            var reader = try await Client(address, loop)
+            for track in 0..<2 {
+                let ports = "\(40_020 + 2 * track)-\(40_021 + 2 * track)"
+                #expect(
+                    await reader.ask("SETUP \(url)/trackID=\(track)", "Transport: RTP/AVP;unicast;client_port=\(ports)")
+                        .hasPrefix(RTSPServerTests.success))
+                #expect(await reader.ask("PLAY \(url)").hasPrefix(RTSPServerTests.success))
+                #expect(await receiver.registeredCount == 2 * (track + 1))
+                if track == 0 { #expect(await reader.ask("PAUSE \(url)").hasPrefix(RTSPServerTests.success)) }
+            }
+            _ = await reader.ask("TEARDOWN \(url)")
+            #expect(await eventually { await receiver.registeredCount == 0 })
+        }
+    }
+
     /// RTSP-15: a reader is told the number and the time of the packet that it gets first.
     @Test func playTellsTheFirstPacketOfAReaderThatStartsWithAKeyframe() async throws {
         try await RTSPServerTests.withServer { _, address, loop in

@@ -125,7 +125,11 @@ extension RTSPConnection {
                 if await !move(to: offer.entry.loop, for: operation) { machine.refuse(.internalError) }
                 return
             }
-            guard await registerDatagrams(), await join(reading) else { return }
+        }
+        // Tracks may have been set up since the session played last.
+        guard await registerDatagrams() else { return }
+        if !reading.hasJoined {
+            guard await join(reading) else { return }
             keepSession()
         }
         let started = machine.session?.activeTracks ?? []
@@ -174,8 +178,9 @@ extension RTSPConnection {
 
     /// Has datagrams of the client's ports brought here; `false` when the request has been refused.
     private func registerDatagrams() async -> Bool {
-        let wanted = (machine.session?.media ?? []).compactMap { tuples(of: $0) }.flatMap { [$0.rtp, $0.rtcp] }
-        guard !wanted.isEmpty, registered.isEmpty else { return true }
+        let all = (machine.session?.media ?? []).compactMap { tuples(of: $0) }.flatMap { [$0.rtp, $0.rtcp] }
+        let wanted = all.filter { !registered.contains($0) }
+        guard !wanted.isEmpty else { return true }
         guard let datagrams = service.datagrams else {
             machine.refuse(.internalError)
             return false
@@ -192,7 +197,7 @@ extension RTSPConnection {
             await datagrams.receiver.unregister(peerID, wanted)
             return false
         }
-        registered = wanted
+        registered += wanted
         return true
     }
 
