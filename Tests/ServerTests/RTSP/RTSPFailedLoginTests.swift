@@ -1,5 +1,6 @@
 import Foundation
 import Loop
+import Synchronization
 import Testing
 import Wire
 
@@ -34,6 +35,28 @@ import Wire
             #expect(answer == "RTSP/1.0 401")
             #expect(time >= .seconds(2))
             #expect(service.failedLogins.count == 0)
+        }
+    }
+
+    /// A token in the query is a password like any other, where it counts.
+    @Test(arguments: [true, false])
+    func aWrongTokenInTheQueryIsAGuess(_ isAllowed: Bool) async throws {
+        try await RTSPServerTests.withServer { settings in
+            settings.allowTokenInQuery = isAllowed
+            settings.httpFailedAuthorizationBurst = 3
+            settings.rtspFailedLoginDelay = .zero
+            settings.everyPath { $0.publishToken = AccessToken(.plain(Array("secret".utf8))) }
+        } _: { server, address, loop in
+            let counters = try #require(await server.running?.rtsp?.service.counters)
+            var guesser = try await Client(address, loop)
+            var statuses: [String] = []
+            // Guesses are allowed again with time.
+            repeat {
+                statuses.append(await guesser.publish("rtsp://\(address)/cam1?token=no").first ?? "")
+            } while statuses.last == "RTSP/1.0 401" && statuses.count < (isAllowed ? 200 : 10)
+            #expect(statuses.last == (isAllowed ? "RTSP/1.0 503" : "RTSP/1.0 401"))
+            let counted = counters.failedAuthorizations.load(ordering: .relaxed)
+            #expect(counted == (isAllowed ? UInt64(statuses.count - 1) : 0))
         }
     }
 

@@ -10,27 +10,28 @@ extension RTSPConnection {
     func isAllowed(_ action: AuthorizationAction, _ target: RTSPTarget) async -> Bool {
         guard let request = machine.pendingRequest else { return false }
         let field = request.headers["Authorization"]
+        let isInQuery = target.queryValue("token") != nil && service.settings().allowTokenInQuery
         // Asking without credentials first is how RTSP clients learn that they are needed.
-        if field != nil, service.limits.mayTryToken(from: remoteAddress) != nil {
+        if field != nil || isInQuery, service.limits.mayTryToken(from: remoteAddress) != nil {
             machine.refuse(.serviceUnavailable, "too many wrong credentials from this address; wait a moment")
             return false
         }
         switch await outcome(action, target, request, field) {
         case .allowed: return true
         case .forbidden:
-            if isLogin(field), await !loginFailed() { return false }
+            if isLogin(field, isInQuery), await !loginFailed() { return false }
             machine.refuse(.forbidden)
         case .unauthenticated:
-            if isLogin(field), await !loginFailed() { return false }
+            if isLogin(field, isInQuery), await !loginFailed() { return false }
             machine.challenge(challenges)
         }
         return false
     }
 
-    /// Whether a field says anything that could be right. A client that answers the challenge of an earlier connection
-    /// only has to be told the new one.
-    private func isLogin(_ field: String?) -> Bool {
-        guard let field else { return false }
+    /// Whether the request says anything that could be right, in its field or else in its query. A client that answers
+    /// the challenge of an earlier connection only has to be told the new one.
+    private func isLogin(_ field: String?, _ isInQuery: Bool) -> Bool {
+        guard let field else { return isInQuery }
         if case .digest(let digest) = RTSPCredentials(field) { return digest.nonce == nonce }
         return true
     }
