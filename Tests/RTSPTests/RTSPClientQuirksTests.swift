@@ -104,6 +104,25 @@ import Wire
         #expect(driver.transports.first?.clientPorts?.rtp == 10_000)
     }
 
+    /// RTSP-46: cameras that send from any port say 0, which is no port.
+    @Test(
+        arguments: [
+            ("server_port=0-0", nil), ("server_port=0-1", nil), ("server_port=0", nil), ("server_port=", nil),
+            ("client_port=0-0;server_port=6970-6971", RTSPPortPair(rtp: 6_970, rtcp: 6_971)),
+            ("server_port=6970", RTSPPortPair(rtp: 6_970, rtcp: 6_971)),
+        ] as [(String, RTSPPortPair?)])
+    func portsThatCannotBeCountAsNotNamed(_ parameters: String, _ ports: RTSPPortPair?) throws {
+        let driver = try udp()
+        driver.controls = ["trackID=0"]
+        describe(driver)
+        driver.answer(200, "Session: 1", "Transport: RTP/AVP;unicast;\(parameters)")
+        #expect(driver.failure == nil)
+        driver.answer()
+        #expect(driver.isPlaying)
+        #expect(driver.transports.first?.serverPorts == ports)
+        #expect(driver.transports.first?.clientPorts?.rtp == 10_000)
+    }
+
     /// RTSP-46: over TCP too; the channels of the answer count when it has some.
     @Test(
         arguments: [

@@ -205,6 +205,6 @@ extension RTSPClientMachine {
     /// What the server chose; a server that says nothing does what it was asked for.
     private static func chosen(_ field: String?, _ asked: RTSPTransport) -> RTSPTransport? {
         guard let field, !field.isEmpty else { return asked }
-        return (try? RTSPTransport.alternatives(field))?.first
+        return RTSPTransport.answer(field)
     }
 }

@@ -94,10 +94,19 @@ public struct RTSPTransport: Hashable, Sendable {
         return alternatives
     }
 
+    /// What a server chose, as its answer says. Ports that cannot be, such as the 0 of cameras that send from any, count as
+    /// not named (RTSP-46).
+    static func answer(_ text: String) -> RTSPTransport? {
+        for part in text.splitOutsideQuotes(",").prefix(maximumAlternatives) {
+            if let transport = try? RTSPTransport(alternative: part.trimmingBlanks, isAnswer: true) { return transport }
+        }
+        return nil
+    }
+
     private static let maximumAlternatives = 16
 
     /// nil when it is not RTP over UDP or TCP.
-    private init?(alternative: Substring) throws(RTSPHeaderError) {
+    private init?(alternative: Substring, isAnswer: Bool = false) throws(RTSPHeaderError) {
         let parts = alternative.splitOutsideQuotes(";")
         switch parts[0].trimmingBlanks.uppercased() {
         case "RTP/AVP", "RTP/AVP/UDP": self.init(.udp)
@@ -118,19 +127,19 @@ public struct RTSPTransport: Hashable, Sendable {
             hasFeedback = parts[0].utf8.contains(UInt8(ascii: "F")) || parts[0].utf8.contains(UInt8(ascii: "f"))
         default: return nil
         }
-        for part in parts.dropFirst() { try apply(part.trimmingBlanks) }
+        for part in parts.dropFirst() { try apply(part.trimmingBlanks, isAnswer) }
     }
 
-    private mutating func apply(_ parameter: Substring) throws(RTSPHeaderError) {
+    private mutating func apply(_ parameter: Substring, _ isAnswer: Bool) throws(RTSPHeaderError) {
         let pair = parameter.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
         let name = (pair.first ?? "").trimmingBlanks.lowercased()
         let value = pair.count > 1 ? pair[1].trimmingBlanks.unquoted : ""
         switch name {
         case "multicast": isMulticast = true
         case "unicast": isMulticast = false
-        case "client_port": clientPorts = try Self.ports(value, name)
-        case "server_port": serverPorts = try Self.ports(value, name)
-        case "port": ports = try Self.ports(value, name)
+        case "client_port": clientPorts = isAnswer ? try? Self.ports(value, name) : try Self.ports(value, name)
+        case "server_port": serverPorts = isAnswer ? try? Self.ports(value, name) : try Self.ports(value, name)
+        case "port": ports = isAnswer ? try? Self.ports(value, name) : try Self.ports(value, name)
         case "interleaved": channels = try Self.channels(value)
         case "destination": destination = value.isEmpty ? nil : String(value)
         case "source": source = value.isEmpty ? nil : String(value)
