@@ -170,6 +170,16 @@ import Wire
         #expect(setUp(MachineDriver(), "RTP/SAVP;unicast;client_port=1000-1001") == 461)
     }
 
+    /// RTSP-32
+    @Test func portsOfAnotherTrackAreRefused() {
+        for ports in ["4000-4001", "4000", "4001-4002", "3999-4000"] {
+            let driver = MachineDriver()
+            #expect(setUp(driver, "RTP/AVP;unicast;client_port=4000-4001") == 200)
+            #expect(setUp(driver, "RTP/AVP;unicast;client_port=\(ports)", track: 1) == 400)
+            #expect(setUp(driver, "RTP/AVP;unicast;client_port=4002-4003", track: 1) == 200)
+        }
+    }
+
     /// Nobody is asked about a room that the session is not about.
     @Test func aSessionIsAboutOnePath() {
         for state in [State.readerReady, .playing] {

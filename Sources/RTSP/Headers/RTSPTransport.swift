@@ -15,6 +15,8 @@ public struct RTSPPortPair: Hashable, Sendable {
     }
 
     var text: String { "\(rtp)-\(rtcp)" }
+
+    func overlaps(_ other: RTSPPortPair) -> Bool { [rtp, rtcp].contains { $0 == other.rtp || $0 == other.rtcp } }
 }
 
 /// Where a track is sent to all of its multicast readers.

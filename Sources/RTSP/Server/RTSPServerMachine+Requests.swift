@@ -249,9 +249,11 @@ extension RTSPServerMachine {
                 chosen.clientPorts = nil
                 return chosen
             }
-            guard let ports = configuration.serverPorts, alternative.clientPorts != nil,
+            guard let ports = configuration.serverPorts, let clientPorts = alternative.clientPorts,
                 alternative.destination == nil || alternative.destination == clientHost
             else { continue }
+            let isTaken = session.media.contains { $0.transport.clientPorts?.overlaps(clientPorts) ?? false }
+            if isTaken { throw RTSPHeaderError("another track has these client ports") }
             chosen.serverPorts = ports
             chosen.channels = nil
             return chosen
