@@ -68,6 +68,24 @@ let testHash = RTSPHash(md5: { Digest.md5($0) }, sha256: { Digest.sha256($0) })
         #expect(RTSPChallenge.strongest(of: [unknown, "Negotiate"]) == nil)
     }
 
+    /// RTSP-45: servers may put all of their challenges into one field.
+    @Test(arguments: [
+        (#"Basic realm="x", Digest realm="r", nonce="1""#, #"Digest realm="r", nonce="1""#),
+        (#"Digest realm="r", nonce="1",Basic realm="x""#, #"Digest realm="r", nonce="1""#),
+        (
+            #"Digest realm="a, b", nonce="1", algorithm=MD5, Digest realm="a, b", nonce="2", algorithm=SHA-256, qop="auth""#,
+            #"Digest realm="a, b", nonce="2", algorithm=SHA-256, qop="auth""#
+        ),
+        (#"Negotiate abc==, Basic realm="x, y""#, #"Basic realm="x, y""#),
+        (#"NTLM, basic  realm = "x", Other a = b"#, #"Basic realm="x""#),
+        (#"Digest  realm = "r" , nonce = "1" , stale = true"#, #"Digest realm="r", nonce="1", stale=true"#),
+        (#", Digest realm="r", nonce="1", "#, #"Digest realm="r", nonce="1""#),
+    ])
+    func theStrongestChallengeOfOneFieldIsAnswered(_ field: String, _ expected: String) {
+        let chosen = RTSPChallenge.strongest(of: [field])
+        #expect(chosen != nil && chosen == RTSPChallenge(expected))
+    }
+
     /// RTSP-20: which URI clients put into their digest.
     @Test func theURIOfADigestMayBeAnyFormOfTheStreams() throws {
         let request = "rtsp://h:8554/a/cam1/trackID=0?x=1"
@@ -105,7 +123,7 @@ let testHash = RTSPHash(md5: { Digest.md5($0) }, sha256: { Digest.sha256($0) })
             if case .digest(let digest) = RTSPCredentials(text) {
                 #expect(!digest.isMade(with: "p", method: "GET", hash: testHash))
             }
-            _ = RTSPChallenge(text)
+            _ = RTSPChallenge.strongest(of: [text])
         }
     }
 }

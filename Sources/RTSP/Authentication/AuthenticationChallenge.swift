@@ -1,4 +1,4 @@
-/// One WWW-Authenticate field.
+/// A challenge of a WWW-Authenticate field.
 public enum RTSPChallenge: Hashable, Sendable {
     case basic(realm: String)
     case digest(realm: String, nonce: String, algorithm: DigestAlgorithm, qop: Bool, isStale: Bool, opaque: String?)
@@ -38,8 +38,27 @@ public enum RTSPChallenge: Hashable, Sendable {
 
     /// What to answer of several challenges: the strongest Digest, Basic only when there is nothing else (RTSP-45).
     public static func strongest(of fields: [String]) -> RTSPChallenge? {
-        fields.compactMap { RTSPChallenge($0) }.max { $0.strength < $1.strength }
+        // A realm with a stray quote can be read only where the field is one challenge.
+        (fields.flatMap { challenges(in: $0) } + fields).compactMap { RTSPChallenge($0) }
+            .max { $0.strength < $1.strength }
     }
+
+    /// The challenges that stand in one field (RFC 7235, section 4.1): a scheme is a word that no equals sign follows.
+    private static func challenges(in field: String) -> [String] {
+        var found: [String] = []
+        for part in field.splitOutsideQuotes(",").prefix(maximumParts).map(\.trimmingBlanks) {
+            let word = part.prefix { $0 != " " && $0 != "\t" && $0 != "=" }
+            let begins = !word.isEmpty && part[word.endIndex...].trimmingBlanks.first != "="
+            if begins || found.isEmpty {
+                found.append(String(part))
+            } else {
+                found[found.count - 1] += ", " + part
+            }
+        }
+        return found
+    }
+
+    private static let maximumParts = 64
 
     /// Whether the credentials were right and only the nonce too old.
     public var isStale: Bool {
