@@ -94,12 +94,23 @@ import Wire
     }
 
     @Test func staticPayloadTypesNeedNoMapping() throws {
-        let session = try parse("m=audio 9 RTP/AVP 0 3 8 9 10 11 14 26 32 33 34")
+        let session = try parse("m=audio 9 RTP/AVP 0 3 8 9 10 11 14 26 32 33 35")
         let media = try #require(session.media.first)
         let names = media.payloadTypes.map { media.rtpMap(for: $0)?.encodingName }
         #expect(names == ["PCMU", "GSM", "PCMA", "G722", "L16", "L16", "MPA", "JPEG", "MPV", "MP2T", nil])
         #expect(media.rtpMap(for: 9)?.clockRate == 8000)
         #expect(media.rtpMap(for: 10)?.channels == 2)
+        // All of RFC 3551, tables 4 and 5, that are neither reserved nor unassigned.
+        let assigned = (UInt8(0)...95).filter { RTPMap.staticAssignment(of: $0) != nil }
+        #expect(assigned == [0] + Array(3...18) + [25, 26, 28, 31, 32, 33, 34])
+        let rates = [4, 5, 6, 7, 12, 13, 15, 16, 17, 18, 25, 28, 31, 34].map {
+            RTPMap.staticAssignment(of: $0).map { "\($0.encodingName)/\($0.clockRate)" }
+        }
+        #expect(
+            rates == [
+                "G723/8000", "DVI4/8000", "DVI4/16000", "LPC/8000", "QCELP/8000", "CN/8000", "G728/8000", "DVI4/11025",
+                "DVI4/22050", "G729/8000", "CelB/90000", "nv/90000", "H261/90000", "H263/90000",
+            ])
     }
 
     @Test func candidatesAndBandwidthsThatCannotBeReadAreLeftOut() throws {

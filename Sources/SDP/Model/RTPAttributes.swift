@@ -23,14 +23,28 @@ public struct RTPMap: Hashable, Sendable {
     private static let staticAssignments = [
         RTPMap(payloadType: 0, encodingName: "PCMU", clockRate: 8_000),
         RTPMap(payloadType: 3, encodingName: "GSM", clockRate: 8_000),
+        RTPMap(payloadType: 4, encodingName: "G723", clockRate: 8_000),
+        RTPMap(payloadType: 5, encodingName: "DVI4", clockRate: 8_000),
+        RTPMap(payloadType: 6, encodingName: "DVI4", clockRate: 16_000),
+        RTPMap(payloadType: 7, encodingName: "LPC", clockRate: 8_000),
         RTPMap(payloadType: 8, encodingName: "PCMA", clockRate: 8_000),
         RTPMap(payloadType: 9, encodingName: "G722", clockRate: 8_000),
         RTPMap(payloadType: 10, encodingName: "L16", clockRate: 44_100, channels: 2),
         RTPMap(payloadType: 11, encodingName: "L16", clockRate: 44_100),
+        RTPMap(payloadType: 12, encodingName: "QCELP", clockRate: 8_000),
+        RTPMap(payloadType: 13, encodingName: "CN", clockRate: 8_000),
         RTPMap(payloadType: 14, encodingName: "MPA", clockRate: 90_000),
+        RTPMap(payloadType: 15, encodingName: "G728", clockRate: 8_000),
+        RTPMap(payloadType: 16, encodingName: "DVI4", clockRate: 11_025),
+        RTPMap(payloadType: 17, encodingName: "DVI4", clockRate: 22_050),
+        RTPMap(payloadType: 18, encodingName: "G729", clockRate: 8_000),
+        RTPMap(payloadType: 25, encodingName: "CelB", clockRate: 90_000),
         RTPMap(payloadType: 26, encodingName: "JPEG", clockRate: 90_000),
+        RTPMap(payloadType: 28, encodingName: "nv", clockRate: 90_000),
+        RTPMap(payloadType: 31, encodingName: "H261", clockRate: 90_000),
         RTPMap(payloadType: 32, encodingName: "MPV", clockRate: 90_000),
         RTPMap(payloadType: 33, encodingName: "MP2T", clockRate: 90_000),
+        RTPMap(payloadType: 34, encodingName: "H263", clockRate: 90_000),
     ]
 }
 
