@@ -207,6 +207,29 @@ import Wire
         }
     }
 
+    /// R11: what was sent is known without any report.
+    @Test func readersAreToldWhatTheyWereSent() async throws {
+        try await RTSPServerTests.withServer { _, address, loop in
+            let url = "rtsp://\(address)/cam1"
+            let names = "packets_received\r\npackets_sent\r\npackets_lost\r\njitter\r\n"
+            var publisher = try await Client(address, loop)
+            _ = await publisher.publish(url)
+            var reader = try await Client(address, loop)
+            _ = await reader.ask("SETUP \(url)/trackID=0", "Transport: RTP/AVP/TCP;interleaved=0-1")
+            #expect(await reader.ask("GET_PARAMETER \(url)", body: names).contains("packets_received: 0\r\n"))
+            _ = await reader.ask("PLAY \(url)")
+            for number in 1...3 as ClosedRange<UInt16> {
+                await publisher.raw.send(RTSPServerTests.frame(RTSPServerTests.packet(number, isKeyframe: true)))
+                _ = await reader.packet()
+            }
+            await reader.raw.send(
+                "GET_PARAMETER \(url) RTSP/1.0\r\nCSeq: 9\r\nContent-Length: \(names.utf8.count)\r\n\r\n\(names)")
+            let answer = await reader.raw.text(through: "jitter: 0\r\n") ?? ""
+            #expect(answer.contains(" 200 OK\r\n"))
+            #expect(answer.hasSuffix("packets_received: 3\r\npackets_sent: 3\r\npackets_lost: 0\r\njitter: 0\r\n"))
+        }
+    }
+
     /// RTSP-33, R13
     @Test func readersAreSentWhereThePathLeads() async throws {
         try await RTSPServerTests.withServer { settings in

@@ -18,7 +18,7 @@ extension RTSPConnection {
             machine.done()
             leaveRoom()
             renewKeys()
-        case .getParameters: machine.read(publishing?.parameters ?? reading?.parameters ?? [:])
+        case .getParameters: machine.read(publishing?.parameters ?? reading?.parameters(of: peerID) ?? [:])
         case .resume(let session): await resume(session)
         }
         drive()

@@ -180,12 +180,18 @@ final class RTSPReading {
         }
     }
 
-    /// What GET_PARAMETER tells: the link as the client reported it last.
-    var parameters: [String: String] {
+    /// What GET_PARAMETER tells: what was sent, and the link as the client reported it last. Loop only.
+    func parameters(of peer: PeerID) -> [String: String] {
         var parameters = [
             "packets_lost": String(report?.cumulativeLost ?? 0), "fraction_lost": String(report?.fractionLost ?? 0),
             "jitter": String(report?.jitter ?? 0),
         ]
+        // Of a group nobody knows who got what.
+        if let sent = hasJoined ? traffic(of: peer)?.packets : 0 {
+            let lost = UInt64(max(0, reports.values.reduce(0) { $0 + Int64($1.cumulativeLost) }))
+            parameters["packets_sent"] = String(sent)
+            parameters["packets_received"] = String(sent - min(sent, lost))
+        }
         if let roundTripNanoseconds {
             parameters["round_trip_time"] = String(Double(roundTripNanoseconds / 1_000) / 1_000_000)
         }
@@ -195,7 +201,7 @@ final class RTSPReading {
     /// What is known of the way to the client; nil before it plays. Loop only.
     func quality(of peer: PeerID) -> RTSPSessionQuality.Link? {
         guard hasJoined else { return nil }
-        let traffic = offer.entry.room.onLoop { $0.bridge(RTSPReaders.self) }?.onLoop { $0.traffic(of: peer) }
+        let traffic = traffic(of: peer)
         var link = RTSPSessionQuality.Link(packets: traffic?.packets, discarded: traffic?.discarded)
         link.lost = reports.isEmpty ? nil : reports.values.reduce(0) { $0 + Int64($1.cumulativeLost) }
         link.fractionLost = reports.values.map { Double($0.fractionLost) / 256 }.max()
@@ -204,6 +210,10 @@ final class RTSPReading {
         }.max()
         link.roundTripSeconds = roundTripNanoseconds.map { Double($0) / 1_000_000_000 }
         return link
+    }
+
+    private func traffic(of peer: PeerID) -> (packets: UInt64, discarded: UInt64)? {
+        offer.entry.room.onLoop { $0.bridge(RTSPReaders.self) }?.onLoop { $0.traffic(of: peer) }
     }
 
     var hasJoined: Bool { ticket != nil }
