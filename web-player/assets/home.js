@@ -72,11 +72,17 @@ function makeCard(name) {
     return { root, viewers, codecs, rate, publisher };
 }
 
+const PROTOCOLS = { rtspSource: "RTSP source" };
+
+function publisherText(protocol) {
+    return protocol ? PROTOCOLS[protocol] ?? String(protocol).toUpperCase() : "";
+}
+
 function showCard({ room, card, bitrate: bits }) {
     setText(card.viewers, viewersText(room.viewers));
     setText(card.codecs, (room.tracks ?? []).map((track) => codecName(track.codec)).join(" · "));
     setText(card.rate, bits === null ? "" : bitrate(bits));
-    setText(card.publisher, room.publisher?.protocol ? String(room.publisher.protocol).toUpperCase() : "");
+    setText(card.publisher, publisherText(room.publisher?.protocol));
 }
 
 function showTotals() {

@@ -2,8 +2,9 @@ public import Codecs
 public import Streams
 public import Wire
 
-/// How a peer reached the server. Raw values appear in logs, feeds and labels of metrics.
-public enum PeerProtocol: String, Sendable, Hashable { case whip, whep, rtsp, rtmp, hls, `internal` }
+/// How a peer reached the server, or with `rtspSource` the server its peer. Raw values appear in logs, feeds and labels of
+/// metrics.
+public enum PeerProtocol: String, Sendable, Hashable { case whip, whep, rtsp, rtspSource, rtmp, hls, `internal` }
 
 public enum PeerRole: String, Sendable, Hashable { case publisher, viewer }
 

@@ -194,6 +194,10 @@ import Wire
                     let directory = try #require(await origin.running?.directory)
                     let room = try #require(await directory.room(named: "cam")).room
                     #expect(await room.snapshot.viewers.count == 1)
+                    // What is pulled is told from what is published.
+                    let pulled = try #require(await server.running?.directory.room(named: "pulled")).room
+                    #expect(await room.snapshot.origin == "rtsp")
+                    #expect(await pulled.snapshot.origin == "rtspSource")
                     // RTSP-41: one datagram at least to each of the server's ports.
                     let datagrams = try #require(await origin.running?.rtsp?.service.datagrams)
                     let received = await datagrams.receiver.statistics.datagrams

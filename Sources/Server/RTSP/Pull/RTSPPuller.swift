@@ -304,12 +304,12 @@ actor RTSPPuller: LoopActor, PublisherHandle {
     }
 
     private nonisolated var description: PeerDescription {
-        PeerDescription(id: peerID, protocol: .rtsp, remote: attempt.address)
+        PeerDescription(id: peerID, protocol: .rtspSource, remote: attempt.address)
     }
 
     // MARK: the room
 
-    nonisolated var origin: String { PeerProtocol.rtsp.rawValue }
+    nonisolated var origin: String { PeerProtocol.rtspSource.rawValue }
 
     /// RTSP has no way to ask a camera for a keyframe.
     nonisolated func requestKeyframe(_ kind: MediaKind, layer: Int) {}
