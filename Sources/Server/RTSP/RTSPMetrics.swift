@@ -69,6 +69,15 @@ struct RTSPMetrics: Sendable {
                 "rtsp_srtp_rejected_total", "Packets from RTSP clients that were not encrypted as agreed.",
                 counters.rejectedProtected.load(ordering: .relaxed)),
             .counter(
+                "rtsp_dropped_packets_total",
+                "Packets of publishers and sources that went nowhere: no RTP, not announced, or come before.",
+                by: "outcome",
+                [
+                    "malformed": counters.malformedMedia.load(ordering: .relaxed),
+                    "unknown": counters.unknownMedia.load(ordering: .relaxed),
+                    "duplicate": counters.duplicateMedia.load(ordering: .relaxed),
+                ]),
+            .counter(
                 "rtsp_oversized_packets_total",
                 "Packets of publishers that were too large for a datagram, by what became of them.", by: "outcome",
                 [

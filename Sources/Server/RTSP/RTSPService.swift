@@ -113,12 +113,24 @@ final class RTSPCounters: Sendable {
     let oversizedCut = Atomic<UInt64>(0)
     let oversizedUncut = Atomic<UInt64>(0)
     let rejectedProtected = Atomic<UInt64>(0)
+    /// Packets of publishers and sources that went nowhere, by why.
+    let malformedMedia = Atomic<UInt64>(0)
+    let unknownMedia = Atomic<UInt64>(0)
+    let duplicateMedia = Atomic<UInt64>(0)
     /// How often a reader fell behind and lost what came until the next keyframe.
     let slowReaderSkips = Atomic<UInt64>(0)
     /// Readers ended because they took nothing any more.
     let slowReadersEnded = Atomic<UInt64>(0)
     /// Readers over datagrams that wait for a keyframe, because more came than may wait behind what they began with.
     let startsAbandoned = Atomic<UInt64>(0)
+}
+
+extension RTSPCounters {
+    func count(_ drops: RTSPIngest.Drops, since counted: RTSPIngest.Drops) {
+        malformedMedia.wrappingAdd(drops.malformed &- counted.malformed, ordering: .relaxed)
+        unknownMedia.wrappingAdd(drops.unknown &- counted.unknown, ordering: .relaxed)
+        duplicateMedia.wrappingAdd(drops.duplicates &- counted.duplicates, ordering: .relaxed)
+    }
 }
 
 extension RTSPDelivery {

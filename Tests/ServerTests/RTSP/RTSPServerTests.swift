@@ -3,6 +3,7 @@ import Loop
 import RTSP
 import Secure
 import Streams
+import Synchronization
 import Testing
 import Wire
 
@@ -361,6 +362,26 @@ import Wire
             let service = try #require(await server.running?.rtsp?.service)
             #expect(await eventually { await directory.count == 0 && service.connectionCount == 0 })
             #expect(await room.bridge(RTSPReaders.self) == nil)
+        }
+    }
+
+    @Test func whatGoesNowhereIsCounted() async throws {
+        try await Self.withServer { server, address, loop in
+            let url = "rtsp://\(address)/cam1"
+            var publisher = try await Client(address, loop)
+            _ = await publisher.publish(url)
+            var unknown = Self.packet(3, isKeyframe: true)
+            unknown[1] = 0x80 | 97
+            let packets = [
+                Self.packet(1, isKeyframe: true), Self.packet(2, isKeyframe: true), Self.packet(2, isKeyframe: true),
+                unknown, unknown, [0x40, 1, 2], [0x80, 96], [0x80],
+            ]
+            for packet in packets { await publisher.raw.send(Self.frame(packet)) }
+            #expect(await publisher.ask("TEARDOWN \(url)").hasPrefix(Self.success))
+            let counters = try #require(await server.running?.rtsp?.service.counters)
+            #expect(counters.duplicateMedia.load(ordering: .relaxed) == 1)
+            #expect(counters.unknownMedia.load(ordering: .relaxed) == 2)
+            #expect(counters.malformedMedia.load(ordering: .relaxed) == 3)
         }
     }
 

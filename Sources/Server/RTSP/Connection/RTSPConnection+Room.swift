@@ -46,6 +46,7 @@ final class RTSPPublishing {
     private var ingest: RTSPIngest
     private var service: RTSPService?
     private var counted = OversizedPacketSplitter.Statistics()
+    private var countedDrops = RTSPIngest.Drops()
     var report: [UInt8] = []
 
     init(_ announced: RTSPAnnouncement) {
@@ -83,9 +84,11 @@ final class RTSPPublishing {
         }
     }
 
-    /// Counts what was too large since the last call, and tells the operator once of what cannot be cut.
-    private func countOversized() {
+    /// Counts what was dropped or too large since the last call, and tells the operator once of what cannot be cut.
+    func count() {
         guard let service, let room else { return }
+        service.counters.count(ingest.drops, since: countedDrops)
+        countedDrops = ingest.drops
         let oversized = ingest.oversized
         service.counters.oversizedCut.wrappingAdd(
             oversized.oversized &- oversized.uncut &- (counted.oversized &- counted.uncut), ordering: .relaxed)
@@ -104,12 +107,12 @@ final class RTSPPublishing {
     }
 
     func writeReport(of track: Int, at now: Instant) -> Bool {
-        if track == 0 { countOversized() }
+        if track == 0 { count() }
         return ingest.writeReport(of: track, into: &report, at: now)
     }
 
     func leave(_ connection: RTSPConnection, _ end: PeerEnd) {
-        countOversized()
+        count()
         guard let room, let ticket else { return }
         room.onLoop { $0.unpublish(connection.peerID, reason: PublicationEnd(end.reason)) }
         let service = connection.service

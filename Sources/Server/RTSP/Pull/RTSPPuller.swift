@@ -296,8 +296,9 @@ actor RTSPPuller: LoopActor, PublisherHandle {
     }
 
     private func withdraw(_ end: PublicationEnd, _ reason: EndReason) {
-        guard publishing != nil else { return }
-        publishing = nil
+        guard let publishing else { return }
+        publishing.count()
+        self.publishing = nil
         service.clientCounters.playing.wrappingSubtract(1, ordering: .relaxed)
         room.onLoop { $0.unpublish(peerID, reason: end) }
         service.hub.publish(.publisherStopped(room: room.name, description, reason))
