@@ -318,3 +318,20 @@ def over_tls(env):
                 finally:
                     publisher.terminate()
                     publisher.wait()
+    with env.case("alone"), env.server(settings=settings | {"rtspEncryption": "strict"}) as server:
+        with socket.socket() as plain:
+            check(plain.connect_ex(("127.0.0.1", server.rtsp_port)) != 0, "the plain port is open")
+        with socket.create_connection(("127.0.0.1", port), 10) as secure:
+            secure.sendall(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")
+            secure.settimeout(10)
+            check(not secure.recv(1000).startswith(b"RTSP"), "the port for TLS answers in the clear")
+        command = ["ffmpeg", "-hide_banner", "-loglevel", "error", "-re", *VIDEO, *H264, "-f", "rtsp", "-rtsp_transport",
+                   "tcp", f"rtsps://127.0.0.1:{port}/tls"]
+        publisher = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            server.wait_for_room("tls")
+            run(["ffmpeg", "-hide_banner", "-loglevel", "error", "-xerror", "-rtsp_transport", "tcp", "-i",
+                 f"rtsps://127.0.0.1:{port}/tls", "-t", "1", "-f", "null", "-"])
+        finally:
+            publisher.terminate()
+            publisher.wait()

@@ -232,6 +232,37 @@ import Wire
         }
     }
 
+    /// RTSP-23: of two that come at the same instant.
+    @Test func ofTwoPublishersAtOnceOneIsTaken() async throws {
+        try await Self.withServer { settings in
+            settings.everyPath { $0.overridePublisher = false }
+        } _: { server, address, loop in
+            let directory = try #require(await server.running?.directory)
+            for round in 0..<20 {
+                let url = "rtsp://\(address)/cam\(round)"
+                var clients = [try await Client(address, loop), try await Client(address, loop)]
+                for index in clients.indices {
+                    _ = await clients[index].ask(
+                        "ANNOUNCE \(url)", "Content-Type: application/sdp", body: Self.description)
+                    _ = await clients[index].ask(
+                        "SETUP \(url)/streamid=0", "Transport: RTP/AVP/TCP;interleaved=0-1;mode=record")
+                }
+                let statuses = await withTaskGroup { group in
+                    for client in clients {
+                        group.addTask {
+                            var client = client
+                            return String(await client.ask("RECORD \(url)").prefix(12))
+                        }
+                    }
+                    return await group.reduce(into: [String]()) { $0.append($1) }
+                }
+                #expect(statuses.sorted() == [Self.success, "RTSP/1.0 403"])
+                for client in clients { await client.raw.abort() }
+                #expect(await eventually { await directory.room(named: "cam\(round)") == nil })
+            }
+        }
+    }
+
     @Test func aNewPublisherTakesOverAndReadersStay() async throws {
         try await Self.withServer { _, address, loop in
             let url = "rtsp://\(address)/cam1"
