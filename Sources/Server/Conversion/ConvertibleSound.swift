@@ -86,6 +86,9 @@ extension ConversionFormat {
         case "EAC3": codec = .eac3
         case "L16": codec = .l16
         case "L24": codec = .l24
+        // At another rate or with more channels than browsers know.
+        case "PCMU": codec = .pcmu
+        case "PCMA": codec = .pcma
         default: return nil
         }
         guard Self.clockRates.contains(format.clockRate), (0...Int(Self.maximumChannels)).contains(format.channels),

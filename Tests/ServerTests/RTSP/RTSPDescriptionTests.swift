@@ -1,3 +1,5 @@
+import Codecs
+import Conversion
 import Foundation
 import SDP
 import Streams
@@ -94,6 +96,29 @@ import Wire
             } == expected.tracks)
         let parameters = tracks.flatMap { $0.format?.parameters ?? [] }
         #expect(parameters.contains { $0.name.hasPrefix("sprop-") } == expected.hasParameterSets)
+    }
+
+    /// PAY-46: what browsers do not know of the codecs of telephony is sound to convert, or to leave out.
+    @Test(arguments: [
+        ("PCMU/8000", Codec.pcmu, false), ("PCMA/8000/1", .pcma, false), ("G722/8000", .g722, false),
+        ("PCMU/8000/2", .otherAudio, true), ("pcma/16000", .otherAudio, true), ("PCMA/44100/6", .otherAudio, true),
+        ("G722/8000/2", .otherAudio, false), ("PCMU/8000/9", .otherAudio, false), ("opus/48000/2", .opus, false),
+    ])
+    func telephonyWithMoreChannelsIsForeignSound(_ mapping: String, _ codec: Codec, _ isConverted: Bool) throws {
+        let text = "v=0\nm=audio 0 RTP/AVP 96\na=rtpmap:96 \(mapping)\n"
+        let format = try #require(try RTSPDescriptionReader.read(Array(text.utf8)).first?.format)
+        #expect(format.codec == codec)
+        let parts = mapping.split(separator: "/")
+        #expect(format.encodingName.lowercased() == parts[0].lowercased())
+        #expect(format.clockRate == UInt32(parts[1]))
+        #expect(format.channels == (parts.count > 2 ? Int(parts[2]) : 1))
+        #expect(format.isForeignSound == (codec == .otherAudio))
+        let isConvertible = ConversionFormat(format, bitRate: 64_000) != nil
+        #expect((format.isForeignSound && isConvertible) == isConverted)
+        // RTSP readers get it as it was announced.
+        let offered = String(
+            decoding: RTSPDescriptionWriter.write(room: "r", formats: [format], version: 1), as: UTF8.self)
+        #expect(offered.contains(" \(format.encodingName)/\(parts[1])"))
     }
 
     @Test func everyFileHasItsExpectation() throws {

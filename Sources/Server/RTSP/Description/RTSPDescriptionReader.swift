@@ -52,11 +52,24 @@ package enum RTSPDescriptionReader {
             TrackFormat.Parameter(name: $0.name, value: $0.value ?? "")
         }
         let channels = Int(map.channels ?? 1)
-        if let codec = Codec(encodingName: map.encodingName), codec.clockRate == map.clockRate, codec.kind == kind {
+        if let codec = Codec(encodingName: map.encodingName), codec.clockRate == map.clockRate, codec.kind == kind,
+            codec.isKnownToBrowsers(withChannels: channels)
+        {
             return TrackFormat(codec: codec, channels: channels, parameters: parameters)
         }
         return TrackFormat(
             codec: kind == .video ? .otherVideo : .otherAudio, channels: channels, parameters: parameters,
             encodingName: map.encodingName, clockRate: map.clockRate)
+    }
+}
+
+extension Codec {
+    /// Browsers know the codecs of telephony with one channel only (RFC 7874, section 3); with more they are sound like any
+    /// other that has to be converted (PAY-46).
+    fileprivate func isKnownToBrowsers(withChannels channels: Int) -> Bool {
+        switch self {
+        case .pcmu, .pcma, .g722: channels == 1
+        default: true
+        }
     }
 }
