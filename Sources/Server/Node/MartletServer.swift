@@ -99,7 +99,8 @@ public actor MartletServer {
             do {
                 let media = try await MediaPlane(
                     loopCount: settings.mediaLoops == 0 ? ProcessorCount.online : settings.mediaLoops,
-                    listen: settings.webrtcLocalUDPAddress, listenTCP: settings.webrtcLocalTCPAddress, logger: logger)
+                    listen: settings.webrtcLocalUDPAddress, listenTCP: settings.webrtcLocalTCPAddress,
+                    udp: settings.udpSocketSettings(), logger: logger)
                 do {
                     return try await assemble(control, media, registry, subscriptions)
                 } catch {
@@ -288,7 +289,8 @@ public actor MartletServer {
                     rtcp: UInt16(clamping: startSettings.multicastRTCPPort)))
             do throws(LoopError) {
                 datagrams = try await RTSPDatagramPlane(
-                    on: media.loops, rtp: startSettings.rtpAddress, rtcp: startSettings.rtcpAddress, groups: groups)
+                    on: media.loops, rtp: startSettings.rtpAddress, rtcp: startSettings.rtcpAddress, groups: groups,
+                    udp: startSettings.udpSocketSettings())
             } catch {
                 logger.error(
                     "RTSP clients get no UDP; set rtpAddress and rtcpAddress", [LogField(.reason, error.description)])

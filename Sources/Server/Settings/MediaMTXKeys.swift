@@ -2,7 +2,7 @@
 enum MediaMTXKeys {
     static let notAvailable: Set<String> = Set(
         """
-        sysLogPrefix dumpPackets readBufferCount udpReadBufferSize
+        sysLogPrefix dumpPackets readBufferCount
         runOnConnect runOnConnectRestart runOnDisconnect
         authMethod authInternalUsers authHTTPAddress authHTTPFingerprint authHTTPExclude authJWTJWKS
         authJWTJWKSFingerprint authJWTClaimKey authJWTExclude authJWTIssuer authJWTAudience authJWTInHTTPQuery

@@ -169,6 +169,9 @@ extension ServerSettings {
         Setting(
             "udpMaxPayloadSize", \.udpMaxPayloadSize, .integer(576...1_472), in: .rtsp, reloadable: true,
             "Bytes of the largest datagram that is to be sent; larger packets of RTSP publishers are cut."),
+        Setting(
+            "udpReadBufferSize", \.udpReadBufferSize, .size(ByteCount(0)...ByteCount(1 << 30)), in: .rtsp,
+            "What the kernel is asked to hold of datagrams that wait at each port; 0 is 4M, and 2M for what is pulled."),
     ]
 
     private static let metricsSettings: [Setting<ServerSettings>] = [

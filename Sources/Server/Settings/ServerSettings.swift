@@ -66,6 +66,7 @@ public struct ServerSettings: Sendable {
     public var rtspTalkSilence = Duration.seconds(2)
     public var writeQueueSize = 512
     public var udpMaxPayloadSize = 1_452
+    public var udpReadBufferSize = ByteCount(0)
 
     // Metrics
     public var metrics = true

@@ -23,9 +23,9 @@ final class MediaPlane: Sendable {
     /// Binds the sockets and starts the threads.
     init(
         loopCount: Int, listen: ListenAddress, listenTCP: LocalTCPAddress = .none,
-        streamLimits: StreamLimits = StreamLimits(), logger: Logger
+        streamLimits: StreamLimits = StreamLimits(), udp: UDPSocket.Settings = UDPSocket.Settings(), logger: Logger
     ) async throws {
-        let sockets = try Self.bind(listen, logger)
+        let sockets = try Self.bind(listen, udp, logger)
         identity = try DTLSIdentity.generate()
         var loops: [EventLoop] = []
         for index in 0..<max(1, loopCount) {
@@ -85,13 +85,15 @@ final class MediaPlane: Sendable {
     }
 
     /// One socket per address family, all on one port number.
-    private static func bind(_ listen: ListenAddress, _ logger: Logger) throws(LoopError) -> [UDPSocket] {
+    private static func bind(
+        _ listen: ListenAddress, _ settings: UDPSocket.Settings, _ logger: Logger
+    ) throws(LoopError) -> [UDPSocket] {
         var sockets: [UDPSocket] = []
         for address in listen.socketAddresses {
             let wanted = address.port == 0 ? address.withPort(sockets.first?.localAddress.port ?? 0) : address
             do throws(LoopError) {
-                let socket = try UDPSocket(binding: wanted)
-                if socket.receiveBufferSize < usefulBufferSize {
+                let socket = try UDPSocket(binding: wanted, settings: settings)
+                if socket.receiveBufferSize < min(usefulBufferSize, settings.receiveBufferSize) {
                     logger.warn(
                         "the kernel gives the media port a small receive buffer; raise net.core.rmem_max",
                         [LogField(.address, wanted), LogField(.count, socket.receiveBufferSize)])

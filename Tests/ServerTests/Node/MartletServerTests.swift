@@ -64,6 +64,25 @@ import Wire
         await server.stop()
     }
 
+    @Test func portsForDatagramsHaveTheBufferThatIsSet() async throws {
+        var settings = try Self.settings()
+        for size in [64 << 10, 128 << 10] {
+            settings.udpReadBufferSize = ByteCount(size)
+            #expect(settings.udpSocketSettings(usual: 1).receiveBufferSize == size)
+            let (server, records, log) = Self.server(settings)
+            try await server.start()
+            let sockets = try #require(await server.running?.media.sockets)
+            #expect(sockets.allSatisfy { $0.receiveBufferSize == size })
+            await server.stop()
+            log.flush()
+            // It is small because the operator wants it so.
+            #expect(!records.text.contains("rmem_max"))
+        }
+        settings.udpReadBufferSize = ByteCount(0)
+        #expect(settings.udpSocketSettings().receiveBufferSize == 4 << 20)
+        #expect(settings.udpSocketSettings(usual: 2 << 20).receiveBufferSize == 2 << 20)
+    }
+
     @Test func aServerStartsAgainOnItsPorts() async throws {
         var settings = try Self.settings()
         let (first, _, _) = Self.server(settings)

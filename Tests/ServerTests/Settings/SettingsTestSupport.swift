@@ -92,6 +92,7 @@ struct OtherValue: Sendable, CustomTestStringConvertible {
         OtherValue("rtspTalkSilence", "500ms"),
         OtherValue("writeQueueSize", "1024"),
         OtherValue("udpMaxPayloadSize", "1200"),
+        OtherValue("udpReadBufferSize", "8M"),
         OtherValue("metrics", "no"),
         OtherValue("metricsAddress", "127.0.0.1:1"),
         OtherValue("metricsToken", "m1", text: "'[redacted]'"),

@@ -15,11 +15,12 @@ final class RTSPDatagramPlane: Sendable {
 
     /// Binds the ports. One socket per address family, all on the same two port numbers.
     init(
-        on loops: [EventLoop], rtp: ListenAddress, rtcp: ListenAddress, groups: RTSPMulticastGroups
+        on loops: [EventLoop], rtp: ListenAddress, rtcp: ListenAddress, groups: RTSPMulticastGroups,
+        udp: UDPSocket.Settings
     ) async throws(LoopError) {
         self.groups = groups
-        let rtpSockets = try Self.bind(rtp)
-        let rtcpSockets = try Self.bind(rtcp)
+        let rtpSockets = try Self.bind(rtp, udp)
+        let rtcpSockets = try Self.bind(rtcp, udp)
         ports = RTSPPortPair(
             rtp: rtpSockets.first?.localAddress.port ?? 0, rtcp: rtcpSockets.first?.localAddress.port ?? 0)
         arenas = loops.map { SendArena(on: $0) }
@@ -30,12 +31,14 @@ final class RTSPDatagramPlane: Sendable {
         try await receiver.start(rtpSockets + rtcpSockets, mailboxes: mailboxes)
     }
 
-    private static func bind(_ listen: ListenAddress) throws(LoopError) -> [UDPSocket] {
+    private static func bind(
+        _ listen: ListenAddress, _ settings: UDPSocket.Settings
+    ) throws(LoopError) -> [UDPSocket] {
         var sockets: [UDPSocket] = []
         for address in listen.socketAddresses {
             let wanted = address.port == 0 ? address.withPort(sockets.first?.localAddress.port ?? 0) : address
             do throws(LoopError) {
-                let socket = try UDPSocket(binding: wanted)
+                let socket = try UDPSocket(binding: wanted, settings: settings)
                 try socket.setMulticastTimeToLive(RTSPMulticastGroups.timeToLive)
                 sockets.append(socket)
             } catch {

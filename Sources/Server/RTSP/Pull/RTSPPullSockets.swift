@@ -21,7 +21,8 @@ final class RTSPPullSockets {
 
     /// Tries to find a pair of neighbours that are both free.
     private static let maximumTries = 128
-    private static let receiveBufferBytes = 2 << 20
+    /// Of each socket, unless the settings say otherwise.
+    static let receiveBufferBytes = 2 << 20
     /// What one read brings of one sender.
     private static let messagesPerRead = 16
     /// A packet that means nothing to anybody, and a receiver report about nothing: they open the way through firewalls
@@ -39,8 +40,10 @@ final class RTSPPullSockets {
     /// Binds a pair of ports for each track.
     ///
     /// - Parameter local: the address that the server is reached from: its family counts.
-    init(trackCount: Int, local: SocketAddress, in range: PortRange) throws(LoopError) {
-        let sockets = try Self.pairs(trackCount, like: local, in: range)
+    init(
+        trackCount: Int, local: SocketAddress, in range: PortRange, _ settings: UDPSocket.Settings
+    ) throws(LoopError) {
+        let sockets = try Self.pairs(trackCount, like: local, in: range, settings)
         for index in stride(from: 0, to: sockets.count, by: 2) {
             tracks.append(Track(sockets: Array(sockets[index...index + 1]), sources: [], targets: [nil, nil]))
         }
@@ -49,7 +52,9 @@ final class RTSPPullSockets {
     /// Joins the groups of multicast transports.
     ///
     /// - Parameter interface: the address of this machine that the server is reached from.
-    init(joining transports: [RTSPTransport], on interface: SocketAddress) throws(LoopError) {
+    init(
+        joining transports: [RTSPTransport], on interface: SocketAddress, _ settings: UDPSocket.Settings
+    ) throws(LoopError) {
         for transport in transports {
             guard let ports = transport.ports,
                 let group = transport.destination.flatMap({ SocketAddress(host: $0, port: 0) }), group.isMulticast
@@ -57,8 +62,6 @@ final class RTSPPullSockets {
                 throw LoopError(
                     "join the multicast group '\(transport.destination ?? "")'", code: LoopError.invalidArgument)
             }
-            var settings = UDPSocket.Settings()
-            settings.receiveBufferSize = Self.receiveBufferBytes
             var sockets: [UDPSocket] = []
             for port in [ports.rtp, ports.rtcp] {
                 sockets.append(try UDPSocket(joining: group.withPort(port), on: interface, settings: settings))
@@ -69,16 +72,16 @@ final class RTSPPullSockets {
 
     /// Neighbouring ports for RTP and RTCP of each track in turn, of the family of `address`.
     static func pairs(
-        _ count: Int, like address: SocketAddress, in range: PortRange
+        _ count: Int, like address: SocketAddress, in range: PortRange, _ settings: UDPSocket.Settings
     ) throws(LoopError) -> [UDPSocket] {
         var sockets: [UDPSocket] = []
-        for _ in 0..<count { sockets += try pair(address, range) }
+        for _ in 0..<count { sockets += try pair(address, range, settings) }
         return sockets
     }
 
-    private static func pair(_ local: SocketAddress, _ range: PortRange) throws(LoopError) -> [UDPSocket] {
-        var settings = UDPSocket.Settings()
-        settings.receiveBufferSize = receiveBufferBytes
+    private static func pair(
+        _ local: SocketAddress, _ range: PortRange, _ settings: UDPSocket.Settings
+    ) throws(LoopError) -> [UDPSocket] {
         let any = local.isIPv6 ? SocketAddress(ipv6High: 0, low: 0, port: 0) : SocketAddress(ipv4: 0, port: 0)
         let first = UInt32(range.first) + UInt32(range.first & 1)
         let pairs = (UInt32(range.last) - first + 1) / 2

@@ -143,7 +143,8 @@ actor RTSPPuller: LoopActor, PublisherHandle {
         }
         do throws(LoopError) {
             let sockets = try RTSPPullSockets(
-                trackCount: controls.count, local: stream.localAddress, in: settings.rtspUDPSourcePortRange)
+                trackCount: controls.count, local: stream.localAddress, in: settings.rtspUDPSourcePortRange,
+                socketSettings)
             self.sockets = sockets
             session.choose(controls, clientPorts: sockets.ports, hasBackChannel: hasBackChannel)
         } catch {
@@ -151,12 +152,18 @@ actor RTSPPuller: LoopActor, PublisherHandle {
         }
     }
 
+    private var socketSettings: UDPSocket.Settings {
+        service.settings().udpSocketSettings(usual: RTSPPullSockets.receiveBufferBytes)
+    }
+
     /// Opens the way for datagrams before the server is asked to send them.
     private func prepare(_ transports: [RTSPTransport]) {
         guard attempt.delivery != .tcp, let stream = session.stream else { return }
         do throws(LoopError) {
             // Multicast groups are known only now.
-            if sockets == nil { sockets = try RTSPPullSockets(joining: transports, on: stream.localAddress) }
+            if sockets == nil {
+                sockets = try RTSPPullSockets(joining: transports, on: stream.localAddress, socketSettings)
+            }
             guard let sockets else { return }
             sockets.expect(transports, from: attempt.address, anyPort: settings.rtspAnyPort)
             try sockets.start(on: eventLoop) { [self] track, isControl, packet in

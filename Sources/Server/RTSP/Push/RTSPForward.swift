@@ -79,7 +79,8 @@ actor RTSPForward {
             if url.isSecure, trust == nil { trust = try TLSClientContext(fingerprint: target.fingerprint) }
             if target.transport == .udp, !url.isSecure {
                 ports = try RTSPPullSockets.pairs(
-                    formats.count, like: address, in: PortRange(first: 10_000, last: 65_535))
+                    formats.count, like: address, in: PortRange(first: 10_000, last: 65_535),
+                    service.settings().udpSocketSettings(usual: RTSPPullSockets.receiveBufferBytes))
             }
         } catch {
             return RTSPPusher.Outcome(reason: "\(error)")
