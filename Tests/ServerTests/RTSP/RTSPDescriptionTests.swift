@@ -113,8 +113,8 @@ import Wire
         #expect(format.clockRate == UInt32(parts[1]))
         #expect(format.channels == (parts.count > 2 ? Int(parts[2]) : 1))
         #expect(format.isForeignSound == (codec == .otherAudio))
-        let isConvertible = ConversionFormat(format, bitRate: 64_000) != nil
-        #expect((format.isForeignSound && isConvertible) == isConverted)
+        let wanted = ConversionFormat(format, configuration: format.announcedConfiguration, bitRate: 64_000)
+        #expect((format.isForeignSound && wanted != nil) == isConverted)
         // RTSP readers get it as it was announced.
         let offered = String(
             decoding: RTSPDescriptionWriter.write(room: "r", formats: [format], version: 1), as: UTF8.self)
