@@ -4,7 +4,9 @@ enum LimitsCheck {
     static let allocationsPerForwardedPacket = 0.01
     static let viewers = 10
     /// The same for readers over RTSP: what a turn allocates is allocated once for all of them.
-    static let allocationsPerRTSPPacket = 0.02
+    static let allocationsPerRTSPPacket = 0.015
+    /// What the server's memory may grow by for each of them, a late start over datagrams included.
+    static let bytesPerRTSPReader = 48.0 * 1_024
     static let rtspReaders = 50
     static let seconds = 10
     static let tries = 3
@@ -36,18 +38,31 @@ enum LimitsCheck {
         for delivery in [BenchmarkRTSPReader.Delivery.tcp, .udp] {
             var result = try await RTSPBenchmark(delivery: delivery, readerCount: rtspReaders, seconds: seconds).run()
             Console.print(RTSPReport.line(result))
-            for _ in 1..<tries where result.isSound && result.allocationsPerPacket >= allocationsPerRTSPPacket {
+            for _ in 1..<tries where result.isSound && !self.faults(of: result).isEmpty {
                 result = try await RTSPBenchmark(delivery: delivery, readerCount: rtspReaders, seconds: seconds).run()
                 Console.print(RTSPReport.line(result))
             }
             guard result.isSound else { throw BenchmarkFault("what an RTSP reader got is not what was published") }
-            guard result.allocationsPerPacket >= allocationsPerRTSPPacket else { continue }
-            faults.append(
-                "the server allocates \(Console.format(result.allocationsPerPacket, 4)) times for each packet it sends "
-                    + "over RTSP (\(delivery.rawValue)), less than \(Console.format(allocationsPerRTSPPacket, 2)) is allowed"
-            )
+            faults += self.faults(of: result)
         }
         for fault in faults { Console.complain(fault) }
         return faults.isEmpty
+    }
+
+    private static func faults(of result: RTSPBenchmark.Result) -> [String] {
+        var faults: [String] = []
+        if result.allocationsPerPacket >= allocationsPerRTSPPacket {
+            faults.append(
+                "the server allocates \(Console.format(result.allocationsPerPacket, 4)) times for each packet it sends "
+                    + "over RTSP (\(result.delivery.rawValue)), "
+                    + "less than \(Console.format(allocationsPerRTSPPacket, 3)) is allowed")
+        }
+        if let bytes = result.bytesPerReader, bytes > bytesPerRTSPReader {
+            faults.append(
+                "the server takes \(Console.format(bytes / 1_024, 1)) KiB for each reader over RTSP "
+                    + "(\(result.delivery.rawValue)), at most \(Console.format(bytesPerRTSPReader / 1_024, 0)) are allowed"
+            )
+        }
+        return faults
     }
 }
