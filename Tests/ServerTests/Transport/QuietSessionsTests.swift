@@ -116,7 +116,10 @@ import Wire
         var (quiet, now) = Self.sessions(2, every: 50) { _ in 0 }
         now = now.advanced(byMilliseconds: 50)
         let media = [UInt8](repeating: 0, count: 11)
-        for datagram in [[], [0x80], [0x80] + media.dropFirst(), [0x80, 201, 0, 1, 0, 0], [22] + media + media] {
+        let datagrams: [[UInt8]] = [
+            [], [0x80], [0x80] + media.dropFirst(), [0x80, 201, 0, 1, 0, 0], [22] + media + media,
+        ]
+        for datagram in datagrams {
             #expect(Self.found(&quiet, datagram, at: now).isEmpty)
         }
         #expect(quiet.lookCount == 0)
