@@ -96,12 +96,7 @@ import Wire
             let sending = try UDPSocket(binding: .loopback(), settings: settings)
             let receiving = try (0..<3).map { _ in try UDPSocket(binding: .loopback()) }
             let done = Event<[[UInt64]]>()
-            var random = SplitMix64(seed: 5)
-            let runs = [[], [70, 1_000], [1], [5, 200, 200], [64, 1_100], [3, 1_200]].map { counts in
-                counts.enumerated().flatMap { index, value in
-                    (0..<(index == 0 ? value : 1)).map { _ in random.bytes(index == 0 ? 1_000 : value) }
-                }
-            }
+            let runs = Self.runs()
             var expected: [[UInt64]] = [[], [], []]
             for run in runs {
                 for destination in 0..<3 {
@@ -143,6 +138,18 @@ import Wire
             }
             #expect(await done.value == expected)
         }
+    }
+
+    private static func runs() -> [[[UInt8]]] {
+        var random = SplitMix64(seed: 5)
+        var runs: [[[UInt8]]] = [[]]
+        for (count, size) in [(70, 1_000), (1, 300), (5, 200), (64, 1_100), (3, 1_200)] as [(Int, Int)] {
+            var run: [[UInt8]] = []
+            for _ in 0..<count { run.append(random.bytes(size)) }
+            run.append(random.bytes(size / 3))
+            runs.append(run)
+        }
+        return runs
     }
 
     @Test func whatManyGetLiesInTheArenaOnce() async throws {
