@@ -94,7 +94,8 @@ public struct LATMDepacketizer: Depacketizer {
         for (index, frame) in frames.enumerated() where !frame.isEmpty {
             var unit = AccessUnit(
                 bytes: frame, parts: [0..<frame.count],
-                timestamp: timestamp &+ UInt32(truncatingIfNeeded: scale.scaled(Int64(index) * samples)), isKeyframe: true)
+                timestamp: timestamp &+ UInt32(truncatingIfNeeded: scale.scaled(Int64(index) * samples)),
+                isKeyframe: true)
             unit.configuration = reader.configuration?.audioBytes ?? []
             units.append(unit)
         }
