@@ -10,9 +10,18 @@ struct FrameAdmission {
     private var newestNumber: UInt16?
     /// Of the newest frame, the last packet that was held back.
     private var lastHeld: UInt16?
-    /// What was held back last: from the first packet and its frame on, up to the one that was sent again.
-    private var firstHeld: (timestamp: UInt32, number: UInt16)?
-    private var firstAdmitted: UInt16?
+    /// What was held back lately, the latest first: a late packet may be of frames before the last of them.
+    private var holds = InlineArray<4, Hold>(repeating: Hold())
+    private var holdCount = 0
+
+    /// Frames held back one after the other: from the first packet and its frame on, up to the frame that was sent again.
+    private struct Hold {
+        var timestamp: UInt32 = 0
+        var number: UInt16 = 0
+        var isOver = false
+        var admittedTimestamp: UInt32 = 0
+        var admittedNumber: UInt16 = 0
+    }
 
     /// Whether frames are held back until a keyframe.
     private(set) var isHolding = false
@@ -43,13 +52,29 @@ struct FrameAdmission {
         newest = timestamp
         newestWasKeyframe = isKeyframeStart
         if sink.admitsFrame(isKeyframe: isKeyframeStart, at: now) {
-            if isHolding { firstAdmitted = sequenceNumber }
+            if isHolding {
+                holds[0].isOver = true
+                holds[0].admittedTimestamp = timestamp
+                holds[0].admittedNumber = sequenceNumber
+            }
             isHolding = false
         } else if !isHolding {
             isHolding = true
-            firstHeld = (timestamp, sequenceNumber)
+            for index in stride(from: holds.count - 1, to: 0, by: -1) { holds[index] = holds[index - 1] }
+            holds[0] = Hold(timestamp: timestamp, number: sequenceNumber)
+            holdCount = min(holdCount + 1, holds.count)
         }
         return !isHolding
+    }
+
+    /// Notes a packet that is sent without asking, so that its frame goes on when the next ones have to ask.
+    mutating func passed(_ timestamp: UInt32, sequenceNumber: UInt16, isKeyframeStart: Bool) {
+        guard !isLate(sequenceNumber) else { return }
+        newestNumber = sequenceNumber
+        guard timestamp != newest else { return }
+        newest = timestamp
+        newestWasKeyframe = isKeyframeStart
+        lastHeld = nil
     }
 
     /// Whether the packet comes after later ones. One that does not, of a time before theirs, is of a source whose clock jumped.
@@ -58,10 +83,16 @@ struct FrameAdmission {
     }
 
     private func wasHeld(_ timestamp: UInt32, _ sequenceNumber: UInt16) -> Bool {
-        guard let firstHeld, timestamp == firstHeld.timestamp || !sequenceNumber.isBefore(firstHeld.number) else {
-            return false
+        for index in 0..<holdCount {
+            let hold = holds[index]
+            if hold.isOver {
+                // Of the frame that was sent again something may come last that stands first, like parameter sets.
+                guard timestamp != hold.admittedTimestamp, sequenceNumber.isBefore(hold.admittedNumber) else {
+                    return false
+                }
+            }
+            if timestamp == hold.timestamp || !sequenceNumber.isBefore(hold.number) { return true }
         }
-        guard !isHolding, let firstAdmitted else { return true }
-        return sequenceNumber.isBefore(firstAdmitted)
+        return false
     }
 }

@@ -26,6 +26,8 @@ struct StreamForwarder {
     private(set) var target = LayerChoice(encoding: 0)
     /// The highest layers that ``target`` means, by number.
     private var targetHighest = (spatial: LayerChoice.topmost, temporal: LayerChoice.topmost)
+    /// The layers of any encoding above which the viewer wants nothing.
+    private var limit = LayerChoice(encoding: 0)
     /// Encodings with which a viewer that has nothing yet may begin, as bits.
     private var startable: UInt64 = 1
     /// Whether the old encoding stops with its frame, before the target's keyframe.
@@ -116,7 +118,9 @@ struct StreamForwarder {
     /// Changes what is to be forwarded, from the next point on at which a decoder can follow.
     mutating func aim(by selector: LayerSelector) {
         guard let target = selector.target else { return }
-        self.target = target
+        // What the ladder has no layer above, now, may get one before it is looked at again.
+        self.target = selector.limited(target)
+        limit = selector.limited(LayerChoice(encoding: target.encoding))
         startable = selector.startable
         leavesAtOnce = selector.leavesAtOnce
         wantsKeyframe = layer != target.encoding
@@ -125,6 +129,8 @@ struct StreamForwarder {
             aimFilter()
         } else if selector.isReducing {
             filter.aim(spatial: 0, temporal: 0, highestSpatial: 0, highestTemporal: 0)
+        } else {
+            filter.limit(spatial: limit.spatialLayer, temporal: limit.temporalLayer)
         }
     }
 
@@ -169,8 +175,10 @@ struct StreamForwarder {
             if let place, repair != nil { sendPadding(entry, place) }
             return
         }
-        // Begun while the link refused: what it begins with for the viewer is this keyframe.
-        if !hasSentSinceStart, entry.summary.isKeyframeStart, entry.position != startPosition, packetClass == .video {
+        // Begun while the link refused: what it begins with for the viewer is this keyframe, unless it is a late one of before.
+        if !hasSentSinceStart, entry.summary.isKeyframeStart, entry.position != startPosition, packetClass == .video,
+            !rewriter.isLate(entry.header.sequenceNumber)
+        {
             beginNumbers(at: entry, packet)
         }
         guard
@@ -203,7 +211,13 @@ struct StreamForwarder {
 
     /// Whether the packet's frame is sent: all of it or nothing (RTP-97).
     private mutating func admits(_ entry: RunEntry) -> Bool {
-        if catchUp != nil, catchesUpWhole, !isCutOff { return true }
+        // Once a link has taken nothing for a while, a decoder can go on at a keyframe alone.
+        if catchUp != nil, catchesUpWhole, !isCutOff, !admission.isHolding {
+            admission.passed(
+                entry.header.timestamp, sequenceNumber: entry.header.sequenceNumber,
+                isKeyframeStart: entry.summary.isKeyframeStart)
+            return true
+        }
         let isAdmitted = admission.admits(
             entry.header.timestamp, sequenceNumber: entry.header.sequenceNumber,
             isKeyframeStart: entry.summary.isKeyframeStart, to: sink, at: entry.arrival)
@@ -212,7 +226,7 @@ struct StreamForwarder {
     }
 
     private func canStart(at entry: RunEntry) -> Bool {
-        if entry.header.payload.isEmpty { return false }
+        if entry.header.payload.isEmpty || entry.isBehindItsRepeats && catchUp == nil { return false }
         return packetClass == .audio || entry.summary.isKeyframeStart
     }
 
@@ -244,10 +258,14 @@ struct StreamForwarder {
         sink.withdrawVideo()
     }
 
-    /// A stand-in for the wanted encoding passes whole.
+    /// A stand-in for the wanted encoding passes as far as the viewer wants it.
     private mutating func startFilter() {
         filter = LayerFilter()
-        if layer == target.encoding { aimFilter() }
+        if layer == target.encoding {
+            aimFilter()
+        } else {
+            filter.limit(spatial: limit.spatialLayer, temporal: limit.temporalLayer)
+        }
         filter.start()
     }
 

@@ -54,6 +54,13 @@ struct LayerFilter {
         if self.temporal < wantedTemporal, self.temporal >= highestTemporal { self.temporal = wantedTemporal }
     }
 
+    /// Nothing above these layers is to pass; what is to pass of those below stays as it is.
+    mutating func limit(spatial: UInt8, temporal: UInt8) {
+        aim(
+            spatial: min(wantedSpatial, spatial), temporal: min(wantedTemporal, temporal),
+            highestSpatial: highestSpatial, highestTemporal: highestTemporal)
+    }
+
     /// The encoding is forwarded from a keyframe on, at which all layers begin.
     mutating func start() {
         spatial = wantedSpatial

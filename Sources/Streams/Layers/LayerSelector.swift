@@ -83,6 +83,14 @@ struct LayerSelector {
         want(ladder, from: position, ceiling, at: now)
     }
 
+    /// `choice` without what lies above the layers that the viewer wants, whether the encoding has such at the moment or not.
+    func limited(_ choice: LayerChoice) -> LayerChoice {
+        var choice = choice
+        if let limit = preference.spatialLayer { choice.spatialLayer = min(choice.spatialLayer, limit) }
+        if let limit = preference.temporalLayer { choice.temporalLayer = min(choice.temporalLayer, limit) }
+        return choice
+    }
+
     private func least(_ first: UInt64?, _ second: UInt64?) -> UInt64? {
         guard let first, let second else { return first ?? second }
         return min(first, second)

@@ -30,6 +30,9 @@ struct RunEntry {
     /// Of a packet that came before the first of its keyframe: where that one lies. It comes again behind it, for viewers that
     /// begin there; negative for all others.
     var repeatedBehind: Int64 = -1
+    /// Of a keyframe's first packet: whether what came before it has been repeated already, behind another packet at which
+    /// a viewer could begin, and does not come again. Who began here would get no more of the keyframe.
+    var isBehindItsRepeats = false
     /// When the media was captured, as NTP time on the server's clock; nil where viewers need not be told again.
     var captureTime: UInt64?
 }

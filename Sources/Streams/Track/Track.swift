@@ -204,6 +204,7 @@ public actor Track: LoopActor {
             extensions: HeaderExtensionIndex(header, in: packet, map: extensions), arrival: now)
         entry.isInOrder = isInOrder
         entry.firstPosition = firstPosition
+        entry.isBehindItsRepeats = summary.isKeyframeStart && !isInOrder && wasRepeated(entry)
         if captureTimesDue.indices.contains(layer) {
             let captured = publication.onLoop {
                 $0.captureTime(entry.captured, entry.extensions, in: packet, kind: kind, layer: layer)
@@ -262,11 +263,15 @@ public actor Track: LoopActor {
         }
     }
 
+    /// Whether what came early of the entry's keyframe has been repeated.
+    private func wasRepeated(_ entry: RunEntry) -> Bool {
+        repeated.map { $0.layer == entry.layer && $0.timestamp == entry.header.timestamp } ?? false
+    }
+
     /// Puts what came before the first packet of its keyframe behind it, once for each keyframe.
     private func repeatEarly(_ start: RunEntry, at now: Instant) {
-        let timestamp = start.header.timestamp
-        if let repeated, repeated.layer == start.layer, repeated.timestamp == timestamp { return }
-        repeated = (start.layer, timestamp)
+        guard !wasRepeated(start) else { return }
+        repeated = (start.layer, start.header.timestamp)
         var next = start.firstPosition
         while repeatsLeft > 0, let position = store?.early(before: start, from: next) {
             if !repeatPacket(at: position, behind: start.position, now) {

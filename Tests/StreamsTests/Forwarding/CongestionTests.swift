@@ -92,6 +92,55 @@ import Wire
         #expect(sink.packets.count == 6)
     }
 
+    /// The same when its frame was held back before frames were sent again, and others are held back now.
+    @Test func latePacketsFollowTheirFrameOverSeveralPauses() throws {
+        let harness = RoomHarness()
+        try harness.publish(FakePublisher(1))
+        let sink = try harness.join(FakeViewer(2))
+        var source = VideoSource(ssrc: 1)
+        harness.deliver(source.frame(key: true))
+        var late: [[UInt8]] = []
+        for _ in 0..<3 {
+            sink.admitsFrames = false
+            let refused = source.frame(packets: 3)
+            harness.deliver([refused[1]])
+            late += [refused[0], refused[2]]
+            sink.admitsFrames = true
+            harness.deliver(source.frame(key: true))
+        }
+        sink.admitsFrames = false
+        harness.deliver(source.frame())
+        let sent = sink.packets.count
+        harness.deliver(late)
+        #expect(sink.packets.count == sent)
+        let pictures = sink.sent.compactMap(\.picture?.pictureID)
+        #expect(zip(pictures, pictures.dropFirst()).allSatisfy { $1 &- $0 <= 1 })
+    }
+
+    /// Parameter sets that come late belong to the keyframe with which frames are sent again.
+    @Test func lateParameterSetsFollowTheirKeyframe() throws {
+        let harness = RoomHarness()
+        try harness.publish(FakePublisher(1), [RoomHarness.h264])
+        let sink = try harness.join(FakeViewer(2), [RoomHarness.h264])
+        var source = VideoSource(ssrc: 1)
+        func frame(_ payloads: [[UInt8]]) -> [[UInt8]] {
+            source.timestamp &+= 3_000
+            return payloads.indices.map { source.packet(payloads[$0], marker: $0 == payloads.count - 1) }
+        }
+        harness.deliver(frame([ParameterSetTests.aggregate, ParameterSetTests.keySlice]))
+        sink.admitsFrames = false
+        harness.deliver(frame([ParameterSetTests.slice]))
+        sink.admitsFrames = true
+        let key = frame([ParameterSetTests.aggregate, ParameterSetTests.keySlice])
+        harness.deliver([key[1]])
+        harness.deliver(frame([ParameterSetTests.slice]))
+        harness.deliver([key[0]])
+        #expect(
+            sink.sent.map(\.payload).dropFirst(2)
+                == [ParameterSetTests.keySlice, ParameterSetTests.slice, ParameterSetTests.aggregate])
+        #expect(sink.sent.map(\.header.sequenceNumber).sorted() == Array(200...204))
+    }
+
     /// PROP-1: of a keyframe whose end was held back before its start came, nothing is sent: it would look whole.
     @Test func aKeyframeWhoseEndIsGoneDoesNotPass() throws {
         let harness = RoomHarness()

@@ -41,6 +41,21 @@ import Wire
         #expect(statistics.packetsRepeated == UInt64(Track.repeatLimit) + 199)
     }
 
+    /// A viewer that has begun, though nothing could be sent yet, does not begin again with an older keyframe.
+    @Test mutating func anOlderKeyframeIsNoBeginning() throws {
+        try harness.publish(FakePublisher(1))
+        let sink = try harness.join(FakeViewer(2))
+        sink.admitsFrames = false
+        let old = source.frame(key: true)
+        harness.deliver([old[1]])
+        harness.deliver(source.frame(key: true))
+        sink.admitsFrames = true
+        harness.deliver([old[0]])
+        #expect(sink.packets.isEmpty)
+        harness.deliver(source.frame(key: true))
+        #expect(sink.sent.count == 2)
+    }
+
     /// What came early follows the keyframe's own first packet, also for viewers that begin with sets made here.
     @Test mutating func earlyPacketsFollowBehindInsertedSets() throws {
         try harness.publish(
