@@ -50,8 +50,6 @@ struct LayerFilter {
         if spatial != wantedSpatial || temporal != wantedTemporal { waitingSince = nil }
         (wantedSpatial, wantedTemporal) = (spatial, temporal)
         (self.highestSpatial, self.highestTemporal) = (highestSpatial, highestTemporal)
-        if self.spatial < wantedSpatial, self.spatial >= highestSpatial { self.spatial = wantedSpatial }
-        if self.temporal < wantedTemporal, self.temporal >= highestTemporal { self.temporal = wantedTemporal }
     }
 
     /// Nothing above these layers is to pass; what is to pass of those below stays as it is.
@@ -115,9 +113,17 @@ struct LayerFilter {
         temporal = min(temporal, wantedTemporal)
         // A step at a time: a frame of the layer after the next may need one of the next that came before.
         if rate == temporal + 1, rate <= wantedTemporal, summary.isSwitchingPoint { temporal = rate }
-        if spatial >= highestSpatial { spatial = max(spatial, wantedSpatial) }
-        if temporal >= highestTemporal { temporal = max(temporal, wantedTemporal) }
+        (spatial, temporal) = withTop(spatial, temporal)
         set(spatial, temporal, from: entry)
+    }
+
+    /// From a picture on, all there is passes where everything is wanted: a layer that nobody knew of may come then, but
+    /// not in a picture that has been ended without it.
+    private func withTop(_ spatial: UInt8, _ temporal: UInt8) -> (spatial: UInt8, temporal: UInt8) {
+        (
+            spatial >= highestSpatial ? max(spatial, wantedSpatial) : spatial,
+            temporal >= highestTemporal ? max(temporal, wantedTemporal) : temporal
+        )
     }
 
     private mutating func set(_ spatial: UInt8, _ temporal: UInt8, from entry: RunEntry) {
@@ -139,6 +145,11 @@ struct LayerFilter {
     private mutating func judge(_ frame: FrameDependency, _ entry: RunEntry, _ marker: Bool) -> Verdict {
         if let passed = frames.wasForwarded(frame.frameNumber), !frame.startsFrame {
             return passed ? .pass(marker: marker || endsPicture(frame)) : .drop
+        }
+        if !isSettled, frame.startsFrame, frame.spatialLayer == 0 {
+            let top = withTop(spatial, temporal)
+            set(top.spatial, top.temporal, from: entry)
+            changeCount = 0
         }
         if !isSettled {
             let indication = frame.indication(spatial: wantedSpatial, temporal: wantedTemporal)
