@@ -15,7 +15,7 @@ struct LayerSelector {
     static let patienceNanoseconds: Int64 = 300_000_000
     /// A link that carries less than this share of what is sent is congested badly.
     static let badPercent: UInt64 = 60
-    /// Nothing is tried for this long after the link forced a way down.
+    /// A rung is not tried for this long after the link forced a way down from it or from one below.
     static let holdNanoseconds: UInt64 = 10_000_000_000
     static let longestHoldNanoseconds: UInt64 = 80_000_000_000
     /// A way up that ends within this time was wrong.
@@ -45,6 +45,8 @@ struct LayerSelector {
     /// The least of the rungs that fitted since then.
     private var fitting = 0
     private var holdUntil = Instant(nanoseconds: 0)
+    /// The rung from which the link forced the last way down.
+    private var leftRung: LayerChoice?
     private var hold = holdNanoseconds
     private var lastWayUp: Instant?
 
@@ -104,10 +106,14 @@ struct LayerSelector {
         guard isBad || now.nanoseconds(since: since) >= Self.patienceNanoseconds else { return }
         let regrets = lastWayUp.map { now.nanoseconds(since: $0) < Self.regretNanoseconds } ?? false
         if now.nanoseconds(since: startedAt) >= Self.settlingNanoseconds {
-            if now >= holdUntil {
-                hold = regrets ? min(hold * 2, Self.longestHoldNanoseconds) : Self.holdNanoseconds
+            if regrets {
+                hold = min(hold * 2, Self.longestHoldNanoseconds)
+                lastWayUp = nil
+            } else if now >= holdUntil {
+                hold = Self.holdNanoseconds
             }
             holdUntil = now.advanced(byNanoseconds: hold)
+            leftRung = ladder.rungs[position].choice
         }
         move(to: highest(in: ladder, upTo: position - 1, carriedBy: budget), ladder)
         leavesAtOnce = isBad
@@ -126,11 +132,20 @@ struct LayerSelector {
             let since = fitsSince ?? now
             fitting = fitsSince == nil ? best : min(fitting, best)
             fitsSince = since
-            guard now >= holdUntil, now.nanoseconds(since: since) >= Self.roomNanoseconds else { return }
-            best = nextRung(above: position, upTo: fitting, ladder, carriedBy: budget) ?? best
+            guard now.nanoseconds(since: since) >= Self.roomNanoseconds else { return }
+            let end = min(fitting, highestUnheld(in: ladder, upTo: ceiling, from: position, at: now))
+            guard let fit = nextRung(above: position, upTo: end, ladder, carriedBy: budget) else { return }
+            best = fit
             lastWayUp = now
         }
         move(to: best, ladder)
+    }
+
+    /// The highest rung that may be tried now: any, or while what the link forced the viewer from is held back one below that.
+    private func highestUnheld(in ladder: LayerLadder, upTo ceiling: Int, from position: Int, at now: Instant) -> Int {
+        guard now < holdUntil else { return ceiling }
+        guard let left = leftRung.flatMap({ ladder.position(of: $0) }) else { return position }
+        return min(ceiling, max(left - 1, position))
     }
 
     /// The best rung above `position` that has been there for a while and for which the link has room.
@@ -153,8 +168,9 @@ struct LayerSelector {
 
     private mutating func want(_ ladder: LayerLadder, from position: Int, _ ceiling: Int, at now: Instant) {
         wantedBitsPerSecond = nil
-        guard position < ceiling, now.advanced(byNanoseconds: Self.probeLeadNanoseconds) >= holdUntil,
-            let next = ladder.rungs[(position + 1)...ceiling].first(where: { $0.isStable && admits($0) })
+        let soon = now.advanced(byNanoseconds: Self.probeLeadNanoseconds)
+        let end = highestUnheld(in: ladder, upTo: ceiling, from: position, at: soon)
+        guard position < end, let next = ladder.rungs[(position + 1)...end].first(where: { $0.isStable && admits($0) })
         else { return }
         let wanted = next.bitsPerSecond / 100 * Self.roomPercent
         if let limit = preference.maximumBitsPerSecond, wanted > limit { return }

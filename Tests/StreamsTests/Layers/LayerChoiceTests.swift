@@ -41,6 +41,24 @@ import Wire
         #expect(other.order.last == 0)
     }
 
+    /// A link that has just become smaller carries less for a moment than it will, while its queue drains.
+    @Test func anEncodingThatWasOnlySkippedOnTheWayDownIsTriedSoon() throws {
+        let simulcast = try LiveSimulcast()
+        let viewer = try simulcast.join(budget: 3_000_000)
+        simulcast.run(milliseconds: 10_000)
+        #expect(viewer.order.last == 0)
+        viewer.sink.videoBitsPerSecond = 300_000
+        simulcast.run(milliseconds: 1_000)
+        #expect(viewer.order.last == 2)
+        viewer.sink.videoBitsPerSecond = 3_000_000
+        simulcast.run(milliseconds: 2_500)
+        #expect(viewer.order.last == 1)
+        simulcast.run(milliseconds: 5_000)
+        #expect(viewer.order.last == 1, "what the link forced the viewer from is not tried before ten seconds")
+        simulcast.run(milliseconds: 5_000)
+        #expect(viewer.order.last == 0)
+    }
+
     @Test(arguments: [1_000, 4_000, 11_000] as [UInt64])
     func aSwingingLinkDoesNotSwingThePicture(_ halfPeriod: UInt64) throws {
         let simulcast = try LiveSimulcast()

@@ -102,6 +102,7 @@ import Wire
         path.viewer.finish(at: path.now)
         say("N7 \(narrow / 1_000) kbit/s after \(down) ms", path)
         #expect(down < 3_000, "a lower layer in less than 3 s")
+        #expect(path.viewer.player.generation == (narrow < 600_000 ? 3 : 2), "as much as the link carries")
         #expect(path.viewer.player.longestInterval < 1_000_000_000)
 
         path.viewer.forget()
