@@ -25,6 +25,8 @@ struct PlayoutDelayTeller: Sendable {
     private var told = 0
     private var nextStep = Instant(nanoseconds: 0)
     private var smallUntil = Instant(nanoseconds: 0)
+    /// Whether the viewer was asked to wait for nothing.
+    private var showsAtOnce = false
 
     init(_ format: DownTrackFormat) {
         configured = format.playoutDelay
@@ -39,6 +41,10 @@ struct PlayoutDelayTeller: Sendable {
     /// What the next packet is to say; nil for nothing.
     mutating func take(isKeyframeStart: Bool, at now: Instant) -> UInt32? {
         guard bits != nil else { return nil }
+        if showsAtOnce, now >= smallUntil {
+            showsAtOnce = false
+            say(PlayoutDelay(leastMilliseconds: 0, mostMilliseconds: Self.usualMostMilliseconds)?.bits)
+        }
         if let repairs {
             if repairs.isReviewDue(at: now) { self.repairs?.review(at: now) }
             follow(repairs.milliseconds, at: now)
@@ -51,12 +57,20 @@ struct PlayoutDelayTeller: Sendable {
     }
 
     /// Frames were held back: what comes late on so small a link waited for its turn, and holding video back does not
-    /// make it come in time.
+    /// make it come in time. The viewer is asked to show pictures as they come: else it plays as late as the latest came,
+    /// and every keyframe that ends a pause is shown as much later.
     mutating func heldBack(at now: Instant) {
-        guard let repairs else { return }
         smallUntil = now.advanced(byNanoseconds: Self.smallNanoseconds)
+        guard let repairs else { return }
         if repairs.milliseconds > 0 { self.repairs = RepairDelay(limitMilliseconds: repairs.limitMilliseconds) }
+        guard configured == nil, !showsAtOnce else { return }
+        showsAtOnce = true
+        told = 0
+        say(PlayoutDelay(leastMilliseconds: 0, mostMilliseconds: 0)?.bits)
     }
+
+    /// Whether frames were held back lately.
+    func isLinkSmall(at now: Instant) -> Bool { now < smallUntil }
 
     /// A packet was sent again so long after it was first sent.
     mutating func sentAgain(lateness: UInt32, at now: Instant) {
@@ -71,7 +85,10 @@ struct PlayoutDelayTeller: Sendable {
         nextStep = now.advanced(byNanoseconds: Self.stepNanoseconds)
         let most = configured.map { Int($0.most) * 10 } ?? Self.usualMostMilliseconds
         let least = min(max(configured.map { Int($0.least) * 10 } ?? 0, told), most)
-        let value = PlayoutDelay(leastMilliseconds: least, mostMilliseconds: most)?.bits
+        say(PlayoutDelay(leastMilliseconds: least, mostMilliseconds: most)?.bits)
+    }
+
+    private mutating func say(_ value: UInt32?) {
         guard value != bits else { return }
         bits = value
         untold = Self.packets

@@ -221,7 +221,10 @@ struct StreamForwarder {
         let isAdmitted = admission.admits(
             entry.header.timestamp, sequenceNumber: entry.header.sequenceNumber,
             isKeyframeStart: entry.summary.isKeyframeStart, to: sink, at: entry.arrival)
-        if !isAdmitted, !isCutOff { playoutDelay.heldBack(at: entry.arrival) }
+        if !isAdmitted, !isCutOff {
+            playoutDelay.heldBack(at: entry.arrival)
+            if playoutDelay.bits != nil { extensions.replacePlayoutDelay() }
+        }
         return isAdmitted
     }
 

@@ -312,10 +312,13 @@ def narrowing(env):
                 env.budget("longest gap at 3 M again", figures["longestGap"], 1, 3)
 
 
-# Name, bitrate of the source, of the link, and the share of the time that may be frozen.
+# Name, bitrate of the source, of the link, and the share of the time that may be frozen. Keyframes are asked for every 2.2 s
+# to 3 s, when the queue of what came before has drained; one takes five pictures' time on the link: 5 * 83 ms over
+# 1 Mbit/s and 5 * 100 ms over 400 kbit/s, and 0.1 s to ask for it. Until it is there nothing moves: 0.5 s of 2.5 s and
+# 0.6 s of 3 s, so 20 % is the least. A player that waits for its buffer stands still for more than half of the time.
 NARROW = [
-    ("N6 2.5 Mbit/s over 1 Mbit/s", 2_500_000, 1_000_000, 30),
-    ("N6 1.2 Mbit/s over 400 kbit/s", 1_200_000, 400_000, 35),
+    ("N6 2.5 Mbit/s over 1 Mbit/s", 2_500_000, 1_000_000, 25),
+    ("N6 1.2 Mbit/s over 400 kbit/s", 1_200_000, 400_000, 27),
 ]
 
 
@@ -344,8 +347,8 @@ def narrow(env):
                     sound = figures["audio"]
                     missing = sound["packetsLost"] / max(1, sound["packetsReceived"])
                     check(missing < 0.01, f"less than 1 % of the sound lost: {figures}")
-                    env.budget(f"{name}, frozen", 100 * figures["freezeRatio"], most, 95, "%")
-                    env.budget(f"{name}, longest gap", figures["longestGap"], 1.5, 8)
+                    env.budget(f"{name}, frozen", 100 * figures["freezeRatio"], most, 45, "%")
+                    env.budget(f"{name}, longest gap", figures["longestGap"], 1, 4)
             finally:
                 publisher.leave()
 

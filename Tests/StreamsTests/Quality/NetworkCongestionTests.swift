@@ -70,6 +70,7 @@ import Wire
         let used = Double(path.sink.bytes - sent) * 8 / Double(Self.seconds) / Double(example.link)
         #expect(used > 0.9, "the link is filled")
         #expect(player.asked == 0, "nobody waits for what only waits for its turn")
+        #expect(player.askedAtMost == 0, "pictures are shown as they come")
         #expect(path.camera.keyframes - keyframes <= Int(Self.seconds) / 2 + 1)
         #expect(path.viewer.malformed == 0)
     }

@@ -26,6 +26,8 @@ struct PicturePlayer {
     var followsLateness = true
     /// How long it was asked to hold pictures back, in nanoseconds.
     var asked: Int64 = 0
+    /// How long it was asked to hold them back at most, in nanoseconds; nil when nobody said.
+    var askedAtMost: Int64?
     private var pictures: [Key: Picture] = [:]
     /// The newest decoded, and when it was captured.
     private var decoded: (key: Key, captured: Instant)?

@@ -174,7 +174,7 @@ struct QualityViewer {
             return
         }
         if losses.received(sequenceNumber, at: now) { wantsKeyframe = true }
-        if let asked = Self.playoutDelay(packet) { player.asked = asked }
+        if let asked = Self.playoutDelay(packet) { (player.asked, player.askedAtMost) = asked }
         guard let mark = PictureMark(packet) else {
             malformed += 1
             return
@@ -182,15 +182,17 @@ struct QualityViewer {
         player.received(mark, captured: captured(mark), at: now)
     }
 
-    /// How long the packet asks to hold pictures back at least, in nanoseconds; nil when it says nothing.
-    private static func playoutDelay(_ packet: [UInt8]) -> Int64? {
-        packet.withBytes { bytes -> Int64? in
+    /// How long the packet asks to hold pictures back at least and at most, in nanoseconds; nil when it says nothing.
+    private static func playoutDelay(_ packet: [UInt8]) -> (least: Int64, most: Int64)? {
+        packet.withBytes { bytes -> (least: Int64, most: Int64)? in
             guard let header = try? RTPHeader(parsing: bytes) else { return nil }
             var elements = HeaderExtensionIterator(header)
             while let element = elements.next(in: bytes) {
                 guard element.id == playoutDelayID, element.value.count == 3 else { continue }
                 let value = bytes.extracting(element.value)
-                return (Int64(value[0]) << 4 | Int64(value[1]) >> 4) * 10_000_000
+                let least = Int64(value[0]) << 4 | Int64(value[1]) >> 4
+                let most = Int64(value[1] & 15) << 8 | Int64(value[2])
+                return (least * 10_000_000, most * 10_000_000)
             }
             return nil
         }
