@@ -55,9 +55,11 @@ public struct BandwidthEstimator: Sendable {
     // MARK: what is sent
 
     /// Notes a packet that carries a transport-wide number and returns that number.
-    public mutating func numbered(byteCount: Int, at now: Instant) -> UInt16 {
+    ///
+    /// - Parameter video: which packet of video it carries; nil for anything else.
+    public mutating func numbered(byteCount: Int, video: SentVideo? = nil, at now: Instant) -> UInt16 {
         let probe = probes.isSending ? probes.sent(byteCount: byteCount) : 0
-        return log.sent(byteCount: byteCount, probe: probe, at: now)
+        return log.sent(byteCount: byteCount, probe: probe, video: video, at: now)
     }
 
     /// Notes a packet without a number, for viewers that give no transport-wide feedback.
@@ -185,6 +187,9 @@ public struct BandwidthEstimator: Sendable {
     public mutating func probeBytesDue(at now: Instant) -> Int? { probes.bytesDue(at: now) }
 
     // MARK: what follows
+
+    /// What the last transport-wide feedback said of video that was lost.
+    public var videoNews: [VideoNews] { log.videoNews }
 
     /// Bits per second the link is thought to carry; nil when nothing is known.
     public func bitsPerSecond(at now: Instant) -> UInt64? {

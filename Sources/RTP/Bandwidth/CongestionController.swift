@@ -120,7 +120,8 @@ public final class CongestionController {
         case .video: video.count(byteCount, at: now)
         }
         if let offset = slots.transportSequenceNumber {
-            packet.set(bigEndian: estimator.numbered(byteCount: byteCount, at: now), at: offset)
+            let number = estimator.numbered(byteCount: byteCount, video: video(packetClass, packet), at: now)
+            packet.set(bigEndian: number, at: offset)
         } else {
             estimator.sent(byteCount: byteCount, at: now)
         }
@@ -129,6 +130,26 @@ public final class CongestionController {
             let time = (now.nanoseconds % 64_000_000_000 << 18) / 1_000_000_000
             packet.set(bigEndian: UInt8(truncatingIfNeeded: time >> 16), at: offset)
             packet.set(bigEndian: UInt16(truncatingIfNeeded: time), at: offset + 1)
+        }
+    }
+
+    /// Which packet of video this is. Of what is sent again the original's number stands before the payload.
+    private func video(_ packetClass: PacketClass, _ packet: borrowing OutputRawSpan) -> SentVideo? {
+        let bytes = packet.bytes
+        switch packetClass {
+        case .video:
+            return bytes.integer(at: 2, as: UInt16.self).map { SentVideo(sequenceNumber: $0, isRepair: false) }
+        case .retransmission:
+            guard let repairStream, bytes.integer(at: 8, as: UInt32.self) == repairStream.ssrc,
+                let start = bytes.integer(at: 0, as: UInt8.self)
+            else { return nil }
+            var offset = RTPHeader.minimumSize
+            if start & 0x10 != 0 {
+                guard let words = bytes.integer(at: offset + 2, as: UInt16.self) else { return nil }
+                offset += 4 + 4 * Int(words)
+            }
+            return bytes.integer(at: offset, as: UInt16.self).map { SentVideo(sequenceNumber: $0, isRepair: true) }
+        case .audio, .padding: return nil
         }
     }
 
@@ -197,6 +218,9 @@ public final class CongestionController {
         estimator.received(feedback, in: datagram, at: now)
         refresh(at: now)
     }
+
+    /// What the last transport-wide feedback said of video that was lost, for whoever can send it again.
+    public var videoNews: [VideoNews] { estimator.videoNews }
 
     /// Takes a receiver's own estimate (RTP-95). The caller has made sure that it names a stream sent to this viewer.
     public func received(receiverEstimate bitsPerSecond: UInt64, at now: Instant) {

@@ -23,12 +23,40 @@ public import Wire
     public init() {}
 }
 
+/// A packet of video, sent for the first time or again.
+@frozen public struct SentVideo: Hashable, Sendable {
+    /// Of the video stream, not of the one for retransmissions.
+    public var sequenceNumber: UInt16
+    public var isRepair: Bool
+
+    public init(sequenceNumber: UInt16, isRepair: Bool) {
+        self.sequenceNumber = sequenceNumber
+        self.isRepair = isRepair
+    }
+}
+
+/// What became of a packet of video: that it was lost, or that one which was lost came after all.
+@frozen public struct VideoNews: Hashable, Sendable {
+    public var sequenceNumber: UInt16
+    /// Whether this was about a retransmission of it.
+    public var wasRepair: Bool
+    public var hasArrived: Bool
+
+    public init(sequenceNumber: UInt16, wasRepair: Bool, hasArrived: Bool) {
+        self.sequenceNumber = sequenceNumber
+        self.wasRepair = wasRepair
+        self.hasArrived = hasArrived
+    }
+}
+
 /// What left under which transport-wide number, until the other side has told what became of it (RTP-92, RTP-93).
 ///
 /// Bounded: a packet more than ``capacity`` numbers back is forgotten. What no feedback ever covered is neither received
 /// nor lost. Allocates with the first packet and the first feedback only.
 public struct SentPacketLog: Sendable {
     public static let capacity = 2048
+    /// More of a feedback's news is not kept; the viewer asks for what is missing.
+    static let newsLimit = 256
 
     private enum State: UInt8 { case empty, inFlight, lost, received }
 
@@ -38,7 +66,12 @@ public struct SentPacketLog: Sendable {
         var byteCount: UInt16 = 0
         var state: State = .empty
         var probe: UInt8 = 0
+        /// The number of the video packet it carries.
+        var video: UInt16 = 0
+        var content: Content = .other
     }
+
+    private enum Content: UInt8 { case other, video, repair }
 
     private var entries: [Entry] = []
     /// The number of the next packet.
@@ -48,20 +81,34 @@ public struct SentPacketLog: Sendable {
     private var referenceOffset: Int64 = 0
     /// What the feedback being read says has arrived.
     private var arrived: [AcknowledgedPacket] = []
+    private var news: [VideoNews] = []
 
     public init() {}
 
     /// Notes a packet that leaves now and returns its number.
     ///
-    /// - Parameter probe: the probe it belongs to; 0 outside of any.
-    public mutating func sent(byteCount: Int, probe: UInt8 = 0, at now: Instant) -> UInt16 {
+    /// - Parameters:
+    ///   - probe: the probe it belongs to; 0 outside of any.
+    ///   - video: which packet of video it carries; nil for anything else.
+    public mutating func sent(byteCount: Int, probe: UInt8 = 0, video: SentVideo? = nil, at now: Instant) -> UInt16 {
         if entries.isEmpty { entries = Array(repeating: Entry(), count: Self.capacity) }
         entries[slot(next)] = Entry(
             sent: UInt32(truncatingIfNeeded: now.nanoseconds / 1000), byteCount: UInt16(clamping: byteCount),
-            state: .inFlight, probe: probe)
+            state: .inFlight, probe: probe, video: video?.sequenceNumber ?? 0,
+            content: video.map { $0.isRepair ? .repair : .video } ?? .other)
         let number = UInt16(truncatingIfNeeded: next)
         next += 1
         return number
+    }
+
+    /// What the last feedback said of video: what is lost, and of that what came after all. Rarely more than a few.
+    public var videoNews: [VideoNews] { news }
+
+    private mutating func note(_ entry: Entry, hasArrived: Bool) {
+        guard entry.content != .other, news.count < Self.newsLimit else { return }
+        news.append(
+            VideoNews(
+                sequenceNumber: entry.video, wasRepair: entry.content == .repair, hasArrived: hasArrived))
     }
 
     /// Reads a feedback packet: calls `body` with every packet it is the first to say has arrived, in
@@ -73,6 +120,7 @@ public struct SentPacketLog: Sendable {
         _ feedback: TransportFeedback, in datagram: RawSpan, at now: Instant, _ body: (AcknowledgedPacket) -> Void
     ) -> FeedbackSummary {
         var summary = FeedbackSummary()
+        news.removeAll(keepingCapacity: true)
         guard next > 0 else { return summary }
         let newest = next - 1
         let difference = Int16(bitPattern: feedback.baseSequenceNumber &- UInt16(truncatingIfNeeded: newest))
@@ -88,11 +136,15 @@ public struct SentPacketLog: Sendable {
             let entry = entries[slot]
             guard entry.state == .inFlight || entry.state == .lost else { continue }
             guard let arrival = status.arrival else {
-                if entry.state == .inFlight { summary.lost += 1 }
+                if entry.state == .inFlight {
+                    summary.lost += 1
+                    note(entry, hasArrived: false)
+                }
                 entries[slot].state = .lost
                 continue
             }
             if entry.state == .lost { summary.recovered += 1 }
+            if entry.state == .lost || entry.content == .repair { note(entry, hasArrived: true) }
             entries[slot].state = .received
             summary.received += 1
             let age = Int64(microseconds &- entry.sent) * 1000

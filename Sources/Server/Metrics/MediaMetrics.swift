@@ -238,12 +238,13 @@ struct MediaMetrics: Sendable {
                     ]),
                 MetricFamily(
                     name: MediaMetrics.prefix + "viewer_repairs",
-                    help: "Packets that viewers of the rooms of this moment asked for again, by what became of it.",
+                    help: "Packets that viewers of the rooms of this moment asked for again or were known to miss, "
+                        + "by what became of it.",
                     kind: .gauge,
                     samples: [
                         outcome("requested", viewerRepairs.requested), outcome("answered", viewerRepairs.answered),
                         outcome("suppressed", viewerRepairs.suppressed),
-                        outcome("over_budget", viewerRepairs.overBudget),
+                        outcome("over_budget", viewerRepairs.overBudget), outcome("unasked", viewerRepairs.unasked),
                         outcome("unanswerable", viewerRepairs.unanswerable),
                     ]),
                 gauge(

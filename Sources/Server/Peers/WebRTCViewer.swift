@@ -106,7 +106,12 @@ actor WebRTCViewer: LoopActor, TransportOwner, ViewerHandle {
                     lost, in: compound, to: peerID, roundTripNanoseconds: reception.roundTripNanoseconds ?? 0, at: now)
             }
         case .transportFeedback(let feedback):
-            transport.onLoop { $0.received(feedback, in: compound, at: now) }
+            let news = transport.onLoop { $0.received(feedback, in: compound, at: now) }
+            guard let reception = receptions.first(where: { $0.kind == .video }) else { return }
+            room.track(.video).onLoop {
+                $0.heard(
+                    news, of: peerID, roundTripNanoseconds: reception.roundTripNanoseconds ?? 0, at: now)
+            }
         case .receiverEstimatedBitrate(let estimate, let sources):
             guard names(sources, in: compound) else { return }
             transport.onLoop { $0.received(receiverEstimate: estimate.bitsPerSecond, at: now) }

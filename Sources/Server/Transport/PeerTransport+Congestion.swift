@@ -33,9 +33,12 @@ extension PeerTransport {
     }
 
     /// Takes transport-wide feedback out of the RTCP packet `compound`.
-    func received(_ feedback: TransportFeedback, in compound: RawSpan, at now: Instant) {
+    ///
+    /// - Returns: what it said of video that was lost.
+    func received(_ feedback: TransportFeedback, in compound: RawSpan, at now: Instant) -> [VideoNews] {
         congestion?.received(feedback, in: compound, at: now)
         armPacing()
+        return congestion?.videoNews ?? []
     }
 
     /// Takes the viewer's own estimate of its link, which is about a stream sent to it.

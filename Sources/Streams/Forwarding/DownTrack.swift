@@ -13,6 +13,7 @@ public final class DownTrack {
     var forwarder: StreamForwarder
     var fastStarts = FastStart.Record()
     private var selector = LayerSelector()
+    private var silence = ViewerSilence()
     private var reportedLayers: LayerChoice?
     private var reported = false
     private var packetsAtReport: UInt64 = 0
@@ -96,7 +97,29 @@ public final class DownTrack {
     func requested(
         _ sequenceNumber: UInt16, roundTripNanoseconds: UInt64, at now: Instant
     ) -> RetransmissionGate.Answer? {
-        forwarder.requested(sequenceNumber, roundTripNanoseconds: roundTripNanoseconds, at: now)
+        silence.lost(at: now)
+        return forwarder.requested(sequenceNumber, roundTripNanoseconds: roundTripNanoseconds, at: now)
+    }
+
+    /// The viewer's feedback told of a packet.
+    func heard(_ news: VideoNews, at now: Instant) {
+        if !news.hasArrived { silence.lost(at: now) }
+        forwarder.heard(news, at: now)
+    }
+
+    /// Feedback or a request came.
+    func heard(at now: Instant) { silence.heard(at: now) }
+
+    /// Whether a keyframe is to be asked for because nothing comes from the viewer any more, which misses something.
+    func takesKeyframeInSilence(at now: Instant) -> Bool {
+        !isHeldBack && silence.takesKeyframe(at: now) && sink.canSend
+    }
+
+    /// The next packet, from `index` on, that the viewer is known to miss and should have asked for.
+    func unasked(
+        from index: inout Int, roundTripNanoseconds: UInt64, at now: Instant
+    ) -> RetransmissionGate.Answer? {
+        forwarder.unasked(from: &index, roundTripNanoseconds: roundTripNanoseconds, at: now)
     }
 
     /// Sends what ``requested(_:roundTripNanoseconds:at:)`` found, in the way the viewer negotiated.
@@ -115,6 +138,10 @@ public final class DownTrack {
 
     /// Whether the viewer has asked, since the last call, for a packet that it will never get.
     func takeBeyondRepair() -> Bool { forwarder.takeBeyondRepair() }
+
+    /// Whether the viewer was found, since the last call, to miss something for so long that it stands still. What it misses
+    /// is still sent again: that may come before a keyframe does.
+    func takeStuck(at now: Instant) -> Bool { forwarder.takeStuck(at: now) && !isHeldBack }
 
     // MARK: reports
 

@@ -417,13 +417,26 @@ struct StreamForwarder {
 
     mutating func takeBeyondRepair() -> Bool { gate?.takeBeyondRepair() ?? false }
 
+    mutating func takeStuck(at now: Instant) -> Bool {
+        // On a link that is too small everything is late because it waits for its turn.
+        gate?.takeStuck() == true && !playoutDelay.isLinkSmall(at: now)
+    }
+
     mutating func requested(
         _ sequenceNumber: UInt16, roundTripNanoseconds: UInt64, at now: Instant
     ) -> RetransmissionGate.Answer? {
         gate?.requested(sequenceNumber, roundTripNanoseconds: roundTripNanoseconds, at: now)
     }
 
-    /// Sends a packet again; twice, when sending it again once was not enough.
+    mutating func heard(_ news: VideoNews, at now: Instant) { gate?.heard(news, at: now) }
+
+    mutating func unasked(
+        from index: inout Int, roundTripNanoseconds: UInt64, at now: Instant
+    ) -> RetransmissionGate.Answer? {
+        gate?.unasked(from: &index, roundTripNanoseconds: roundTripNanoseconds, at: now)
+    }
+
+    /// Sends a packet again; twice, when sending it again once was not enough or costs little.
     mutating func sendAgain(
         _ answer: RetransmissionGate.Answer, _ packet: RawSpan, publisher map: HeaderExtensionMap, at now: Instant
     ) {
@@ -431,8 +444,9 @@ struct StreamForwarder {
             gate?.couldNotSend()
             return
         }
+        let isCheap = gate?.hasPlenty == true && !playoutDelay.isLinkSmall(at: now)
         var byteCount = 0
-        for _ in 0..<(repair != .sameStream && answer.packet.tries > 0 ? 2 : 1) {
+        for _ in 0..<(repair != .sameStream && (isCheap || answer.packet.tries > 0) ? 2 : 1) {
             byteCount += rebuild(answer, header, packet, publisher: map, repair)
         }
         guard byteCount > 0 else {

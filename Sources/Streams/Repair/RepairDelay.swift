@@ -8,10 +8,16 @@ import Wire
 struct RepairDelay: Sendable {
     /// What comes later than this is seen as a freeze, as WebRTC's statistics define one.
     static let unnoticedMilliseconds = 150
+    /// From here on, and so much later than the quickest, a packet came only at the second try. Then others will take a third
+    /// one, which is seen.
+    static let secondTryMilliseconds = 70
+    static let leastSecondTryMilliseconds = 100
     /// What players take for decoding and drawing out of the delay that they are asked for.
     static let marginMilliseconds = 30
     /// One gap is no reason to delay: another has to follow within this time.
     static let windowNanoseconds: Int64 = 10_000_000_000
+    /// How often it is asked whether less would do.
+    static let reviewNanoseconds: Int64 = 20_000_000_000
     /// What is late within this time is one gap.
     static let gapNanoseconds: Int64 = 300_000_000
     /// The delay falls by at most so much in each window.
@@ -23,6 +29,8 @@ struct RepairDelay: Sendable {
     /// The last gap that the delay did not cover.
     private var gap: (began: Instant, milliseconds: Int)?
     private var largestInWindow = 0
+    /// The least late that anything came; nil before the first.
+    private var quickest: Int?
     private var windowBegan = Instant(nanoseconds: 0)
 
     init(limitMilliseconds: Int) { self.limitMilliseconds = limitMilliseconds }
@@ -31,8 +39,9 @@ struct RepairDelay: Sendable {
     mutating func sentAgain(lateness: Int, at now: Instant) {
         // No delay that may be asked for makes up for that.
         guard lateness <= limitMilliseconds + Self.unnoticedMilliseconds else { return }
+        quickest = min(quickest ?? lateness, lateness)
         if milliseconds > 0 { largestInWindow = max(largestInWindow, lateness) }
-        guard lateness > Self.unnoticedMilliseconds, needed(for: lateness) > milliseconds else { return }
+        guard matters(lateness), needed(for: lateness) > milliseconds else { return }
         guard let gap, now.nanoseconds(since: gap.began) <= Self.windowNanoseconds else {
             self.gap = (now, lateness)
             return
@@ -51,15 +60,20 @@ struct RepairDelay: Sendable {
     }
 
     func isReviewDue(at now: Instant) -> Bool {
-        milliseconds > 0 && now.nanoseconds(since: windowBegan) > Self.windowNanoseconds
+        milliseconds > 0 && now.nanoseconds(since: windowBegan) > Self.reviewNanoseconds
     }
 
     /// Lets the delay fall when less would do by now.
     mutating func review(at now: Instant) {
         windowBegan = now
-        let wanted = largestInWindow > Self.unnoticedMilliseconds ? needed(for: largestInWindow) : 0
+        let wanted = matters(largestInWindow) ? needed(for: largestInWindow) : 0
         milliseconds = min(milliseconds, max(wanted, milliseconds - Self.largestStepMilliseconds))
         largestInWindow = 0
+    }
+
+    private func matters(_ lateness: Int) -> Bool {
+        let secondTry = max(Self.leastSecondTryMilliseconds, (quickest ?? lateness) + Self.secondTryMilliseconds)
+        return lateness > min(Self.unnoticedMilliseconds, secondTry)
     }
 
     /// In steps of 10 ms, as it is told.

@@ -2,6 +2,8 @@
 public struct RepairStatistics: Hashable, Sendable {
     /// Packets asked for, each time counted.
     public var requested: UInt64 = 0
+    /// Of those sent again, packets that were known to be lost and not asked for.
+    public var unasked: UInt64 = 0
     /// Packets sent again.
     public var answered: UInt64 = 0
     public var bytesSent: UInt64 = 0
@@ -18,6 +20,7 @@ public struct RepairStatistics: Hashable, Sendable {
     func since(_ earlier: RepairStatistics) -> RepairStatistics {
         var difference = self
         difference.requested &-= earlier.requested
+        difference.unasked &-= earlier.unasked
         difference.answered &-= earlier.answered
         difference.bytesSent &-= earlier.bytesSent
         difference.suppressed &-= earlier.suppressed
@@ -28,6 +31,7 @@ public struct RepairStatistics: Hashable, Sendable {
 
     public static func += (sum: inout RepairStatistics, other: RepairStatistics) {
         sum.requested &+= other.requested
+        sum.unasked &+= other.unasked
         sum.answered &+= other.answered
         sum.bytesSent &+= other.bytesSent
         sum.suppressed &+= other.suppressed

@@ -1,3 +1,4 @@
+import RTP
 import Wire
 
 /// Decides which of the packets a viewer asks for are sent again, and remembers what was sent to it.
@@ -16,6 +17,8 @@ struct RetransmissionGate {
     static let streamBytesPerRepairByte = 2
     /// What has been missing for longer and is over the budget is not repaired in time; a keyframe costs less.
     static let overdueMilliseconds: UInt32 = 300
+    /// A viewer that has missed a packet for longer stands still, and will soon ask for it no more.
+    static let stuckMilliseconds: UInt32 = 800
     /// What a stream that has been whole for a while may spend at once.
     static let maximumBudget = 256 << 10
     /// What it may spend at the start, when a whole keyframe can be lost.
@@ -37,6 +40,8 @@ struct RetransmissionGate {
     /// Where the newest keyframe begins; nothing before it is needed to go on.
     private var newestKeyframe = Int64.min
     private var isBeyondRepair = false
+    private var knownLosses = KnownLosses()
+    private var isStuck = false
 
     private(set) var statistics = RepairStatistics()
 
@@ -62,6 +67,7 @@ struct RetransmissionGate {
     /// Nothing of what was sent so far is needed any more.
     mutating func withdraw() {
         if let newest = sentPackets.newest { floor = max(floor, newest + 1) }
+        knownLosses.removeAll()
     }
 
     /// The packet to be sent again for a viewer that misses `sequenceNumber`, with its number; nil when there is none
@@ -77,9 +83,9 @@ struct RetransmissionGate {
         }
         let pause = max(Self.minimumPauseMilliseconds, UInt32(clamping: roundTripNanoseconds / 1_000_000 * 3 / 4))
         let isRecent = packet.tries > 0 && packet.millisecondsSinceSent(at: now) < pause
-        guard number >= floor, packet.tries < Self.maximumTries, !isRecent else {
+        guard number >= floor, packet.tries < Self.maximumTries, !isRecent, !packet.hasArrived else {
             statistics.suppressed &+= 1
-            if packet.tries >= Self.maximumTries, !isRecent { cannotRepair(number) }
+            if packet.tries >= Self.maximumTries, !isRecent, !packet.hasArrived { cannotRepair(number) }
             return nil
         }
         guard budget > 0 else {
@@ -87,8 +93,38 @@ struct RetransmissionGate {
             if packet.millisecondsSinceSent(at: now) > Self.overdueMilliseconds { cannotRepair(number) }
             return nil
         }
+        noteStuck(packet, number, at: now)
+        knownLosses.forget(number)
         return Answer(packet: packet, number: number)
     }
+
+    /// The viewer's feedback told of a packet.
+    mutating func heard(_ news: VideoNews, at now: Instant) {
+        guard let number = sentPackets.extend(news.sequenceNumber), number >= floor else { return }
+        if news.hasArrived {
+            sentPackets.arrived(number)
+            knownLosses.forget(number)
+        } else if sentPackets[number]?.hasArrived == false {
+            knownLosses.lost(number, wasRepair: news.wasRepair)
+        }
+    }
+
+    /// The next packet that the viewer is known to miss and should have asked for, from `index` on.
+    mutating func unasked(from index: inout Int, roundTripNanoseconds: UInt64, at now: Instant) -> Answer? {
+        guard !knownLosses.isEmpty, budget > 0 else { return nil }
+        let number = knownLosses.next(from: &index, roundTripNanoseconds: roundTripNanoseconds, at: now) {
+            guard $0 >= floor, let record = sentPackets[$0], record.tries < Self.maximumTries else { return nil }
+            return record
+        }
+        guard let number, let packet = sentPackets[number] else { return nil }
+        statistics.unasked &+= 1
+        noteStuck(packet, number, at: now)
+        return Answer(packet: packet, number: number)
+    }
+
+    /// Whether repairs take so little of the budget that sending each twice costs next to nothing: a repair that is lost too
+    /// comes a tenth of a second later, which is seen.
+    var hasPlenty: Bool { budget > Self.maximumBudget / 2 }
 
     /// A packet that ``requested(_:roundTripNanoseconds:at:)`` returned was sent in `byteCount` bytes.
     mutating func sentAgain(_ number: Int64, byteCount: Int, at now: Instant) {
@@ -112,6 +148,17 @@ struct RetransmissionGate {
     mutating func takeBeyondRepair() -> Bool {
         defer { isBeyondRepair = false }
         return isBeyondRepair
+    }
+
+    /// Whether the viewer misses something, since the last call, for so long that it stands still.
+    mutating func takeStuck() -> Bool {
+        defer { isStuck = false }
+        return isStuck
+    }
+
+    private mutating func noteStuck(_ packet: PacketRecord, _ number: Int64, at now: Instant) {
+        guard !owesKeyframe, number > newestKeyframe, packet.lateness(at: now) > Self.stuckMilliseconds else { return }
+        isStuck = true
     }
 
     private mutating func cannotRepair(_ number: Int64) {

@@ -20,6 +20,8 @@ struct PacketRecord: Hashable, Sendable {
     var frameNumber: UInt16
     /// Whether padding was sent in its place.
     var isPadding = false
+    /// Whether the viewer is known to have got it after it was lost.
+    fileprivate(set) var hasArrived = false
     /// How often it has been sent again.
     fileprivate(set) var tries: UInt8 = 0
     /// Milliseconds from when it was first sent to when it was last sent.
@@ -106,6 +108,12 @@ struct SentPacketMap {
         entry.sinceFirst = UInt16(clamping: entry.lateness(at: now))
         entry.lastSent = now.wrappingMilliseconds
         entries[slot(number)] = entry
+    }
+
+    /// Notes that the viewer has got what was sent under `number`.
+    mutating func arrived(_ number: Int64) {
+        guard self[number] != nil else { return }
+        entries[slot(number)]?.hasArrived = true
     }
 
     private func slot(_ number: Int64) -> Int { Int(truncatingIfNeeded: number & Int64(entries.count - 1)) }

@@ -305,6 +305,7 @@ public actor Track: LoopActor {
             downTrack.forward(run, statistics: &statistics)
             awaited |= downTrack.awaitedEncodings(at: loop.now)
             if mayRequest, downTrack.takesKeyframeRequest(at: loop.now) { awaited |= downTrack.usedEncodings }
+            if downTrack.takesKeyframeInSilence(at: loop.now) { awaited |= downTrack.usedEncodings }
             if downTrack.needsFirstReport { sendReport(of: downTrack) }
             if let changed = downTrack.takeLayerChange() { observer(.viewerLayersChanged(downTrack.viewer, changed)) }
         }
@@ -373,7 +374,7 @@ public actor Track: LoopActor {
         loses(downTrack)
     }
 
-    private func loses(_ downTrack: DownTrack) {
+    func loses(_ downTrack: DownTrack) {
         downTrack.pictureLost()
         // One whose frames are held back asks when there is room for a keyframe, and not before.
         guard !downTrack.isHeldBack else { return }
@@ -391,17 +392,31 @@ public actor Track: LoopActor {
         at now: Instant
     ) {
         guard let downTrack = downTrack(of: viewer) else { return }
+        downTrack.heard(at: now)
         let before = downTrack.repairs
         lost.forEach(in: compound) { sequenceNumber in
             guard let wanted = downTrack.requested(sequenceNumber, roundTripNanoseconds: roundTripNanoseconds, at: now)
             else { return }
-            let wasThere: Void? = store?.withPacket(at: wanted.packet.position, now: now) {
-                downTrack.sendAgain(wanted, $0, publisher: extensions, at: now)
-            }
-            if wasThere == nil { downTrack.isGone(wanted) }
+            sendAgain(wanted, to: downTrack, at: now)
         }
-        if downTrack.takeBeyondRepair() { loses(downTrack) }
-        statistics.repairs += downTrack.repairs.since(before)
+        afterRepairs(of: downTrack, since: before, at: now)
+    }
+
+    /// Asks for a keyframe when repairs do not help, and counts them.
+    func afterRepairs(of downTrack: DownTrack, since before: RepairStatistics, at now: Instant) {
+        if downTrack.takeBeyondRepair() {
+            loses(downTrack)
+        } else if downTrack.takeStuck(at: now) {
+            requestKeyframes(of: downTrack.usedEncodings)
+        }
+        note(downTrack.repairs.since(before))
+    }
+
+    func sendAgain(_ wanted: RetransmissionGate.Answer, to downTrack: DownTrack, at now: Instant) {
+        let wasThere: Void? = store?.withPacket(at: wanted.packet.position, now: now) {
+            downTrack.sendAgain(wanted, $0, publisher: extensions, at: now)
+        }
+        if wasThere == nil { downTrack.isGone(wanted) }
     }
 
     func downTrack(of viewer: PeerID) -> DownTrack? { downTracks.first { $0.viewer == viewer } }
@@ -425,6 +440,7 @@ public actor Track: LoopActor {
     }
 
     func note(_ statistics: TrackStatistics) { self.statistics.add(statistics) }
+    func note(_ repairs: RepairStatistics) { statistics.repairs += repairs }
 
     func sendReport(of downTrack: DownTrack) {
         guard let publication, let layer = downTrack.currentLayer,

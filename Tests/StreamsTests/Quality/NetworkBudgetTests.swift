@@ -1,4 +1,5 @@
 import Glibc
+import RTP
 import TestKit
 import Testing
 import WebRTC
@@ -11,6 +12,7 @@ import Wire
 @Suite struct NetworkBudgetTests {
     static let isLong = unsafe getenv("MARTLET_LONG_TESTS") != nil
     static let milliseconds: UInt64 = isLong ? 120_000 : 20_000
+    static let feedbackSeeds: [UInt64] = Array(1...(isLong ? 12 : 4))
     static let seeds: [UInt64] = isLong ? Array(1...5) : [1, 2]
 
     struct Case: CustomTestStringConvertible, Sendable {
@@ -43,12 +45,14 @@ import Wire
         ]
     }
 
-    /// A path that has played for two seconds under the conditions.
+    /// A path that has played for two seconds under the conditions. A viewer whose link is looked after comes over the bad
+    /// link: one that becomes longer meanwhile is another matter.
     private func path(
-        _ conditions: NetworkConditions, seed: UInt64, repairDelayMilliseconds: Int? = nil
+        _ conditions: NetworkConditions, seed: UInt64, repairDelayMilliseconds: Int? = nil, looksAfterLink: Bool = false
     ) throws -> QualityPath {
-        let path = try QualityPath(seed: seed, repairDelayMilliseconds: repairDelayMilliseconds)
-        path.run(milliseconds: 500)
+        let path = try QualityPath(
+            seed: seed, repairDelayMilliseconds: repairDelayMilliseconds, looksAfterLink: looksAfterLink)
+        if !looksAfterLink { path.run(milliseconds: 500) }
         path.downlink.setBoth(conditions)
         path.roundTripNanoseconds = conditions.latencyMilliseconds * 2_000_000
         path.run(milliseconds: 2_000)
@@ -118,6 +122,25 @@ import Wire
         #expect(player.freezeRatio(at: path.now) < example.freezeRatio)
         #expect(player.longestInterval < 2_000_000_000, "it recovers within 2 s")
         #expect(player.asked <= 500_000_000)
+    }
+
+    /// Viewers whose feedback tells what they miss, as browsers': loss is not taken for a full link, and what they do not
+    /// ask for, because their requests are lost too, is sent again.
+    @Test(arguments: Case.lossy, feedbackSeeds)
+    func aViewerThatGivesFeedbackIsRepairedWithinTheBudget(_ example: Case, _ seed: UInt64) throws {
+        let path = try path(example.conditions, seed: seed, repairDelayMilliseconds: 500, looksAfterLink: true)
+        path.run(milliseconds: 3_000)
+        path.viewer.forget()
+        // Bursts that silence the viewer come every few seconds: of a shorter time chance would be judged.
+        let milliseconds = example.conditions.burstLength > 1 ? 120_000 : Self.milliseconds
+        path.run(milliseconds: milliseconds)
+        path.viewer.finish(at: path.now)
+        say("\(example.name) with feedback", path)
+        let player = path.viewer.player
+        #expect(player.freezeRatio(at: path.now) < example.freezeRatio)
+        #expect(player.longestInterval < 2_000_000_000, "it recovers within 2 s")
+        #expect(path.sink.congestion?.snapshot.pacer.framesRefused == 0, "loss is not taken for a full link")
+        #expect(player.shown > Int(milliseconds) / 33 * 9 / 10)
     }
 
     /// Demonstration 1: publisher and viewer each lose 10 % both ways at 40 ms each way.

@@ -284,6 +284,10 @@ final class QualityPath {
         while let packet = try? packets.next(in: compound) {
             if case .transportFeedback(let feedback) = packet {
                 sink.congestion?.received(feedback, in: compound, at: now)
+                let news = sink.congestion?.videoNews ?? []
+                room.track(.video).onLoop {
+                    $0.heard(news, of: Self.viewerID, roundTripNanoseconds: roundTrip, at: now)
+                }
             }
             room.track(.video).onLoop { track in
                 switch packet {

@@ -26,6 +26,15 @@ import Wire
         #expect(delay.milliseconds == 0)
     }
 
+    /// What comes at the second try is not seen itself, but says that others will take a third one.
+    @Test func secondTriesAreCoveredBeforeThirdOnesAreSeen() {
+        var delay = RepairDelay(limitMilliseconds: Self.limit)
+        for time in stride(from: 0, to: 10_000, by: 200) as StrideTo<UInt64> {
+            delay.sentAgain(lateness: time % 4_000 == 2_000 ? 140 : 50, at: .milliseconds(time))
+        }
+        #expect(delay.milliseconds == 170)
+    }
+
     @Test func lateRepairsAreCoveredWithRoomForDecoding() {
         var delay = RepairDelay(limitMilliseconds: Self.limit)
         run(&delay, lateness: 220, everyMilliseconds: 1_000)
@@ -59,7 +68,7 @@ import Wire
         run(&delay, lateness: 400, everyMilliseconds: 500)
         #expect(delay.milliseconds == 430)
         var seen = [delay.milliseconds]
-        for time in stride(from: 10_000 as UInt64, to: 90_000, by: 10) {
+        for time in stride(from: 10_000 as UInt64, to: 180_000, by: 10) {
             let now = Instant.milliseconds(time)
             if delay.isReviewDue(at: now) { delay.review(at: now) }
             if delay.milliseconds != seen.last { seen.append(delay.milliseconds) }
