@@ -19,6 +19,8 @@ public struct ICELimits: Hashable, Sendable {
     /// How often such a check is sent, and how long the first time waits for an answer; each later one waits twice as long
     /// as the one before. Given up after 1.5 s.
     public static let ownCheckTransmissions = 4
+    /// Bytes of both user name fragments and their colon beyond which a peer is sent no checks, which carry them.
+    public static let maximumOwnCheckUsername = 64
     public static let ownCheckMilliseconds: UInt64 = 100
     /// Checks of our own that a session begins at once and per second.
     public static let ownCheckBurst: UInt32 = 4

@@ -12,7 +12,6 @@ public enum ICEOwnCheck: Hashable, Sendable {
 struct OwnCheck {
     var tuple: TransportTuple
     var transactionID: STUNTransactionID
-    var tieBreaker: UInt64
     /// Where media went when it began.
     var selectedTuple: TransportTuple?
     var startedAt: Instant
@@ -25,7 +24,8 @@ struct OwnCheck {
 // where it came from, so the address is validated like one of QUIC (RFC 9000, sections 8.2 and 9.3): a Binding request goes
 // there, which full agents answer at any time (RFC 8445, section 7.3), and only the answer moves media.
 //
-// Who repeats what a peer sent, from an address of his choice, has it sent a few requests, each smaller than most packets.
+// Who repeats what a peer sent, from an address of his choice, has it sent a few requests, each smaller than most packets: a
+// peer whose fragment would make them large is not asked.
 
 extension ICELiteAgent {
     /// Whether media from `tuple` is worth the look that tells whether the peer sent it: it could begin a check, and few
@@ -42,10 +42,9 @@ extension ICELiteAgent {
     /// - Returns: whether a check begins; see ``nextOwnCheck(at:request:)``.
     public mutating func strayMediaReceived(on tuple: TransportTuple, at now: Instant) -> Bool {
         guard mayCheck(tuple), checkBudget.take(at: now) else { return false }
-        let (id, tieBreaker) = nextTransaction()
         ownChecks.append(
             OwnCheck(
-                tuple: tuple, transactionID: id, tieBreaker: tieBreaker, selectedTuple: selectedTuple, startedAt: now,
+                tuple: tuple, transactionID: nextTransaction(), selectedTuple: selectedTuple, startedAt: now,
                 nextAt: now))
         statistics.ownChecks &+= 1
         return true
@@ -53,7 +52,8 @@ extension ICELiteAgent {
 
     private func mayCheck(_ tuple: TransportTuple) -> Bool {
         guard !checkSecret.isEmpty, tuple.transport == .udp, ownChecks.count < ICELimits.maximumOwnChecks,
-            !ownChecks.contains(where: { $0.tuple == tuple })
+            !ownChecks.contains(where: { $0.tuple == tuple }),
+            generation.remoteUsername.count <= ICELimits.maximumOwnCheckUsername
         else { return false }
         switch phase {
         case .connected, .disconnected: return true
@@ -79,12 +79,12 @@ extension ICELiteAgent {
         return .send(ownChecks[index].tuple)
     }
 
-    /// RFC 8445, section 7.2.5: the credentials of a request are those of its receiver.
+    /// RFC 8445, section 7.2.2: the credentials of a request are those of its receiver.
     private func write(_ check: OwnCheck, into request: inout [UInt8]) {
         let writer = STUNWriter(.request, transactionID: check.transactionID, into: &request)
         writer.append(.username, generation.remoteUsername, into: &request)
         writer.append(.priority, integer: ICELimits.peerReflexivePriority, into: &request)
-        writer.append(.iceControlled, integer: check.tieBreaker, into: &request)
+        writer.append(.iceControlled, integer: tieBreaker, into: &request)
         writer.appendIntegrity(key: generation.remoteKey, authentication, into: &request)
         writer.appendFingerprint(into: &request)
     }
@@ -113,7 +113,9 @@ extension ICELiteAgent {
             return .proved(moved: false, evicted: nil)
         }
         statistics.answeredOwnChecks &+= 1
+        let left = selectedTuple
         let (path, evicted) = addPath(tuple, at: now)
+        leftTuple = left
         // It stands for the nominated one, of which it is the other end of the same network path.
         paths[path].isNominated = true
         nominatedTuple = tuple
@@ -132,16 +134,25 @@ extension ICELiteAgent {
     }
 
     /// Ninety-six bits that nobody can guess who was not sent them, the peer included, or it could have media sent to
-    /// where it is not; and a tie breaker.
-    private mutating func nextTransaction() -> (STUNTransactionID, tieBreaker: UInt64) {
+    /// where it is not.
+    private mutating func nextTransaction() -> STUNTransactionID {
         ownCheckCount &+= 1
-        var count: [UInt8] = []
-        count.append(bigEndian: ownCheckCount)
+        let code = authentication.hmac(checkSecret, over: ownCheckCount)
+        return STUNTransactionID(high: UInt32(Self.word(of: code, 0..<4)), low: Self.word(of: code, 4..<12))
+    }
+
+    /// At most eight bytes of `code`, first byte first.
+    static func word(of code: InlineArray<20, UInt8>, _ range: Range<Int>) -> UInt64 {
+        range.reduce(0) { $0 << 8 | UInt64(code[$1]) }
+    }
+}
+
+extension ICEAuthentication {
+    func hmac(_ key: [UInt8], over number: UInt64) -> InlineArray<20, UInt8> {
+        var bytes: [UInt8] = []
+        bytes.append(bigEndian: number)
         var code = InlineArray<20, UInt8>(repeating: 0)
-        count.withBytes { authentication.hmacSHA1(checkSecret, $0, &code) }
-        func word(_ range: Range<Int>) -> UInt64 { range.reduce(0) { $0 << 8 | UInt64(code[$1]) } }
-        return (
-            STUNTransactionID(high: UInt32(truncatingIfNeeded: word(0..<4)), low: word(4..<12)), word(12..<20)
-        )
+        bytes.withBytes { hmacSHA1(key, $0, &code) }
+        return code
     }
 }

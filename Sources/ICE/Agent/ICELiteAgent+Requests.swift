@@ -86,11 +86,13 @@ extension ICELiteAgent {
         }
         recentTransactions.insert(message.transactionID)
         hear(path, at: now)
+        if path == selectedIndex { leftTuple = nil }
 
         var selectionChanged = false
         if nominates(message, tuple) {
             paths[path].isNominated = true
             nominatedTuple = tuple
+            leftTuple = nil
             selectionChanged = select(path)
         } else if case .disconnected = phase, path == selectedIndex {
             selectionChanged = select(path)

@@ -54,6 +54,10 @@ public struct ICELiteAgent: ~Copyable {
     let checkSecret: [UInt8]
     var ownChecks: [OwnCheck] = []
     var ownCheckCount: UInt64 = 0
+    /// RFC 8445, section 16.1: the same in every check of the session.
+    let tieBreaker: UInt64
+    /// Where media went before an answer to our own check moved it, until the peer itself says where it is.
+    var leftTuple: TransportTuple?
     var checkBudget: TokenBucket
     var trialBudget: TokenBucket
     /// Reused for the copy of a message whose integrity is checked.
@@ -72,6 +76,7 @@ public struct ICELiteAgent: ~Copyable {
         errorBudget = TokenBucket(
             burst: ICELimits.errorResponseBurst, perSecond: ICELimits.errorResponsesPerSecond, at: now)
         self.checkSecret = checkSecret
+        tieBreaker = Self.word(of: authentication.hmac(checkSecret, over: 0), 12..<20)
         checkBudget = TokenBucket(burst: ICELimits.ownCheckBurst, perSecond: ICELimits.ownChecksPerSecond, at: now)
         trialBudget = TokenBucket(burst: ICELimits.trialBurst, perSecond: ICELimits.trialsPerSecond, at: now)
         paths.reserveCapacity(ICELimits.maximumTuples)
@@ -114,14 +119,24 @@ public struct ICELiteAgent: ~Copyable {
     /// Reports media that passed its authentication. It keeps consent alive on its tuple (clients such as FFmpeg
     /// send no checks after nomination) and revives a session whose consent was lost.
     ///
-    /// - Returns: whether ``selectedTuple`` changed. Media never selects another tuple.
+    /// - Returns: whether ``selectedTuple`` changed. Media selects no other tuple but the one that an answer to our own
+    ///   check made us leave: there the peer is, then, and whoever answered elsewhere may only have passed packets on.
     @discardableResult
     public mutating func mediaReceived(on tuple: TransportTuple, at now: Instant) -> Bool {
         guard let index = index(of: tuple) else { return false }
         hear(index, at: now)
-        guard case .disconnected = phase, index == selectedIndex else { return false }
-        phase = .connected
-        return true
+        switch phase {
+        case .disconnected where index == selectedIndex:
+            phase = .connected
+            return true
+        case .connected where leftTuple == tuple && index != selectedIndex:
+            // Both are proved: what comes on the other moves media there again.
+            leftTuple = selectedTuple
+            nominatedTuple = tuple
+            return select(index)
+        default:
+            return false
+        }
     }
 
     /// Reports a DTLS datagram while the handshake runs, before it is processed.

@@ -86,7 +86,8 @@ struct MediaMetrics: Sendable {
                 ]),
             MetricFamily(
                 name: Self.prefix + "ice_own_checks_total",
-                help: "Unknown addresses a session's media came from, and what a check of the server's there came to.",
+                help: "Unknown addresses a session's media came from: asked by the server, proved by it or by a check "
+                    + "of the client's in the meantime, or not proved.",
                 kind: .counter,
                 samples: [
                     outcome("begun", demultiplexer.ownChecks), outcome("proved", demultiplexer.provedByOwnChecks),

@@ -153,6 +153,36 @@ import Wire
         #expect(agent.statistics.supersededOwnChecks == 1)
     }
 
+    @Test func aPeerThatIsHeardWhereItWasAgainIsThere() throws {
+        var agent = connected()
+        let id = try agent.beginOne(on: new, at: .seconds(1))
+        _ = agent.receive(Answer(id: id).bytes, on: new, at: .milliseconds(1040))
+        #expect(agent.selectedTuple == new)
+        // The port is the old one again, or somebody who only passed packets on answered: either way without a check.
+        let moved = agent.mediaReceived(on: old, at: .milliseconds(1200))
+        #expect(moved && agent.selectedTuple == old)
+        let repeated = agent.mediaReceived(on: old, at: .milliseconds(1210))
+        #expect(!repeated)
+        let movedOn = agent.mediaReceived(on: new, at: .milliseconds(1300))
+        #expect(movedOn && agent.selectedTuple == new)
+        // Its own check says where it is: media elsewhere moves nothing after that.
+        _ = agent.receive(.nominating(1), on: new, at: .milliseconds(1400))
+        let late = agent.mediaReceived(on: old, at: .milliseconds(1500))
+        #expect(!late && agent.selectedTuple == new)
+    }
+
+    @Test func checksOfOneSessionHaveOneTieBreaker() throws {
+        var agent = connected()
+        let requests = [
+            try agent.begin(on: new, at: .seconds(1)), try agent.begin(on: .port(3000), at: .seconds(3)),
+        ].flatMap { $0 }
+        #expect(requests.count == 2)
+        let first = try parsed(try #require(requests.first))
+        let second = try parsed(try #require(requests.last))
+        #expect(first.iceControlled != nil && first.iceControlled == second.iceControlled)
+        #expect(first.transactionID != second.transactionID)
+    }
+
     @Test func aNominationInTheMeantimeCounts() throws {
         var agent = connected()
         let id = try agent.beginOne(on: new, at: .seconds(1))
