@@ -133,6 +133,9 @@ struct QualityViewer {
     /// Tells the server when each packet came, as browsers do.
     mutating func givesFeedback() { feedback = TransportWideFeedback(intervalMilliseconds: 50) }
 
+    /// Whether packets came that it has not told of yet.
+    var owesFeedback: Bool { feedback?.nextDeadline != nil }
+
     private mutating func note(_ header: RTPHeader, _ datagram: [UInt8], at now: Instant) {
         guard feedback != nil else { return }
         let number: UInt16? = datagram.withBytes { bytes in

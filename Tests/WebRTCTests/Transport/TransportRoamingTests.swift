@@ -74,13 +74,14 @@ import Wire
         pair.network.conditions.loss = 0.3
         pair.client.port = Self.new
         let began = pair.now
-        for number in 2..<100 as Range<UInt16> {
+        // All four requests of a check, or their answers, may be lost; then the next packet begins another one.
+        for number in 2..<200 as Range<UInt16> {
             pair.client.send(Self.media(pair, number))
             pair.run(milliseconds: 20)
             if pair.engine.selectedTuple == TransportPair.tuple(Self.new) { break }
         }
         #expect(pair.engine.selectedTuple == TransportPair.tuple(Self.new))
-        #expect(pair.now.milliseconds(since: began) < 1_000)
+        #expect(pair.now.milliseconds(since: began) < 4_000)
     }
 
     @Test func aClientThatAnswersNoChecksMovesWithItsOwn() throws {
