@@ -25,6 +25,8 @@ FORMATS = [
     ("AAC as LATM", ["-c:a", "aac", "-b:a", "128k", "-rtpflags", "latm"]),
     ("MP3", ["-c:a", "libmp3lame", "-b:a", "128k"]),
     ("L16", ["-c:a", "pcm_s16be", "-ar", "44100"]),
+    ("G.711 stereo", ["-c:a", "pcm_mulaw", "-ar", "8000", "-ac", "2"]),
+    ("G.711 16 kHz", ["-c:a", "pcm_alaw", "-ar", "16000", "-ac", "1"]),
 ]
 AAC = FORMATS[0][1]
 
