@@ -63,8 +63,8 @@ struct OtherValue: Sendable, CustomTestStringConvertible {
         OtherValue("webrtcLocalUDPAddress", "'[::1]:9000'", environment: "[::1]:9000", text: "'[::1]:9000'"),
         OtherValue("webrtcLocalTCPAddress", "no"),
         OtherValue("webrtcIPsFromInterfaces", "no"),
-        OtherValue("webrtcPreferIPv6", "yes"),
         OtherValue("webrtcIPsFromInterfacesList", "[eth0]", environment: "eth0", text: "[eth0]"),
+        OtherValue("webrtcPreferIPv6", "yes"),
         OtherValue("webrtcAdditionalHosts", "[203.0.113.7]", environment: "203.0.113.7", text: "[203.0.113.7]"),
         OtherValue(
             "webrtcICEServers2", "[{url: 'stun:stun.example:3478'}]", environment: "stun:stun.example:3478",
