@@ -7,15 +7,46 @@ final class RefusedOffers: Sendable {
     /// How often an address has something to tell. What it does beyond is in the counters and in `/check`.
     static let toldPerSecond = 1
     static let toldBurst = 10
+    /// How often all addresses together have: each event goes to the log and to everybody who listens.
+    static let toldPerSecondInAll = 10
+    static let toldBurstInAll = 50
 
     struct Kind: Hashable, Sendable {
         var role: PeerRole
         var reason: EndReason
     }
 
+    /// What befalls a room's whole audience and is told once, not once per address.
+    private struct Shared: Hashable {
+        var room: String
+        var kind: Kind
+        /// Names the limit.
+        var detail: String
+    }
+
+    private enum Bucket: Hashable { case all }
+
     private struct State {
         var counts: [Kind: UInt64] = [:]
         var told = RateLimiter<ClientAddress>(perSecond: toldPerSecond, burst: toldBurst)
+        var toldInAll = RateLimiter<Bucket>(perSecond: toldPerSecondInAll, burst: toldBurstInAll, maximumKeys: 1)
+        /// When it was told, for as long as it is no news. Holds only what was told, so it is bounded by `toldInAll`.
+        var toldShared: [Shared: Instant] = [:]
+
+        /// Whether what happened is told: it is news and both buckets have one left.
+        mutating func tells(_ isNews: Bool, _ shared: Shared?, _ client: ClientAddress, at now: Instant) -> Bool {
+            guard shared.map({ !isQuiet($0, at: now) }) ?? isNews, told.admit(client, at: now).isAdmitted,
+                toldInAll.admit(.all, at: now).isAdmitted
+            else { return false }
+            guard let shared else { return true }
+            toldShared = toldShared.filter { isQuiet($0.key, at: now) }
+            toldShared[shared] = now
+            return true
+        }
+
+        private func isQuiet(_ shared: Shared, at now: Instant) -> Bool {
+            toldShared[shared].map { now.nanoseconds(since: $0) < FailureBook.quietSeconds * 1_000_000_000 } ?? false
+        }
     }
 
     private let state = Mutex(State())
@@ -36,9 +67,11 @@ final class RefusedOffers: Sendable {
             role: role, protocol: role == .publisher ? .whip : .whep, remote: remote, reason: reason,
             progress: .refused, detail: detail)
         let isNews = failures.note(failure, in: room, at: now)
+        let kind = Kind(role: role, reason: reason)
+        let shared = reason.isShared ? Shared(room: room, kind: kind, detail: detail) : nil
         let isTold = state.withLock { state in
-            state.counts[Kind(role: role, reason: reason), default: 0] += 1
-            return isNews && state.told.admit(ClientAddress(remote), at: now).isAdmitted
+            state.counts[kind, default: 0] += 1
+            return state.tells(isNews, shared, ClientAddress(remote), at: now)
         }
         if isTold { hub.publish(.sessionFailed(room: room, failure)) }
     }
@@ -53,4 +86,9 @@ final class RefusedOffers: Sendable {
             ($0.kind.role.rawValue, $0.kind.reason.rawValue) < ($1.kind.role.rawValue, $1.kind.reason.rawValue)
         }
     }
+}
+
+extension EndReason {
+    /// Whether it befalls everybody who asks for the room, rather than one client.
+    fileprivate var isShared: Bool { self == .nobodyPublishes || self == .limitReached }
 }

@@ -109,6 +109,50 @@ import Wire
         #expect(offers.counts.map(\.count) == [1_001])
     }
 
+    @Test(arguments: [EndReason.nobodyPublishes, .limitReached])
+    func whatAWholeAudienceMeetsIsToldOncePerRoom(reason: EndReason) {
+        let hub = EventHub()
+        let book = FailureBook()
+        let offers = RefusedOffers(failures: book, hub: hub)
+        let told = Told(hub)
+        func poll(_ room: String, at second: UInt64) {
+            for client in 0..<1_000 as Range<UInt32> {
+                let remote = SocketAddress(ipv4: 0x0A00_0000 + client, port: 1)
+                offers.refused(.viewer, in: room, from: remote, reason, "the limit", at: .seconds(second))
+            }
+        }
+        for second in [10, 12] as [UInt64] { poll("a", at: second) }
+        #expect(told.all.count == 1)
+        poll("b", at: 14)
+        #expect(told.all.count == 2)
+        for second in [16, 69] as [UInt64] { poll("a", at: second) }
+        #expect(told.all.count == 2)
+        poll("a", at: 70)
+        #expect(told.all.count == 3)
+        #expect(offers.counts.map(\.count) == [6_000])
+        #expect(book.all(at: .seconds(70)).count == FailureBook.maximumEntries)
+    }
+
+    @Test func manyAddressesDoNotFillTheFeed() {
+        let hub = EventHub()
+        let offers = RefusedOffers(failures: FailureBook(), hub: hub)
+        let told = Told(hub)
+        func ask(at second: UInt64, _ reason: EndReason = .unknownRoom) {
+            for client in 0..<1_000 as Range<UInt32> {
+                let remote = SocketAddress(ipv4: 0x0A00_0000 + client, port: 1)
+                offers.refused(.viewer, in: "room\(client)", from: remote, reason, "", at: .seconds(second))
+            }
+        }
+        ask(at: 10)
+        #expect(told.all.count == RefusedOffers.toldBurstInAll)
+        ask(at: 11)
+        #expect(told.all.count == RefusedOffers.toldBurstInAll + RefusedOffers.toldPerSecondInAll)
+        // What was not told for want of a place is news still.
+        ask(at: 12, .nobodyPublishes)
+        ask(at: 13, .nobodyPublishes)
+        #expect(told.all.count == RefusedOffers.toldBurstInAll + 3 * RefusedOffers.toldPerSecondInAll)
+    }
+
     @Test func whatGoesOnIsNewsAgainAfterAWhile() {
         let hub = EventHub()
         let offers = RefusedOffers(failures: FailureBook(), hub: hub)
