@@ -7,7 +7,7 @@ import Wire
 /// does not push out everybody else.
 final class FailureBook: Sendable {
     static let maximumEntries = 64
-    /// Of these one address may fill so many: it pushes out its own oldest.
+    /// Of these one address (of IPv6: a /64, as limits count it) may fill so many: it pushes out its own oldest.
     static let maximumEntriesPerAddress = 16
     static let memorySeconds: Int64 = 3_600
     /// A failure is news for so long.
@@ -31,7 +31,7 @@ final class FailureBook: Sendable {
         }
 
         fileprivate func isFrom(_ remote: SocketAddress?) -> Bool {
-            failure.remote?.withPort(0) == remote?.withPort(0)
+            failure.remote.map { ClientAddress($0) } == remote.map { ClientAddress($0) }
         }
     }
 
@@ -55,8 +55,11 @@ final class FailureBook: Sendable {
             {
                 entries.remove(at: oldest)
             } else if entries.count >= Self.maximumEntries {
-                // Who only waits makes room for what failed.
-                entries.remove(at: entries.firstIndex { !$0.failure.reason.isFailure } ?? 0)
+                // Who only waits makes room for what failed, and so do offers: anybody may send many.
+                let victim =
+                    entries.firstIndex { !$0.failure.reason.isFailure }
+                    ?? entries.firstIndex { $0.failure.progress == .refused }
+                entries.remove(at: victim ?? 0)
             }
             entries.append(entry)
             return isNews

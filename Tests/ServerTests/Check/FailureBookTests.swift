@@ -74,6 +74,41 @@ struct FailureBookTests {
         #expect(item.what.hasPrefix("48 sessions have failed") && item.failures.count == FailureBook.maximumEntries)
     }
 
+    @Test func offersOfACrowdDoNotPushOutSessionsThatFailed() {
+        let book = FailureBook()
+        for number in 0..<8 as Range<UInt32> {
+            book.note(failure(from: SocketAddress(ipv4: number, port: 1)), in: "cam1", at: .seconds(1))
+        }
+        for number in 100..<1_100 as Range<UInt32> {
+            let refused = SessionFailure(
+                role: .viewer, protocol: .whep, remote: SocketAddress(ipv4: number, port: 1), reason: .limitReached,
+                progress: .refused, detail: "the room is full")
+            book.note(refused, in: "cam1", at: .seconds(2))
+        }
+        let entries = book.all(at: .seconds(3))
+        #expect(entries.count == FailureBook.maximumEntries)
+        #expect(entries.count { $0.failure.reason == .iceNeverConnected } == 8)
+    }
+
+    @Test func anIPv6ClientIsItsNetworkAndOwnsItsOwnAddressAlone() {
+        let book = FailureBook()
+        func address(_ network: UInt64, _ host: UInt64) -> SocketAddress {
+            SocketAddress(ipv6High: 0x2001_0DB8_0000_0000 + network, low: host, port: 1)
+        }
+        book.note(failure(from: address(1, 1)), in: "kept", at: .seconds(1))
+        for host in 0..<1_000 as Range<UInt64> {
+            book.note(failure(from: address(2, host)), in: "room\(host)", at: .seconds(2))
+        }
+        var entries = book.all(at: .seconds(3))
+        #expect(entries.count == FailureBook.maximumEntriesPerAddress + 1)
+        #expect(entries.last?.room == "kept")
+        #expect(shown(book, to: address(2, 999), isOperator: false, at: .seconds(3)).count == 1)
+        // The same thing from a neighbour is the same client's.
+        book.note(failure(from: address(2, 5_000)), in: "room999", at: .seconds(4))
+        entries = book.all(at: .seconds(4))
+        #expect(entries.first?.room == "room999" && entries.first?.count == 2)
+    }
+
     @Test func whatIsOldIsForgotten() {
         let book = FailureBook()
         book.note(failure(), in: "cam1", at: .seconds(1))
