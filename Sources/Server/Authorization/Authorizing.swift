@@ -61,9 +61,14 @@ extension Authorizing {
     /// - Parameter isForwarded: whether proxies stand between. Behind one on this machine that is not named as trusted,
     ///   everybody seems to be local.
     func isOperator(_ credentials: Credentials, isForwarded: Bool) async -> Bool {
+        await operatorOutcome(credentials, isForwarded: isForwarded) == .allowed
+    }
+
+    /// The same, where it matters whether a token that is not the operator's is known at all.
+    func operatorOutcome(_ credentials: Credentials, isForwarded: Bool) async -> AuthorizationOutcome {
         var remote = credentials
         // Only a token opens what is asked for from nowhere.
         if isForwarded || !credentials.address.isLoopback { remote.address = SocketAddress(ipv4: 0, port: 0) }
-        return await authorize(action: .metrics, path: "", protocol: .internal, credentials: remote) == .allowed
+        return await authorize(action: .metrics, path: "", protocol: .internal, credentials: remote)
     }
 }

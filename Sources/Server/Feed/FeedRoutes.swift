@@ -29,14 +29,18 @@ struct FeedRoutes: Sendable {
         if token != nil, let limited = limits.mayTryToken(from: request.remoteAddress) {
             return SignalingResponses.tooManyRequests(limited)
         }
-        // Where reading takes tokens, one that opens nothing at all is a wrong one, or a guess.
+        // A token that opens nothing at all is a wrong one, or a guess: where reading takes tokens, it is refused; where
+        // it takes none, it may be a guess at the operator's.
         let isKnown = await outcome("", credentials) != .unauthenticated
-        if token != nil, !isKnown {
+        let asOperator = await authorizer.operatorOutcome(credentials, isForwarded: request.isForwarded)
+        if token != nil, !isKnown || asOperator == .unauthenticated {
             limits.tokenWasWrong(from: request.remoteAddress)
-            return SignalingResponses.unauthorized()
         }
-        // Rooms asked for by name are answered for; of the others a client sees those it may.
-        for room in filter.names {
+        guard token == nil || isKnown else { return SignalingResponses.unauthorized() }
+        let isOperator = asOperator == .allowed
+        // Rooms asked for by name are answered for; of the others a client sees those it may. Operators may ask for any,
+        // and are told no more than failures of those they may not watch.
+        for room in filter.names where !isOperator {
             switch await outcome(room, credentials) {
             case .allowed: break
             case .unauthenticated: return SignalingResponses.unauthorized()
@@ -47,8 +51,7 @@ struct FeedRoutes: Sendable {
         let lastEventID = request.headers["Last-Event-ID"] ?? request.query["lastEventId"]
         let subscription = await feed.subscribe(
             after: lastEventID.flatMap { $0.isEmpty ? nil : $0 }, filter: filter, credentials: credentials,
-            identity: FeedIdentity(token),
-            isOperator: await authorizer.isOperator(credentials, isForwarded: request.isForwarded))
+            identity: FeedIdentity(token), isOperator: isOperator)
         switch subscription {
         case .accepted(let stream), .later(let stream): return .eventStream(stream)
         }

@@ -39,7 +39,9 @@ private struct Fixture {
     let feedLoop: EventLoop
     let http: HTTPServerFixture
 
-    init(limits: EventFeed.Limits = EventFeed.Limits()) async throws {
+    /// - Parameter settings: whose tokens count; without them those of `LetterAuthorizer` do. Their limits refill
+    ///   nothing, as no time passes for them.
+    init(limits: EventFeed.Limits = EventFeed.Limits(), settings: ServerSettings? = nil) async throws {
         feedLoop = try EventLoop(name: "feed")
         try feedLoop.start()
         let rooms = rooms
@@ -48,12 +50,15 @@ private struct Fixture {
             quality: {
                 rooms.all.map { RoomQuality(room: $0.name, bitrateIn: 1_000, bitrateOut: 2_000, packetsLost: 3) }
             })
-        feed = EventFeed(on: feedLoop, source: source, authorizer: LetterAuthorizer(), limits: limits, epoch: "e")
+        var authorizer: any Authorizing = LetterAuthorizer()
+        var requests = RequestLimits(ServerSettings())
+        if let settings {
+            authorizer = TokenAuthorizer(settings: settings)
+            requests = RequestLimits(settings, now: { .seconds(10) })
+        }
+        feed = EventFeed(on: feedLoop, source: source, authorizer: authorizer, limits: limits, epoch: "e")
         var router = Router()
-        FeedRoutes(
-            feed: feed, authorizer: LetterAuthorizer(), allowsTokenInQuery: { true },
-            limits: RequestLimits(ServerSettings())
-        ).add(to: &router)
+        FeedRoutes(feed: feed, authorizer: authorizer, allowsTokenInQuery: { true }, limits: requests).add(to: &router)
         http = try await HTTPServerFixture(router)
     }
 
@@ -224,6 +229,48 @@ private struct Fixture {
         #expect(await wrong.status() == 403)
         let nonsense = try await fixture.listener("?room=a%0ab")
         #expect(await nonsense.status() == 400)
+        await fixture.stop()
+    }
+
+    @Test func operatorsMayAskForAnyRoomByName() async throws {
+        let fixture = try await Fixture()
+        let client = try await fixture.listener("?room=private", "Authorization: Bearer all\r\n")
+        #expect(await client.text(through: "\"rooms\":[]}\n\n")?.hasPrefix("HTTP/1.1 200 ") == true)
+        fixture.set("private", viewers: 0)
+        fixture.feed.received(
+            EventRecord(
+                id: 1, milliseconds: 0,
+                event: .sessionFailed(
+                    room: "private",
+                    SessionFailure(role: .viewer, protocol: .whep, reason: .dtlsTimeout, detail: "told"))))
+        let text = try #require(await client.text(through: "\"detail\":\"told\"}\n\n"))
+        // Who watches it they are not told without its token.
+        #expect(text.contains("\"room\":\"private\"") && !text.contains("\"name\":\"private\""))
+        await fixture.stop()
+    }
+
+    @Test func guessesAtTheOperatorsTokenAreCountedWhereReadingTakesNone() async throws {
+        let settings = try SignalingFixture.settings(
+            """
+            metricsToken: secret
+            httpFailedAuthorizationBurst: 3
+            paths:
+              a: {publishToken: known}
+              all_others:
+            """)
+        let fixture = try await Fixture(settings: settings)
+        func status(_ token: String) async throws -> Int? {
+            let client = try await fixture.listener("", "Authorization: Bearer \(token)\r\n")
+            let head = await client.text(through: "\r\n\r\n")
+            await client.abort()
+            return head?.split(separator: " ").dropFirst().first.flatMap { Int($0) }
+        }
+        // A room's token is no guess, and neither is none.
+        for _ in 0..<5 { #expect(try await status("known") == 200) }
+        for guess in 0..<3 { #expect(try await status("guess\(guess)") == 200) }
+        for token in ["guess3", "secret"] { #expect(try await status(token) == 429) }
+        let anonymous = try await fixture.listener()
+        #expect(await anonymous.text(through: "]}\n\n") != nil)
         await fixture.stop()
     }
 
