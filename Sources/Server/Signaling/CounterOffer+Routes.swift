@@ -34,7 +34,8 @@ extension WebRTCService {
         return pending
     }
 
-    /// Makes the session that a viewer's answer asks for. After an answer that cannot be used, another may come.
+    /// Makes the session that a viewer's answer asks for. After an answer that cannot be used, another may come, so only
+    /// what ends the counter-offer is told to the operator.
     func accept(_ answer: [UInt8], to id: String) async throws(SignalingError) -> WebRTCSession {
         guard let pending = await counterOffers.take(id) else { throw .notFound("there is no such session") }
         let negotiated: NegotiatedSession
@@ -57,6 +58,7 @@ extension WebRTCService {
             return opened.session
         } catch {
             await registry.abandon(pending.ticket)
+            refusals.refused(.viewer, in: pending.request.room.room, from: pending.request.remote, error)
             throw error
         }
     }
@@ -120,7 +122,6 @@ extension SignalingRoutes {
                 response.headers["ETag"] = session.entityTag
                 return response
             } catch {
-                service.refusals.refused(.viewer, in: pending.request.room.room, from: request.remoteAddress, error)
                 return SignalingResponses.problem(error)
             }
         case .delete:

@@ -76,6 +76,7 @@ enum SignalingError: Error, Hashable, Sendable {
         case .malformed, .unacceptable, .unmatched, .tooLarge: .negotiationFailed
         case .conflict: .conflict
         case .absent: .nobodyPublishes
+        // A session that is gone, which the client alone is told.
         case .notFound: .gaveUp
         case .full: .limitReached
         case .failed: .internalError

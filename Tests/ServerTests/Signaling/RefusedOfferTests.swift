@@ -179,6 +179,40 @@ import Wire
         }
     }
 
+    @Test func anAnswerThatMayBeFollowedByAnotherIsNoFailure() async throws {
+        try await ServerHarness.with { server in
+            let told = Told(server.hub)
+            await server.service.counterOffers.use(lifetimeSeconds: 3_600)
+            _ = try await server.session("/a/whip", Offers.publisher())
+            func patch(_ location: String, _ body: String) async throws -> Int {
+                let headers: HTTPHeaders = ["Content-Type": "application/sdp"]
+                return try await server.respond(.patch, location, headers: headers, body: body).status
+            }
+            let offer = try Offers.make(direction: "recvonly", videoCodec: "H265")
+            let first = try await server.post("/a/whep", offer)
+            let location = try #require(first.headers["Location"])
+            #expect(try await patch(location, "junk") == 400)
+            #expect(try await patch(location, CounterOfferRoutesTests.answer(to: bodyText(first))) == 204)
+            #expect(told.all.isEmpty && entries(server).isEmpty && server.service.refusals.counts.isEmpty)
+
+            // Nor does it count twice when no other follows.
+            let second = try await server.post("/a/whep", offer)
+            let forgotten = try #require(second.headers["Location"])
+            #expect(try await patch(forgotten, "junk") == 400)
+            await server.service.counterOffers.expire(at: MonotonicClock.now.advanced(bySeconds: 3_601))
+            #expect(try await patch(forgotten, "junk") == 404)
+            #expect(told.all.map(\.reason) == [.negotiationFailed])
+            #expect(server.service.refusals.counts.map(\.count) == [1])
+
+            // What ends the counter-offer is told.
+            let third = try await server.post("/a/whep", offer)
+            let late = try #require(third.headers["Location"])
+            _ = try await server.session("/a/whip", Offers.make(direction: "sendonly", videoCodec: "VP9"))
+            #expect(try await patch(late, CounterOfferRoutesTests.answer(to: bodyText(third))) == 409)
+            #expect(told.all.map(\.reason) == [.negotiationFailed, .conflict])
+        }
+    }
+
     @Test func operatorsReadItInLogAndReport() async throws {
         let fixture = try await SignalingFixture()
         #expect(try await fixture.post("/cam1/whip", "junk").status == 400)
