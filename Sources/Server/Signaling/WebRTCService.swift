@@ -167,7 +167,10 @@ final class WebRTCService: Sendable {
         switch await bring(request.room) {
         case .plays: break
         case .isSilent: throw .absent("the source of this room does not play", retryAfterSeconds: 5)
-        case .tooMany: throw .conflict("the server pulls too many sources of patterns", retryAfterSeconds: 5)
+        case .tooMany:
+            throw .full(
+                "the server pulls as many sources of patterns and all_others as it takes (maximumPatterned)",
+                retryAfterSeconds: 5)
         }
         guard let entry = await directory.room(named: request.room.room) else {
             throw SignalingError(RoomError.nobodyPublishes)

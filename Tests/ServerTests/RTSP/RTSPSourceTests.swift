@@ -116,6 +116,18 @@ import Wire
                 #expect(await another.value != .plays)
                 #expect(await sources.bring(rooms[0]) == .tooMany)
                 #expect(sources.patternedCount == 0)
+                // It is a limit that a viewer meets, and no other session in the way.
+                let signaling = try #require(await server.running?.service)
+                signaling.use(sources)
+                let request = SignalingRequest(
+                    room: rooms[0], offer: Array(try Offers.viewer().utf8), remote: SocketAddress(ipv4: 1, port: 1),
+                    isForwarded: false)
+                do throws(SignalingError) {
+                    _ = try await signaling.view(request)
+                    Issue.record("a viewer got in")
+                } catch {
+                    #expect(error.reason == .limitReached && error.detail.contains("maximumPatterned"))
+                }
             }
         }
     }
