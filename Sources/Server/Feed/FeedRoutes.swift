@@ -38,9 +38,9 @@ struct FeedRoutes: Sendable {
         }
         guard token == nil || isKnown else { return SignalingResponses.unauthorized() }
         let isOperator = asOperator == .allowed
-        // Rooms asked for by name are answered for; of the others a client sees those it may. Operators may ask for any,
-        // and are told no more than failures of those they may not watch.
-        for room in filter.names where !isOperator {
+        // Rooms asked for by name are answered for; of the others a client sees those it may. Who brings the operator's
+        // token may ask for any, and is told no more than failures of those it may not watch.
+        for room in filter.names where !(isOperator && token != nil) {
             switch await outcome(room, credentials) {
             case .allowed: break
             case .unauthenticated: return SignalingResponses.unauthorized()
