@@ -225,12 +225,13 @@ extension SettingType<PathSource> {
             if text == "redirect" { return .redirect }
             guard text == "rpiCamera" || text.contains("://") && availableLater.contains(scheme)
             else {
-                // What follows the scheme may be a password.
-                let isURL = text.contains("://")
+                // What has one of these may be a mistyped URL with a password; what stands before "://" is none.
+                let isShown = !text.contains { "@/:".contains($0) }
+                let isScheme = text.hasPrefix(scheme + "://")
                 throw SettingFault(
-                    isURL
-                        ? "'\(scheme.escapedForDisplay(limit: 80))://…' is not a source"
-                        : "\(node.summary) is not a source")
+                    isShown
+                        ? "\(node.summary) is not a source"
+                        : "\(isScheme ? "'\(scheme.escapedForDisplay(limit: 80))://…'" : "this URL") is not a source")
             }
             return .unavailable(scheme)
         },

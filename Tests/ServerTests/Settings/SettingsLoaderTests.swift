@@ -46,6 +46,10 @@ import Testing
             }
         }
         #expect(faults("pathDefaults: {source: rtspx://me:x@h/}").contains("'rtspx://…' is not a source"))
+        for mistyped in ["rtsp:/me:secret@h/", "rtsp//me:secret@h/", "me:secret@rtsp://h/", "secret@h"] {
+            let told = faults("pathDefaults: {source: '\(mistyped)'}")
+            #expect(told.contains("this URL is not a source") && !told.contains("secret"), "\(told)")
+        }
         #expect(faults("pathDefaults: {source: publish}").contains("'publish' is not a source"))
     }
 

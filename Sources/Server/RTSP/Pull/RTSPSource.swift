@@ -46,7 +46,8 @@ actor RTSPSource {
 
     /// Begins to pull, if it does not yet.
     func start() {
-        guard task == nil else { return }
+        // It may have been ended while whoever starts it waited for others to end.
+        guard task == nil, !isOver else { return }
         task = Task { [ending] in
             await ending?.value
             await pullAgainAndAgain()
