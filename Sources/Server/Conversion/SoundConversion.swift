@@ -36,6 +36,8 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
     private var frameTime: Int64?
     private var packetTime: Int64?
     private var failures = 0
+    /// Whether a pause after a failure was cut short because the stream told another configuration.
+    private var hasTriedEarly = false
     private var restart: (any LoopTimer)?
     private var stay: (any LoopTimer)?
     /// Runs while a stream is to tell its configuration.
@@ -160,6 +162,7 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
             cancelRestart()
             return stop()
         }
+        hasTriedEarly = false
         if transcoder == nil {
             // Another publication: what came before says nothing about it.
             failures = 0
@@ -173,13 +176,18 @@ actor SoundConversion: LoopActor, SoundConverter, FrameConsumer {
     private func use(configuration: [UInt8]) {
         self.configuration = configuration
         silence?.cancel()
-        failure = nil
-        if transcoder == nil {
-            failures = 0
-            launch()
-        } else {
-            beginAnew()
+        guard transcoder == nil else {
+            failure = nil
+            return beginAnew()
         }
+        if restart?.deadline != nil {
+            // The other configuration may be the one that works. Only once: a stream that tells another one with every frame
+            // would have a process started for each.
+            guard !hasTriedEarly else { return }
+            hasTriedEarly = true
+        }
+        failure = nil
+        launch()
     }
 
     nonisolated func received(_ frame: FrameAssembler.Frame, of track: TrackID) {
