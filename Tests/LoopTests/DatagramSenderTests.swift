@@ -122,7 +122,7 @@ import Wire
                 for run in runs {
                     var batch = PacketBatch(byteCapacity: 256 << 10, packetCapacity: 100)
                     for packet in run { packet.withBytes { _ = batch.append(copying: $0) } }
-                    let number = sender.nextRunNumber()
+                    let number = DatagramSender.nextRunNumber()
                     for (destination, socket) in receiving.enumerated() {
                         let first = min(destination, batch.count)
                         let suits = sender.append(
@@ -152,6 +152,14 @@ import Wire
         return runs
     }
 
+    @Test func runsOfAllLoopsHaveNumbersOfTheirOwn() async {
+        let numbers = await withTaskGroup(of: [UInt64].self, returning: [UInt64].self) { group in
+            for _ in 0..<4 { group.addTask { (0..<1_000).map { _ in DatagramSender.nextRunNumber() } } }
+            return await group.reduce(into: []) { $0 += $1 }
+        }
+        #expect(Set(numbers).count == 4_000)
+    }
+
     @Test func whatManyGetLiesInTheArenaOnce() async throws {
         try await withStage { stage in
             let sending = try UDPSocket(binding: .loopback())
@@ -165,7 +173,7 @@ import Wire
                 var batch = PacketBatch(byteCapacity: 64 << 10, packetCapacity: 30)
                 let packet = [UInt8](repeating: 9, count: 1_000)
                 for _ in 0..<30 { packet.withBytes { _ = batch.append(copying: $0) } }
-                let number = sender.nextRunNumber()
+                let number = DatagramSender.nextRunNumber()
                 for _ in 0..<10 {
                     sender.append(batch, number: number, from: 0, to: target.localAddress, from: .any())
                 }

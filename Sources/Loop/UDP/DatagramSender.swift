@@ -1,3 +1,4 @@
+internal import Synchronization
 public import Wire
 
 /// Collects a loop's outgoing datagrams and sends them at the end of the turn, in as few system calls as can be.
@@ -47,7 +48,6 @@ public final class DatagramSender {
     private let lanes: [SendLane]
     private let hook: any TurnHook
     private var withoutSocket: UInt64 = 0
-    private var latestRun: UInt64 = 0
 
     /// - Parameter sockets: a datagram leaves through the first whose family and address suit it.
     public init(on loop: EventLoop, sockets: [UDPSocket], settings: Settings = Settings()) throws(LoopError) {
@@ -76,11 +76,11 @@ public final class DatagramSender {
         return false
     }
 
-    /// A number for a run of packets that goes to several addresses, unlike that of every other run.
-    public func nextRunNumber() -> UInt64 {
-        latestRun &+= 1
-        return latestRun
-    }
+    private static let runs = Atomic<UInt64>(0)
+
+    /// A number for a run of packets that goes to several addresses, perhaps through several senders. No other run has it: a
+    /// sender that took another run for this one would send one room's media to another's readers.
+    public static func nextRunNumber() -> UInt64 { runs.wrappingAdd(1, ordering: .relaxed).newValue }
 
     /// Collects the packets of a run from `first` on, as they are. For each further address that gets the same of the run
     /// at about the same time nothing is copied.

@@ -120,7 +120,10 @@ final class SendLane {
         guard let parts = sharedParts(of: run, number: number, from: first) else {
             for index in first..<run.count {
                 run.withPacket(at: index) { packet in
-                    _ = append(to: remote, from: local, maximumSize: packet.byteCount) { $0.append(contentsOf: packet) }
+                    let isTaken = append(to: remote, from: local, maximumSize: packet.byteCount) {
+                        $0.append(contentsOf: packet)
+                    }
+                    if !isTaken { statistics.droppedUnsendable &+= 1 }
                 }
             }
             return
@@ -147,7 +150,10 @@ final class SendLane {
 
     private func copy(_ packet: RawSpan, behind begin: Int) {
         let size = packet.byteCount
-        guard size > 0, size <= Self.datagramSize else { return }
+        guard size > 0, size <= Self.datagramSize else {
+            statistics.droppedUnsendable &+= 1
+            return
+        }
         let start = used
         unsafe packet.withUnsafeBytes { bytes in
             unsafe UnsafeMutableRawBufferPointer(rebasing: arena[start..<start + size]).copyMemory(from: bytes)

@@ -31,9 +31,6 @@ actor SendArena: LoopActor {
         return sender.append(to: tuple.remote, from: tuple.local, maximumSize: maximumSize, write)
     }
 
-    /// A number for a run of packets that goes along several tuples.
-    func nextRunNumber() -> UInt64 { sender?.nextRunNumber() ?? 0 }
-
     /// Appends the packets of a run from `first` on, as they are, as datagrams; what is dropped the sender counts.
     func append(_ run: borrowing PacketBatch, number: UInt64, from first: Int, along tuple: TransportTuple) {
         sender?.append(run, number: number, from: first, to: tuple.remote, from: tuple.local)

@@ -42,7 +42,10 @@ import Wire
         _ start: inout RTSPPacedStart, _ cache: inout RTSPStartCache, at now: Instant
     ) -> [UInt16] {
         var numbers: [UInt16] = []
-        let count = start.take(at: now, from: &cache) { numbers.append($0.integer(at: 2) ?? 0) }
+        let count = start.take(at: now, from: &cache) {
+            numbers.append($0.integer(at: 2) ?? 0)
+            return true
+        }
         #expect(count == numbers.count)
         cache.need(from: start.isOver(cache) ? nil : start.position)
         return numbers
@@ -73,13 +76,61 @@ import Wire
     }
 
     /// Streams that tell nothing of their rate, and those with the highest, are sent within bounds.
-    @Test(arguments: [(300, 0, 800), (300, 60, 800), (4_000, 1, 20_000)] as [(Int, UInt32, Int)])
+    @Test(arguments: [(4_000, 0, 20_000), (300, 60, 800), (4_000, 1, 20_000)] as [(Int, UInt32, Int)])
     func ratesHaveBounds(_ count: Int, _ seconds: UInt32, _ rate: Int) throws {
         let begin = Instant.seconds(1)
         var cache = Self.cache(count, seconds: seconds)
         var start = try Self.start(&cache, at: begin)
         _ = Self.numbers(&start, &cache, at: begin)
         #expect(Self.numbers(&start, &cache, at: begin.advanced(byMilliseconds: 100)).count == rate / 10)
+    }
+
+    /// The least rate would never catch up with 2,000 packets a second.
+    @Test func aStreamFasterThanItsStartTellsIsCaughtUpWith() throws {
+        let begin = Instant.seconds(1)
+        var cache = Self.cache(300, seconds: 60)
+        var start = try Self.start(&cache, at: begin)
+        _ = Self.numbers(&start, &cache, at: begin)
+        var live: UInt16 = 300
+        var milliseconds: UInt64 = 0
+        while !start.isOver(cache), milliseconds < 1_000 {
+            milliseconds += RTSPPacedStart.tickMilliseconds
+            for _ in 0..<10 {
+                Self.append(to: &cache, live, 6_000_000)
+                live += 1
+            }
+            _ = Self.numbers(&start, &cache, at: begin.advanced(byMilliseconds: milliseconds))
+        }
+        #expect(start.isOver(cache) && milliseconds < 200, "\(milliseconds) ms")
+    }
+
+    /// A connection whose queue is full takes the rest later, in its place; one that takes nothing for long gives up.
+    @Test func whatAReaderDoesNotTakeIsLentAgain() throws {
+        let begin = Instant.seconds(1)
+        var cache = Self.cache(500, seconds: 5)
+        var start = try Self.start(&cache, at: begin)
+        var taken: [UInt16] = []
+        var now = begin
+        for round in 0..<1_000 where !start.isOver(cache) {
+            var room = round % 3 == 0 ? 7 : 0
+            let count = start.take(at: now, from: &cache) { packet in
+                guard room > 0 else { return false }
+                room -= 1
+                taken.append(packet.integer(at: 2) ?? 0)
+                return true
+            }
+            #expect(count <= 7 && !start.isStuck(at: now))
+            now = now.advanced(byMilliseconds: RTSPPacedStart.tickMilliseconds)
+        }
+        #expect(taken == Array(0..<500))
+
+        var stuck = try Self.start(&cache, at: begin)
+        for milliseconds in [0, 1_000, 1_999] as [UInt64] {
+            let now = begin.advanced(byMilliseconds: milliseconds)
+            #expect(stuck.take(at: now, from: &cache) { _ in false } == 0)
+            #expect(!stuck.isStuck(at: now))
+        }
+        #expect(stuck.isStuck(at: begin.advanced(byMilliseconds: 2_000)))
     }
 
     @Test func aTimerThatRunsLateCatchesUpAndNoEarlierInstantTakesAnything() throws {
@@ -124,7 +175,10 @@ import Wire
         var start = try Self.start(&cache, at: .seconds(1))
         Self.append(to: &cache, 4, 6_400)
         var times: [UInt32] = []
-        _ = start.take(at: .seconds(2), from: &cache) { times.append($0.integer(at: 4) ?? 0) }
+        _ = start.take(at: .seconds(2), from: &cache) {
+            times.append($0.integer(at: 4) ?? 0)
+            return true
+        }
         #expect(times == [4_500, 4_600, 4_700, 4_800, 6_400])
         #expect(cache.first?.timestamp == 6_000)
     }
@@ -149,7 +203,7 @@ import Wire
         }
         #expect((2 * most...2 * most + 2).contains(count), "\(count)")
         #expect(cache.heldByteCount == 0)
-        #expect(start.take(at: .seconds(60), from: &cache) { _ in } == 0)
+        #expect(start.take(at: .seconds(60), from: &cache) { _ in true } == 0)
     }
 
     @Test func aGroupThatIsTooLargeIsFreedUnlessAReaderNeedsIt() {

@@ -67,6 +67,40 @@ import Wire
         }
     }
 
+    /// More than may wait for a connection is sent bit by bit: a late reader does not wait for the next keyframe.
+    @Test func aLateReaderOfALongGroupBeginsAtItsKeyframe() async throws {
+        try await RTSPServerTests.withServer {
+            $0.writeQueueSize = 64
+        } _: { server, address, loop in
+            let url = "rtsp://\(address)/cam1"
+            var publisher = try await Client(address, loop)
+            _ = await publisher.publish(url)
+            var reader = try await Client(address, loop)
+            _ = await reader.play(url)
+            let count = 1_500 as UInt16
+            for number in 0..<count {
+                let packet = RTSPServerTests.packet(number, isKeyframe: number == 0, size: 1_300)
+                await publisher.raw.send(RTSPServerTests.frame(packet))
+                if number % 50 == 49 {
+                    for _ in 0..<50 { #expect(await reader.packet().count == 1_314) }
+                }
+            }
+            var late = try await Client(address, loop)
+            _ = await late.play(url)
+            var first: UInt16?
+            for index in 0..<count {
+                let packet = await late.packet()
+                try #require(packet.count == 1_314)
+                let number = Self.number(of: packet)
+                if index == 0 { #expect(packet[12] == 0x65) }
+                #expect(number == (first ?? number) &+ index)
+                first = first ?? number
+            }
+            let counters = try #require(await server.running?.rtsp?.service).counters
+            #expect(counters.startsAbandoned.load(ordering: .relaxed) == 0)
+        }
+    }
+
     @Test func aReaderThatTakesNothingForWriteTimeoutIsEnded() async throws {
         try await RTSPServerTests.withServer {
             $0.writeQueueSize = 64

@@ -185,6 +185,12 @@ struct RTSPStartCache {
         return Cursor(position: groupPosition, startEnd: endPosition, last: last, shift: skippedCount)
     }
 
+    /// Packets that have come since a reader began.
+    func arrivedCount(since cursor: Cursor) -> Int { endPosition - cursor.startEnd }
+
+    /// Whether the group is the last `count` packets that came, and nothing of it is left out.
+    func groupIsLatest(_ count: Int) -> Bool { canBegin && skippedCount == 0 && packetCount == count }
+
     /// Whether what a reader needs next is no longer held.
     func hasLost(_ cursor: Cursor) -> Bool { cursor.position < firstPosition }
 

@@ -41,7 +41,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
     nonisolated let format: TrackFormat
 
     private var run = PacketBatch(byteCapacity: byteCapacity, packetCapacity: packetCapacity)
-    /// Of the run in the loop's arena; nil until it is needed there.
+    /// Of the run in the arenas of its readers; nil until one needs it.
     private var runNumber: UInt64?
     private var readers: [Reader] = []
     private var waitingCount = 0
@@ -116,14 +116,19 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
     /// Has a reader begin with what came since the last keyframe, unless there is nothing, or too much at once.
     private func start(_ reader: inout Reader) {
         guard cache.canBegin else { return }
+        let isWhole: Bool
         switch reader.output.way {
         case .connection(let connection, let channels):
             let start = framedStart(channel: channels.rtp)
-            guard connection.onLoop({ $0.send(shared: start) }) else { return }
+            isWhole = connection.onLoop { $0.send(shared: start) }
         case .pusher(let pusher, let channels):
             let start = framedStart(channel: channels.rtp)
-            guard pusher.onLoop({ $0.send(shared: start) }) else { return }
+            isWhole = pusher.onLoop { $0.send(shared: start) }
         case .datagrams, .protected:
+            isWhole = false
+        }
+        guard isWhole else {
+            // Over a connection it is more than may wait there at once.
             reader.start = RTSPPacedStart(cache, clockRate: format.clockRate, at: eventLoop.now)
             reader.isWaiting = reader.start == nil
             if reader.start != nil { startingCount += 1 }
@@ -140,17 +145,16 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         for index in readers.indices {
             guard var start = readers[index].start else { continue }
             let output = readers[index].output
-            var refused = 0
-            let count = start.take(at: eventLoop.now, from: &cache) { if !send($0, to: output) { refused += 1 } }
-            statistics.packets &+= UInt64(count - refused)
-            readers[index].packets &+= UInt64(count - refused)
+            let count = start.take(at: eventLoop.now, from: &cache) { send($0, to: output) }
+            statistics.packets &+= UInt64(count)
+            readers[index].packets &+= UInt64(count)
             if count > 0, readers[index].owesReport {
                 readers[index].owesReport = false
                 sendReport(to: output)
             }
             readers[index].start = start
-            if refused > 0 {
-                giveUpStart(of: index, start.waitingCount(cache) + refused)
+            if start.isStuck(at: eventLoop.now) {
+                giveUpStart(of: index, start.waitingCount(cache))
             } else if start.isOver(cache) {
                 endStart(of: index)
             }
@@ -193,7 +197,7 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
         return true
     }
 
-    /// Sends one packet to a reader that gets datagrams, or packets of its own.
+    /// Sends one packet to one reader; `false` when it takes none for now.
     private func send(_ packet: RawSpan, to output: RTSPReaderOutput) -> Bool {
         switch output.way {
         case .datagrams(let arena, let tuples):
@@ -204,7 +208,10 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
             return true
         case .protected(let connection, let track):
             return connection.onLoop { $0.sendProtected(packet, track: track) }
-        case .connection, .pusher: return false
+        case .connection(let connection, let channels):
+            return connection.onLoop { $0.hasQueueRoom && $0.send(packet, channel: channels.rtp) }
+        case .pusher(let pusher, let channels):
+            return pusher.onLoop { $0.hasRoom && $0.send(packet, channel: channels.rtp) }
         }
     }
 
@@ -395,11 +402,9 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
     private static func send(
         _ run: borrowing PacketBatch, number: UInt64?, from first: Int, to arena: SendArena, along tuple: TransportTuple
     ) -> UInt64 {
-        arena.onLoop { arena in
-            let number = number ?? arena.nextRunNumber()
-            arena.append(run, number: number, from: first, along: tuple)
-            return number
-        }
+        let number = number ?? DatagramSender.nextRunNumber()
+        arena.onLoop { $0.append(run, number: number, from: first, along: tuple) }
+        return number
     }
 
     /// The run with its frame headers, made by the first reader that needs it.
@@ -447,7 +452,8 @@ actor RTSPTrackOutput: LoopActor, PacketSink {
             }
         }
         guard cache.tellsLeading else { return first.map { .at($0) } ?? .nowhere }
-        // Only the cache knows what is to be left out.
+        // Only the cache knows what is to be left out; where that is nothing, a start is the run from there on.
+        if let first, cache.groupIsLatest(run.count - first) { return .at(first) }
         return cache.canBegin && (first != nil || !couldBegin) ? .inCache : .nowhere
     }
 }
