@@ -174,6 +174,11 @@ class Relay:
         """The flow of the client that came last."""
         return list(self.flows.values())[-1]
 
+    @property
+    def busiest(self):
+        """The flow in use, of a client that tried the way from several addresses of its own."""
+        return max(self.flows.values(), key=lambda flow: flow.upward.sent)
+
     # How clients get here
 
     def rewrite(self, description):

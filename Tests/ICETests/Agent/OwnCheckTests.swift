@@ -166,7 +166,7 @@ import Wire
         let movedOn = agent.mediaReceived(on: new, at: .milliseconds(1300))
         #expect(movedOn && agent.selectedTuple == new)
         // Its own check says where it is: media elsewhere moves nothing after that.
-        _ = agent.receive(.nominating(1), on: new, at: .milliseconds(1400))
+        _ = agent.receive(.nominating(2), on: new, at: .milliseconds(1400))
         let late = agent.mediaReceived(on: old, at: .milliseconds(1500))
         #expect(!late && agent.selectedTuple == new)
     }

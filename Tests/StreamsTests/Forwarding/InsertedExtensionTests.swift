@@ -134,7 +134,7 @@ import Wire
         let steps = told.prefix(20).compactMap { $0.map { Int($0[0]) << 4 | Int($0[1]) >> 4 } }
         #expect(zip(steps, steps.dropFirst()).allSatisfy { (0...5).contains($1 - $0) } && steps.first == 5)
         sink.forget()
-        Self.play(harness, &source, frames: 1_000, loses: false, first: 200)
+        Self.play(harness, &source, frames: 2_200, loses: false, first: 200)
         let later = try Self.extensions(sink).compactMap { $0[1] }
         #expect(later.last == [0x00, 0x03, 0xE8], "a quiet link is not delayed")
         #expect(later.count <= 300)
