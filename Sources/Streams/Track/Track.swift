@@ -20,7 +20,9 @@ public actor Track: LoopActor {
     private var extensions = HeaderExtensionMap()
     /// What is measured of the encodings, and what viewers can be given of them.
     var layers = TrackLayers()
-    private(set) var downTracks: [DownTrack] = []
+    private(set) var downTracks: [DownTrack] = [] { didSet { positions = nil } }
+    /// Where each viewer's is among them; made again when asked for after a change. Every feedback of every viewer asks.
+    private var positions: [PeerID: Int]?
     let observer: @Sendable (RoomEvent) -> Void
     private var run = PacketRun()
     /// The most packets that are repeated behind the first of their keyframe without others having come meanwhile.
@@ -419,13 +421,19 @@ public actor Track: LoopActor {
         if wasThere == nil { downTrack.isGone(wanted) }
     }
 
-    func downTrack(of viewer: PeerID) -> DownTrack? { downTracks.first { $0.viewer == viewer } }
+    func downTrack(of viewer: PeerID) -> DownTrack? {
+        if positions == nil {
+            positions = Dictionary(
+                zip(downTracks.lazy.map(\.viewer), downTracks.indices), uniquingKeysWith: { first, _ in first })
+        }
+        return positions?[viewer].map { downTracks[$0] }
+    }
 
     public var viewerCount: Int { downTracks.count }
 
     /// What one viewer's DownTrack has sent, or nil when it has none here.
     public func statistics(of viewer: PeerID) -> SenderStatistics? {
-        downTracks.first { $0.viewer == viewer }?.sent
+        downTrack(of: viewer)?.sent
     }
 
     // MARK: reports
