@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from cases.rtsp import publishing, read_by_all, require, run, run_gstreamer
-from cases.rtsp_transports import ffmpeg_reads, network_server, secure_server
+from cases.rtsp_transports import ffmpeg_reads, mpv_reads, network_server, secure_server
 from harness.processes import CLIENTS
 from harness.runner import check, test
 
@@ -53,12 +53,6 @@ def ffplay(url, *options):
         process.wait()
         process.stderr.close()
     check(shown == 50, f"ffplay showed {shown} pictures: {said}")
-
-
-def mpv(url, *options):
-    require("mpv")
-    result = run(["mpv", "--no-config", "--vo=null", "--ao=null", "--length=3", *options, url])
-    check("640x360" in result.stdout, f"mpv showed no picture: {result.stdout[-300:]}")
 
 
 def gstreamer(location, *properties):
@@ -121,7 +115,7 @@ def read(env):
         for option in ((), ("--rtsp-transport=tcp",), ("--rtsp-transport=udp_multicast",), ("--rtsp-transport=http",)):
             with env.case(f"mpv {' '.join(option)}"):
                 documented(" ".join(option) or f"mpv {URL}")
-                mpv(url, *option)
+                mpv_reads(url, *option)
         for options in (None, documented("rtsp_transport;tcp")):
             with env.case(f"OpenCV {options or ''}"):
                 documented(f'cv2.VideoCapture("{URL}")')
@@ -134,4 +128,4 @@ def read(env):
         with env.case("rtspsrc over TLS"):
             gstreamer(url, "tls-validation-flags=0")
         with env.case("mpv over TLS"):
-            mpv(url)
+            mpv_reads(url)
