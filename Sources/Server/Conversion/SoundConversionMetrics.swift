@@ -10,8 +10,9 @@ struct SoundConversionMetrics: Sendable {
 
     private var families: [MetricFamily] {
         [
-            .gauge(
-                "sound_conversions", "Rooms whose sound is converted for viewers, by what their transcoder does.",
+            .family(
+                .gauge, "sound_conversions",
+                "Rooms whose sound is converted for viewers, by what their transcoder does.",
                 by: "state",
                 [
                     "running": UInt64(clamping: counters.running.load(ordering: .relaxed)),

@@ -21,22 +21,21 @@ struct CongestionMetrics {
             perViewer(
                 "viewer_queue_seconds", "How long what waits for a viewer takes to leave.",
                 { $0.queueMilliseconds / 1000 }),
-            MetricFamily(
-                name: MetricsRegistry.prefix + "viewer_congestion",
-                help: "What the viewers of this moment were not sent, or sent to find out what their links carry.",
-                kind: .gauge,
-                samples: [
-                    event("frames_refused") { $0.pacer.framesRefused },
-                    event("packets_queued") { $0.pacer.packetsQueued },
-                    event("packets_refused") { $0.pacer.packetsRefused },
-                    event("video_stops") { $0.pacer.stops }, event("repairs_refused") { $0.repairsRefused },
-                    event("keyframe_requests") { $0.keyframeRequests }, event("probes") { $0.probes.begun },
-                    event("probes_succeeded") { $0.probes.succeeded }, event("padding_bytes") { $0.paddingBytes },
+            .family(
+                .gauge, "viewer_congestion",
+                "What the viewers of this moment were not sent, or sent to find out what their links carry.",
+                by: "event",
+                [
+                    "frames_refused": sum { $0.pacer.framesRefused },
+                    "packets_queued": sum { $0.pacer.packetsQueued },
+                    "packets_refused": sum { $0.pacer.packetsRefused },
+                    "video_stops": sum { $0.pacer.stops }, "repairs_refused": sum { $0.repairsRefused },
+                    "keyframe_requests": sum { $0.keyframeRequests }, "probes": sum { $0.probes.begun },
+                    "probes_succeeded": sum { $0.probes.succeeded }, "padding_bytes": sum { $0.paddingBytes },
                 ]),
-            MetricFamily(
-                name: MetricsRegistry.prefix + "viewers_held_back",
-                help: "Viewers whose video waits for a keyframe because their link does not carry it.", kind: .gauge,
-                samples: [MetricSample(Double(links.count { $0.statistics.isVideoStopped }))]),
+            .gauge(
+                "viewers_held_back", "Viewers whose video waits for a keyframe because their link does not carry it.",
+                links.count { $0.statistics.isVideoStopped }),
         ]
     }
 
@@ -53,8 +52,7 @@ struct CongestionMetrics {
             })
     }
 
-    private func event(_ name: String, _ value: (CongestionController.Statistics) -> UInt64) -> MetricSample {
-        MetricSample(
-            Double(links.reduce(0) { $0 &+ value($1.statistics) }), labels: [MetricLabel("event", name)])
+    private func sum(_ value: (CongestionController.Statistics) -> UInt64) -> UInt64 {
+        links.reduce(0) { $0 &+ value($1.statistics) }
     }
 }

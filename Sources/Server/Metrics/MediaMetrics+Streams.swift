@@ -12,19 +12,19 @@ extension MediaMetrics {
             frames.idle &+= statistics.idle
         }
         return [
-            gauge("ice_tcp_connections", "Connections of clients that UDP does not reach.", connections.open),
-            counter("ice_tcp_connections_total", "Such connections since the start.", connections.accepted),
-            MetricFamily(
-                name: MetricsRegistry.prefix + "ice_tcp_connections_closed_total",
-                help: "Connections the server closed or refused, by cause.", kind: .counter,
-                samples: [
-                    reason("limit", connections.refused), reason("no_first_frame", connections.timedOut),
-                    reason("invalid", connections.invalid), reason("idle", frames.idle),
+            .gauge("ice_tcp_connections", "Connections of clients that UDP does not reach.", connections.open),
+            .counter("ice_tcp_connections_total", "Such connections since the start.", connections.accepted),
+            .family(
+                .counter, "ice_tcp_connections_closed_total", "Connections the server closed or refused, by cause.",
+                by: "reason",
+                [
+                    "limit": connections.refused, "no_first_frame": connections.timedOut,
+                    "invalid": connections.invalid, "idle": frames.idle,
                 ]),
-            counter("ice_tcp_frames_received_total", "Packets received over such connections.", frames.framesReceived),
-            counter("ice_tcp_frames_sent_total", "Packets sent over such connections.", frames.framesSent),
-            counter("ice_tcp_bytes_sent_total", "Bytes of those packets.", frames.bytesSent),
-            counter(
+            .counter("ice_tcp_frames_received_total", "Packets received over such connections.", frames.framesReceived),
+            .counter("ice_tcp_frames_sent_total", "Packets sent over such connections.", frames.framesSent),
+            .counter("ice_tcp_bytes_sent_total", "Bytes of those packets.", frames.bytesSent),
+            .counter(
                 "ice_tcp_frames_dropped_total", "Packets dropped because a client takes too little.",
                 frames.framesDropped),
         ]

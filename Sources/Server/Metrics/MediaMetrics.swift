@@ -62,42 +62,43 @@ struct MediaMetrics: Sendable {
     private func demultiplexerFamilies() async -> [MetricFamily] {
         let demultiplexer = await service.media.demultiplexer.snapshot
         return [
-            counter("datagrams_received_total", "Datagrams received on the media port.", demultiplexer.datagrams),
-            counter("datagram_bytes_received_total", "Bytes of those datagrams.", demultiplexer.bytes),
-            MetricFamily(
-                name: Self.prefix + "datagrams_dropped_total",
-                help: "Datagrams that belonged to no session, by cause.", kind: .counter,
-                samples: [
-                    reason("unknown_tuple", demultiplexer.unknownTuple),
-                    reason("unknown_ufrag", demultiplexer.unknownUfrag),
-                    reason("unknown_kind", demultiplexer.unknownKind),
-                    reason("limited_check", demultiplexer.limitedChecks),
-                    reason("mailbox_full", demultiplexer.mailboxOverflow),
+            .counter("datagrams_received_total", "Datagrams received on the media port.", demultiplexer.datagrams),
+            .counter("datagram_bytes_received_total", "Bytes of those datagrams.", demultiplexer.bytes),
+            .family(
+                .counter, "datagrams_dropped_total",
+                "Datagrams that belonged to no session, by cause.",
+                by: "reason",
+                [
+                    "unknown_tuple": demultiplexer.unknownTuple,
+                    "unknown_ufrag": demultiplexer.unknownUfrag,
+                    "unknown_kind": demultiplexer.unknownKind,
+                    "limited_check": demultiplexer.limitedChecks,
+                    "mailbox_full": demultiplexer.mailboxOverflow,
                 ]),
-            MetricFamily(
-                name: Self.prefix + "unknown_tuple_media_total",
-                help: "What was done about media from unknown addresses: looks through the sessions (at most "
+            .family(
+                .counter, "unknown_tuple_media_total",
+                "What was done about media from unknown addresses: looks through the sessions (at most "
                     + "\(QuietSessions.looksPerSecond) per second), sessions tried (at most "
                     + "\(QuietSessions.maximumTrials) each), and datagrams for which no look was left.",
-                kind: .counter,
-                samples: [
-                    outcome("look", demultiplexer.looks), outcome("trial", demultiplexer.trials),
-                    outcome("limited", demultiplexer.limitedLooks),
+                by: "outcome",
+                [
+                    "look": demultiplexer.looks, "trial": demultiplexer.trials,
+                    "limited": demultiplexer.limitedLooks,
                 ]),
-            MetricFamily(
-                name: Self.prefix + "ice_own_checks_total",
-                help: "Unknown addresses a session's media came from: asked by the server, proved by it or by a check "
+            .family(
+                .counter, "ice_own_checks_total",
+                "Unknown addresses a session's media came from: asked by the server, proved by it or by a check "
                     + "of the client's in the meantime, or not proved.",
-                kind: .counter,
-                samples: [
-                    outcome("begun", demultiplexer.ownChecks), outcome("proved", demultiplexer.provedByOwnChecks),
-                    outcome("failed", demultiplexer.failedOwnChecks),
+                by: "outcome",
+                [
+                    "begun": demultiplexer.ownChecks, "proved": demultiplexer.provedByOwnChecks,
+                    "failed": demultiplexer.failedOwnChecks,
                 ]),
-            gauge("ice_tuples", "Address pairs mapped to sessions.", demultiplexer.tuples),
-            gauge(
+            .gauge("ice_tuples", "Address pairs mapped to sessions.", demultiplexer.tuples),
+            .gauge(
                 "ice_restarts_pending", "ICE restarts no check has followed yet.",
                 demultiplexer.ufrags - demultiplexer.sessions),
-            gauge("ice_sessions", "Sessions that connectivity checks can reach.", demultiplexer.sessions),
+            .gauge("ice_sessions", "Sessions that connectivity checks can reach.", demultiplexer.sessions),
         ]
     }
 
@@ -110,8 +111,8 @@ struct MediaMetrics: Sendable {
             dropped &+= statistics.dropped
         }
         return [
-            counter("handshake_datagrams_queued_total", "DTLS datagrams that waited for their turn.", queued),
-            counter("handshake_datagrams_dropped_total", "DTLS datagrams dropped as too many waited.", dropped),
+            .counter("handshake_datagrams_queued_total", "DTLS datagrams that waited for their turn.", queued),
+            .counter("handshake_datagrams_dropped_total", "DTLS datagrams dropped as too many waited.", dropped),
         ]
     }
 
@@ -119,14 +120,15 @@ struct MediaMetrics: Sendable {
         var sum = DatagramSender.Statistics()
         for arena in service.media.arenas { sum = sum + (await arena.statistics) }
         return [
-            counter("datagrams_sent_total", "Datagrams sent from the media port.", sum.datagrams),
-            counter("datagram_bytes_sent_total", "Bytes of those datagrams.", sum.bytes),
-            counter("send_system_calls_total", "System calls it took to send them.", sum.systemCalls),
-            MetricFamily(
-                name: Self.prefix + "datagrams_unsent_total", help: "Datagrams that could not be sent, by cause.",
-                kind: .counter,
-                samples: [
-                    reason("queue_full", sum.droppedQueueFull), reason("unsendable", sum.droppedUnsendable),
+            .counter("datagrams_sent_total", "Datagrams sent from the media port.", sum.datagrams),
+            .counter("datagram_bytes_sent_total", "Bytes of those datagrams.", sum.bytes),
+            .counter("send_system_calls_total", "System calls it took to send them.", sum.systemCalls),
+            .family(
+                .counter, "datagrams_unsent_total",
+                "Datagrams that could not be sent, by cause.",
+                by: "reason",
+                [
+                    "queue_full": sum.droppedQueueFull, "unsendable": sum.droppedUnsendable,
                 ]),
         ]
     }
@@ -138,13 +140,16 @@ struct MediaMetrics: Sendable {
         var timers = 0
         for arena in service.media.arenas { timers += await arena.armedTimerCount }
         return [
-            gauge("sessions", "WHIP and WHEP sessions.", sessionCount),
+            .gauge("sessions", "WHIP and WHEP sessions.", sessionCount),
             MetricFamily(
-                name: Self.prefix + "sessions_refused_total", help: "Sessions refused, by the limit they met.",
+                name: MetricsRegistry.prefix + "sessions_refused_total",
+                help: "Sessions refused, by the limit they met.", kind: .counter,
+                samples: refusals.map {
+                    MetricSample(Double($0.count), labels: [MetricLabel("reason", $0.limit.rawValue)])
+                }),
+            MetricFamily(
+                name: MetricsRegistry.prefix + "offers_refused_total", help: "Offers that made no session.",
                 kind: .counter,
-                samples: refusals.map { reason($0.limit.rawValue, $0.count) }),
-            MetricFamily(
-                name: Self.prefix + "offers_refused_total", help: "Offers that made no session.", kind: .counter,
                 samples: service.refusals.counts.map {
                     MetricSample(
                         Double($0.count),
@@ -152,27 +157,28 @@ struct MediaMetrics: Sendable {
                             MetricLabel("role", $0.kind.role.rawValue), MetricLabel("reason", $0.kind.reason.rawValue),
                         ])
                 }),
-            gauge(
+            .gauge(
                 "viewer_event_streams", "Event streams of viewers' sessions.", await service.viewerEvents.count),
-            gauge("counter_offers", "Counter-offers that wait for an answer.", await service.counterOffers.count),
-            MetricFamily(
-                name: Self.prefix + "counter_offers_total", help: "Counter-offers to viewers, by what became of them.",
-                kind: .counter,
-                samples: [
-                    reason("made", counterOffers.made), reason("answered", counterOffers.answered),
-                    reason("expired", counterOffers.expired),
+            .gauge("counter_offers", "Counter-offers that wait for an answer.", await service.counterOffers.count),
+            .family(
+                .counter, "counter_offers_total",
+                "Counter-offers to viewers, by what became of them.",
+                by: "reason",
+                [
+                    "made": counterOffers.made, "answered": counterOffers.answered,
+                    "expired": counterOffers.expired,
                 ]),
-            gauge("http_connections", "Open HTTP connections.", statistics.connections),
-            counter("http_requests_total", "HTTP requests.", statistics.requests),
-            counter("http_connections_refused_total", "HTTP connections over a bound.", statistics.refused),
-            counter("http_requests_limited_total", "Requests answered with 429.", limits.limitedCount),
-            gauge(
+            .gauge("http_connections", "Open HTTP connections.", statistics.connections),
+            .counter("http_requests_total", "HTTP requests.", statistics.requests),
+            .counter("http_connections_refused_total", "HTTP connections over a bound.", statistics.refused),
+            .counter("http_requests_limited_total", "Requests answered with 429.", limits.limitedCount),
+            .gauge(
                 "feed_subscribers", "Clients listening to the rooms.",
                 await feed.subscriberCount + events.subscriberCount),
-            counter(
+            .counter(
                 "feed_subscribers_refused_total", "Clients told to come back later, as too many listened.",
                 await feed.refused &+ events.refused),
-            gauge("loop_timers", "Armed timers of the media loops.", timers),
+            .gauge("loop_timers", "Armed timers of the media loops.", timers),
         ]
     }
 
@@ -220,79 +226,57 @@ struct MediaMetrics: Sendable {
             publisherRepairs.retransmissions &+= repairs.retransmissions
         }
 
-        private func gauge(_ name: String, _ help: String, _ value: Double) -> MetricFamily {
-            MetricFamily(
-                name: MediaMetrics.prefix + name, help: help, kind: .gauge, samples: [MetricSample(value)])
-        }
-
         func families(heldBack: UInt64) -> [MetricFamily] {
             [
-                MetricFamily(
-                    name: MediaMetrics.prefix + "publisher_repairs",
-                    help: "Packets that the publishers of this moment were asked to send again, by what became of it.",
-                    kind: .gauge,
-                    samples: [
-                        outcome("requested", publisherRepairs.requested),
-                        outcome("repaired", publisherRepairs.repaired),
-                        outcome("abandoned", publisherRepairs.abandoned),
-                        outcome("retransmissions", publisherRepairs.retransmissions),
+                .family(
+                    .gauge, "publisher_repairs",
+                    "Packets that the publishers of this moment were asked to send again, by what became of it.",
+                    by: "outcome",
+                    [
+                        "requested": publisherRepairs.requested,
+                        "repaired": publisherRepairs.repaired,
+                        "abandoned": publisherRepairs.abandoned,
+                        "retransmissions": publisherRepairs.retransmissions,
                     ]),
-                MetricFamily(
-                    name: MediaMetrics.prefix + "viewer_repairs",
-                    help: "Packets that viewers of the rooms of this moment asked for again or were known to miss, "
+                .family(
+                    .gauge, "viewer_repairs",
+                    "Packets that viewers of the rooms of this moment asked for again or were known to miss, "
                         + "by what became of it.",
-                    kind: .gauge,
-                    samples: [
-                        outcome("requested", viewerRepairs.requested), outcome("answered", viewerRepairs.answered),
-                        outcome("suppressed", viewerRepairs.suppressed),
-                        outcome("over_budget", viewerRepairs.overBudget), outcome("unasked", viewerRepairs.unasked),
-                        outcome("unanswerable", viewerRepairs.unanswerable),
+                    by: "outcome",
+                    [
+                        "requested": viewerRepairs.requested, "answered": viewerRepairs.answered,
+                        "suppressed": viewerRepairs.suppressed,
+                        "over_budget": viewerRepairs.overBudget, "unasked": viewerRepairs.unasked,
+                        "unanswerable": viewerRepairs.unanswerable,
                     ]),
-                gauge(
+                .gauge(
                     "keyframe_fast_starts", "Viewers of the rooms of this moment that began at a cached keyframe.",
-                    Double(fastStarts)),
-                gauge(
+                    Int(clamping: fastStarts)),
+                .gauge(
                     "keyframe_cache_bytes", "Bytes of the packets from the cached keyframes on.",
-                    Double(keyframeCacheBytes)),
-                gauge(
+                    keyframeCacheBytes),
+                .gauge(
                     "keyframe_cache_overflows",
                     "Cached keyframes of the rooms of this moment that what followed them made useless.",
-                    Double(keyframeCacheOverflows)),
-                MetricFamily(
-                    name: MediaMetrics.prefix + "session_packets_dropped",
-                    help: "Packets that the sessions of this moment dropped, by cause.", kind: .gauge,
-                    samples: [
-                        reason("unvalidated_tuple", UInt64(transport.unvalidatedTuple)),
-                        reason("before_keys", UInt64(transport.beforeKeys)),
-                        reason("authentication", UInt64(transport.authenticationFailed)),
-                        reason("replayed", UInt64(transport.replayed)),
-                        reason("malformed", UInt64(transport.malformed) &+ ingest.malformed),
-                        reason("too_many_sources", UInt64(transport.tooManySources)),
-                        reason("unknown_payload_type", ingest.unknownPayloadType),
-                        reason("unknown_source", ingest.unknownSource),
-                        reason("duplicate", ingest.duplicates), reason("probe", ingest.probes),
-                        reason("held_back", heldBack), reason("unsendable", unsendable),
-                        reason("send_queue_full", overflowed),
+                    Int(clamping: keyframeCacheOverflows)),
+                .family(
+                    .gauge, "session_packets_dropped",
+                    "Packets that the sessions of this moment dropped, by cause.",
+                    by: "reason",
+                    [
+                        "unvalidated_tuple": UInt64(transport.unvalidatedTuple),
+                        "before_keys": UInt64(transport.beforeKeys),
+                        "authentication": UInt64(transport.authenticationFailed),
+                        "replayed": UInt64(transport.replayed),
+                        "malformed": UInt64(transport.malformed) &+ ingest.malformed,
+                        "too_many_sources": UInt64(transport.tooManySources),
+                        "unknown_payload_type": ingest.unknownPayloadType,
+                        "unknown_source": ingest.unknownSource,
+                        "duplicate": ingest.duplicates, "probe": ingest.probes,
+                        "held_back": heldBack, "unsendable": unsendable,
+                        "send_queue_full": overflowed,
                     ]),
             ]
         }
     }
-
-    private static let prefix = MetricsRegistry.prefix
-
-    func counter(_ name: String, _ help: String, _ value: UInt64) -> MetricFamily {
-        MetricFamily(name: Self.prefix + name, help: help, kind: .counter, samples: [MetricSample(Double(value))])
-    }
-
-    func gauge(_ name: String, _ help: String, _ value: Int) -> MetricFamily {
-        MetricFamily(name: Self.prefix + name, help: help, kind: .gauge, samples: [MetricSample(Double(value))])
-    }
-}
-
-private func outcome(_ name: String, _ value: UInt64) -> MetricSample {
-    MetricSample(Double(value), labels: [MetricLabel("outcome", name)])
-}
-
-func reason(_ name: String, _ value: UInt64) -> MetricSample {
-    MetricSample(Double(value), labels: [MetricLabel("reason", name)])
 }

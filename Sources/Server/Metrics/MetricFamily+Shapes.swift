@@ -12,14 +12,6 @@ extension MetricFamily {
         counter(name, help, value.load(ordering: .relaxed))
     }
 
-    /// - Parameter values: by the value of `label`.
-    static func counter(
-        _ name: String, _ help: String, by label: String, _ values: KeyValuePairs<String, UInt64>
-    ) -> MetricFamily {
-        MetricFamily(
-            name: MetricsRegistry.prefix + name, help: help, kind: .counter, samples: samples(values, by: label))
-    }
-
     static func gauge(_ name: String, _ help: String, _ value: Int) -> MetricFamily {
         MetricFamily(
             name: MetricsRegistry.prefix + name, help: help, kind: .gauge, samples: [MetricSample(Double(value))])
@@ -29,15 +21,12 @@ extension MetricFamily {
         gauge(name, help, value.load(ordering: .relaxed))
     }
 
-    /// - Parameter values: by the value of `label`.
-    static func gauge(
-        _ name: String, _ help: String, by label: String, _ values: KeyValuePairs<String, UInt64>
+    /// A sample for each value of one label.
+    static func family(
+        _ kind: MetricKind, _ name: String, _ help: String, by label: String, _ values: KeyValuePairs<String, UInt64>
     ) -> MetricFamily {
         MetricFamily(
-            name: MetricsRegistry.prefix + name, help: help, kind: .gauge, samples: samples(values, by: label))
-    }
-
-    private static func samples(_ values: KeyValuePairs<String, UInt64>, by label: String) -> [MetricSample] {
-        values.map { MetricSample(Double($0.value), labels: [MetricLabel(label, $0.key)]) }
+            name: MetricsRegistry.prefix + name, help: help, kind: kind,
+            samples: values.map { MetricSample(Double($0.value), labels: [MetricLabel(label, $0.key)]) })
     }
 }

@@ -12,18 +12,12 @@ public struct MetricsSubscriber: Sendable {
         registry.collect { [weak hub, weak log] in
             let lost = log?.lost ?? (dropped: 0, suppressed: 0)
             return [
-                MetricFamily(
-                    name: MetricsRegistry.prefix + "events_dropped_total",
-                    help: "Events light subscribers missed.", kind: .counter,
-                    samples: [MetricSample(Double(hub?.dropped ?? 0))]),
-                MetricFamily(
-                    name: MetricsRegistry.prefix + "log_messages_lost_total",
-                    help: "Log messages dropped because the log was too slow, or held back by the rate limit.",
-                    kind: .counter,
-                    samples: [
-                        MetricSample(Double(lost.dropped), labels: [MetricLabel("reason", "dropped")]),
-                        MetricSample(Double(lost.suppressed), labels: [MetricLabel("reason", "suppressed")]),
-                    ]),
+                .counter(
+                    "events_dropped_total", "Events light subscribers missed.", UInt64(clamping: hub?.dropped ?? 0)),
+                .family(
+                    .counter, "log_messages_lost_total",
+                    "Log messages dropped because the log was too slow, or held back by the rate limit.", by: "reason",
+                    ["dropped": UInt64(clamping: lost.dropped), "suppressed": UInt64(clamping: lost.suppressed)]),
             ]
         }
         return hub.subscribe { subscriber.received($0) }

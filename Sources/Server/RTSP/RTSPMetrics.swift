@@ -58,8 +58,9 @@ struct RTSPMetrics: Sendable {
                 "rtsp_unread_answers_total", "RTSP clients ended because they read no answers.",
                 counters.unreadReplies.load(ordering: .relaxed)),
             .gauge("rtsp_half_open", "RTSP connections without a complete request.", service.halfOpen.count),
-            .counter(
-                "rtsp_half_open_ended_total", "RTSP connections ended before they asked for anything, by cause.",
+            .family(
+                .counter, "rtsp_half_open_ended_total",
+                "RTSP connections ended before they asked for anything, by cause.",
                 by: "outcome",
                 [
                     "timeout": counters.halfOpenExpired.load(ordering: .relaxed),
@@ -68,8 +69,8 @@ struct RTSPMetrics: Sendable {
             .counter(
                 "rtsp_srtp_rejected_total", "Packets from RTSP clients that were not encrypted as agreed.",
                 counters.rejectedProtected.load(ordering: .relaxed)),
-            .counter(
-                "rtsp_dropped_packets_total",
+            .family(
+                .counter, "rtsp_dropped_packets_total",
                 "Packets of publishers and sources that went nowhere: no RTP, not announced, or come before.",
                 by: "outcome",
                 [
@@ -77,15 +78,15 @@ struct RTSPMetrics: Sendable {
                     "unknown": counters.unknownMedia.load(ordering: .relaxed),
                     "duplicate": counters.duplicateMedia.load(ordering: .relaxed),
                 ]),
-            .counter(
-                "rtsp_oversized_packets_total",
+            .family(
+                .counter, "rtsp_oversized_packets_total",
                 "Packets of publishers that were too large for a datagram, by what became of them.", by: "outcome",
                 [
                     "cut": counters.oversizedCut.load(ordering: .relaxed),
                     "uncut": counters.oversizedUncut.load(ordering: .relaxed),
                 ]),
-            .counter(
-                "rtsp_talk_packets_total",
+            .family(
+                .counter, "rtsp_talk_packets_total",
                 "Packets that readers sent to cameras: sent on, refused while somebody else spoke, or dropped.",
                 by: "outcome",
                 [
@@ -93,8 +94,8 @@ struct RTSPMetrics: Sendable {
                     "refused": service.backChannels.counters.refused.count,
                     "dropped": service.backChannels.counters.dropped.count,
                 ]),
-            .counter(
-                "rtsp_slow_readers_total",
+            .family(
+                .counter, "rtsp_slow_readers_total",
                 "How often readers fell behind and skipped to a keyframe, and how many were ended for it.",
                 by: "outcome",
                 [
@@ -105,8 +106,8 @@ struct RTSPMetrics: Sendable {
                 "rtsp_starts_abandoned_total",
                 "Readers that wait for a keyframe, as they did not take, or could not be sent in time, what they began with.",
                 counters.startsAbandoned.load(ordering: .relaxed)),
-            .gauge(
-                "rtsp_reader_packets",
+            .family(
+                .gauge, "rtsp_reader_packets",
                 "Packets that the readers of this moment were sent or lost, by what became of them.", by: "outcome",
                 [
                     "sent": readers.packets, "discarded": readers.discarded,
@@ -117,8 +118,9 @@ struct RTSPMetrics: Sendable {
         if let receiver = service.datagrams?.receiver {
             let statistics = await receiver.statistics
             families.append(
-                .counter(
-                    "rtsp_datagrams_total", "Datagrams received on the RTSP ports, by outcome.", by: "outcome",
+                .family(
+                    .counter, "rtsp_datagrams_total", "Datagrams received on the RTSP ports, by outcome.",
+                    by: "outcome",
                     [
                         "received": statistics.datagrams, "unknown_source": statistics.unknownSource,
                         "mailbox_full": statistics.mailboxOverflow,
