@@ -47,12 +47,13 @@ public struct STUNMessage: Sendable {
     package static let magicCookie: UInt32 = 0x2112_A442
     package static let bindingMethod: UInt16 = 0x001
     package static let bindingRequestType: UInt16 = 0x0001
-    /// Of answers to methods below 0x80, successes and errors alike.
-    package static let firstByteOfAnswers: UInt8 = 0x01
     /// RFC 8445, section 7.2.2 with fragments of 256 characters each.
     package static let maximumUsernameSize = 513
     /// How many attributes an answer of 420 lists at most.
     package static let maximumUnknownAttributes = 8
+
+    /// Whether a datagram that is STUN is an answer to a method below 0x80, success or error.
+    package static func isAnswer(_ datagram: RawSpan) -> Bool { datagram.integer(at: 0, as: UInt8.self) == 0x01 }
 
     public var messageClass: Class
     public var method: UInt16

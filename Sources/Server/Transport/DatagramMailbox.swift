@@ -12,6 +12,7 @@ final class DatagramMailbox: Sendable {
         var receiver: any DatagramReceiver
         var tuple: TransportTuple
         var arrival: Instant
+        var isTrial: Bool
     }
 
     private struct Box: ~Copyable {
@@ -44,7 +45,8 @@ final class DatagramMailbox: Sendable {
             shared.withLock { swap(&$0, &box) }
             for (index, entry) in box.entries.enumerated() {
                 box.packets.withMutablePacket(at: index) { datagram in
-                    entry.receiver.receive(&datagram, on: entry.tuple, at: entry.arrival)
+                    entry.receiver.receive(
+                        &datagram, on: entry.tuple, at: entry.arrival, isTrial: entry.isTrial)
                 }
             }
             box.removeAll()
@@ -67,12 +69,15 @@ final class DatagramMailbox: Sendable {
     fileprivate func use(_ signal: LoopSignal) { self.signal.withLock { $0 = signal } }
 
     /// Copies a datagram for the other loop; `false` when the mailbox is full.
+    ///
+    /// - Parameter isTrial: see ``DatagramReceiver``.
     func append(
-        _ datagram: RawSpan, for receiver: any DatagramReceiver, on tuple: TransportTuple, at now: Instant
+        _ datagram: RawSpan, for receiver: any DatagramReceiver, on tuple: TransportTuple, at now: Instant,
+        isTrial: Bool = false
     ) -> Bool {
         let fitted = shared.withLock { box in
             guard box.entries.count < Self.packetCapacity, box.packets.append(copying: datagram) else { return false }
-            box.entries.append(Entry(receiver: receiver, tuple: tuple, arrival: now))
+            box.entries.append(Entry(receiver: receiver, tuple: tuple, arrival: now, isTrial: isTrial))
             return true
         }
         if fitted { signal.withLock { $0 }?.raise() }

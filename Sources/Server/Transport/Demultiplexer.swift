@@ -1,5 +1,6 @@
 import ICE
 package import Loop
+import Synchronization
 package import Wire
 
 /// Sends every datagram of the media port to the transport it belongs to (RFC 7983; ICE-1, ICE-2).
@@ -65,6 +66,8 @@ package actor Demultiplexer: LoopActor {
     private var mailboxes: [ObjectIdentifier: DatagramMailbox] = [:]
     private var limiter: IntegrityFailureLimiter
     private var statistics = Statistics()
+    /// What sessions got where they awaited an answer and did not take for one.
+    private let refusedAnswers = Atomic<UInt64>(0)
     private var checkSources = RecentSources()
     private var receivers: [UDPReceiver] = []
 
@@ -112,9 +115,12 @@ package actor Demultiplexer: LoopActor {
         }
     }
 
-    private func post(_ datagram: RawSpan, to transport: PeerTransport, on tuple: TransportTuple, at now: Instant) {
+    private func post(
+        _ datagram: RawSpan, to transport: PeerTransport, on tuple: TransportTuple, at now: Instant,
+        isTrial: Bool = false
+    ) {
         let isTaken = mailboxes[ObjectIdentifier(transport.eventLoop)]?
-            .append(datagram, for: transport, on: tuple, at: now)
+            .append(datagram, for: transport, on: tuple, at: now, isTrial: isTrial)
         if isTaken != true { statistics.mailboxOverflow &+= 1 }
     }
 
@@ -127,13 +133,13 @@ package actor Demultiplexer: LoopActor {
             guard let transport = bySlot[found[index]] else { continue }
             statistics.trials &+= 1
             guard transport.eventLoop === eventLoop else {
-                post(datagram, to: transport, on: tuple, at: now)
+                post(datagram, to: transport, on: tuple, at: now, isTrial: true)
                 continue
             }
             // Decrypting spoils the bytes for the next one.
             trial.removeAll()
             guard trial.append(copying: datagram) else { return }
-            trial.withMutablePacket(at: 0) { transport.receive(&$0, on: tuple, at: now) }
+            trial.withMutablePacket(at: 0) { transport.receive(&$0, on: tuple, at: now, isTrial: true) }
             if byTuple[tuple] != nil { return }
         }
     }
@@ -169,7 +175,7 @@ package actor Demultiplexer: LoopActor {
 
     private func destination(ofSTUN datagram: RawSpan, on tuple: TransportTuple, at now: Instant) -> PeerTransport? {
         // Answers name nobody. They are awaited on a tuple, or worth nothing.
-        if datagram.integer(at: 0, as: UInt8.self) == STUNMessage.firstByteOfAnswers {
+        if STUNMessage.isAnswer(datagram) {
             guard let mapping = byTuple[tuple], mapping.isAwaited else {
                 statistics.unknownTuple &+= 1
                 return nil
@@ -311,6 +317,10 @@ package actor Demultiplexer: LoopActor {
         }
     }
 
+    /// What came where a session awaits an answer is none: like the answers that nobody awaits it belongs to nobody. Any
+    /// thread.
+    nonisolated func answerRefused() { refusedAnswers.wrappingAdd(1, ordering: .relaxed) }
+
     /// A check from this source did not know the password.
     nonisolated func checkFailed(from address: SocketAddress) {
         perform { $0.limiter.failed(address, at: $0.eventLoop.now) }
@@ -336,6 +346,7 @@ package actor Demultiplexer: LoopActor {
 
     var snapshot: Statistics {
         var snapshot = statistics
+        snapshot.unknownTuple &+= refusedAnswers.load(ordering: .relaxed)
         snapshot.tuples = byTuple.count
         snapshot.sessions = ufrags.count
         snapshot.ufrags = byUfrag.count

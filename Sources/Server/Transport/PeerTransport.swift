@@ -73,19 +73,23 @@ actor PeerTransport: LoopActor, PacketSink {
     // MARK: in
 
     /// Takes one datagram from the demultiplexer, decrypting in place.
-    nonisolated func receive(_ datagram: inout MutableRawSpan, on tuple: TransportTuple, at now: Instant) {
-        onLoop { $0.process(&datagram, on: tuple, at: now) }
+    nonisolated func receive(
+        _ datagram: inout MutableRawSpan, on tuple: TransportTuple, at now: Instant, isTrial: Bool = false
+    ) {
+        onLoop { $0.process(&datagram, on: tuple, at: now, isTrial: isTrial) }
     }
 
-    private func process(_ datagram: inout MutableRawSpan, on tuple: TransportTuple, at now: Instant) {
+    private func process(
+        _ datagram: inout MutableRawSpan, on tuple: TransportTuple, at now: Instant, isTrial: Bool
+    ) {
         guard !isClosed else { return }
         if engine.wouldContinueHandshake(datagram.bytes, on: tuple) {
             let bytes = datagram.bytes
             guard handshakes.onLoop({ $0.admits(bytes, for: self, on: tuple) }) else { return count(datagram) }
         }
-        let result = engine.received(&datagram, on: tuple, at: now)
-        // What this session was only tried with is hardly ever its own.
-        if result != .stray { count(datagram) }
+        let result = engine.received(&datagram, on: tuple, at: now, isTrial: isTrial)
+        // What proved nothing is hardly ever this session's own.
+        if result != .stray, result != .refusedAnswer { count(datagram) }
         switch result {
         case .rtp(let byteCount):
             receiver?.transportReceived(rtp: datagram.bytes.extracting(first: byteCount), at: now)
@@ -93,6 +97,8 @@ actor PeerTransport: LoopActor, PacketSink {
             receiver?.transportReceived(rtcp: datagram.bytes.extracting(first: byteCount), at: now)
         case .consumed, .stray:
             settle()
+        case .refusedAnswer:
+            demultiplexer.answerRefused()
         case .refusedCheck:
             demultiplexer.checkFailed(from: tuple.remote)
             settle()

@@ -8,9 +8,9 @@ extension TransportEngine {
     /// Takes RTP or RTCP from a tuple that is not validated. It is dropped in any case; when it is the peer's newest, a
     /// check of ours asks whether the peer is there.
     func receivedStray(
-        _ datagram: inout MutableRawSpan, _ kind: DatagramKind, on tuple: TransportTuple, at now: Instant
+        _ datagram: inout MutableRawSpan, _ kind: DatagramKind, on tuple: TransportTuple, at now: Instant, isTrial: Bool
     ) -> ReceivedDatagram {
-        drops.unvalidatedTuple &+= 1
+        if !isTrial { drops.unvalidatedTuple &+= 1 }
         guard isConnected, ice.spendsTrial(on: tuple, at: now) else { return .stray }
         let isNewest = kind == .rtp ? srtpIn?.isNewest(&datagram) : srtcpIn?.isNewest(&datagram)
         guard isNewest == true, ice.strayMediaReceived(on: tuple, at: now) else { return .stray }

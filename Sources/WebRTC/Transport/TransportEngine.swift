@@ -98,8 +98,11 @@ public final class TransportEngine {
     // MARK: input
 
     /// Takes one datagram; RTP and RTCP are decrypted in place.
+    ///
+    /// - Parameter isTrial: whether the session is only tried with a datagram that others are tried with as well. What it
+    ///   does not take then is none of its ``drops``.
     public func received(
-        _ datagram: inout MutableRawSpan, on tuple: TransportTuple, at now: Instant
+        _ datagram: inout MutableRawSpan, on tuple: TransportTuple, at now: Instant, isTrial: Bool = false
     ) -> ReceivedDatagram {
         guard closed == nil else { return .consumed }
         switch DatagramKind(datagram.bytes) {
@@ -109,7 +112,9 @@ public final class TransportEngine {
             receivedDTLS(datagram.bytes, on: tuple, at: now)
             return .consumed
         case .rtp:
-            guard ice.isValidated(tuple) else { return receivedStray(&datagram, .rtp, on: tuple, at: now) }
+            guard ice.isValidated(tuple) else {
+                return receivedStray(&datagram, .rtp, on: tuple, at: now, isTrial: isTrial)
+            }
             guard let srtpIn else { return drop(\.beforeKeys) }
             do throws(SRTPError) {
                 let byteCount = try srtpIn.unprotect(&datagram)
@@ -119,7 +124,9 @@ public final class TransportEngine {
                 return drop(error)
             }
         case .rtcp:
-            guard ice.isValidated(tuple) else { return receivedStray(&datagram, .rtcp, on: tuple, at: now) }
+            guard ice.isValidated(tuple) else {
+                return receivedStray(&datagram, .rtcp, on: tuple, at: now, isTrial: isTrial)
+            }
             guard let srtcpIn else { return drop(\.beforeKeys) }
             do throws(SRTPError) {
                 let byteCount = try srtcpIn.unprotect(&datagram)
@@ -167,6 +174,7 @@ public final class TransportEngine {
         let event = ice.received(datagram, on: tuple, at: now, response: &response)
         if !response.isEmpty { response.withBytes { send($0, to: tuple) } }
         if case .rejected(.unauthenticated) = event { return .refusedCheck }
+        if case .ignored = event, STUNMessage.isAnswer(datagram), !ice.isValidated(tuple) { return .refusedAnswer }
         if case .proved(let moved, let evicted) = event {
             ownCheckAnswered(on: tuple, moved: moved, evicted: evicted)
             return .consumed

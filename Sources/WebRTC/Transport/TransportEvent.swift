@@ -11,6 +11,8 @@ public enum ReceivedDatagram: Hashable, Sendable {
     case rtcp(byteCount: Int)
     /// A connectivity check that did not know the password; its source is to be watched.
     case refusedCheck
+    /// What came where an answer to a check of ours is awaited and is none; not the peer's.
+    case refusedAnswer
     /// Media from an address that proved nothing; dropped, though a check of ours may have begun by it.
     case stray
 }

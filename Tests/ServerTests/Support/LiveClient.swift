@@ -91,6 +91,9 @@ actor LiveClient: LoopActor {
         driver.settle()
     }
 
+    /// Is asked by checks of the server's and says nothing.
+    func answerNoChecks() { driver.client.answersChecks = false }
+
     /// Answers to checks so far.
     var responses: Int { driver.client.responses }
 

@@ -1,8 +1,10 @@
 import HTTP
+import ICE
 import Loop
 import Streams
 import TestKit
 import Testing
+import WebRTC
 import Wire
 
 @testable import Server
@@ -17,6 +19,52 @@ import Wire
         var sum: UInt64 = 0
         for transport in transports { sum += await transport.snapshot.packetsReceived }
         return sum
+    }
+
+    /// Datagrams that sessions dropped because of where they came from.
+    private static func unvalidated(_ server: ServerHarness) async -> Int {
+        var sum = 0
+        for session in await server.service.registry.all {
+            sum += await session.peer.transport.snapshot.drops.unvalidatedTuple
+        }
+        return sum
+    }
+
+    /// Who passes a packet on before its sender's own comes is asked whether he is the client. What he says instead of an
+    /// answer is nobody's, like what others say whom nobody asks.
+    @Test(arguments: [1, 2])
+    func whatComesInsteadOfAnAnswerIsNobodys(_ loops: Int) async throws {
+        try await ServerHarness.with(loops: loops) { server in
+            // With two loops the second room lives on the one that does not receive.
+            for room in ["a", "b"] {
+                let (publisher, _) = try await LivePeersTests.client(server, "/\(room)/whip", try Offers.publisher())
+                try await publisher.connect()
+                await publisher.send(rtp: [LivePeersTests.video(1, key: true)])
+                let entry = try #require(await server.directory.room(named: room))
+                #expect(await eventually { await entry.room.snapshot.packetsReceived == 1 })
+                let (stranger, _) = try await LivePeersTests.client(
+                    server, "/\(room)-other/whip", try Offers.publisher())
+                await stranger.answerNoChecks()
+                let before = await server.media.demultiplexer.snapshot
+                try await stranger.send(raw: [await publisher.protected(rtp: LivePeersTests.video(2, key: false))])
+                #expect(
+                    await eventually { await server.media.demultiplexer.snapshot.ownChecks == before.ownChecks + 1 })
+                let id = STUNTransactionID(high: 1, low: 2)
+                let answers = ["guessed", TestClient.credentials.password].map {
+                    TestClient.answer(to: id, password: $0)
+                }
+                // The last is no message at all.
+                try await stranger.send(raw: answers + [Array(answers[0].prefix(20))])
+                // One was the packet that was passed on.
+                #expect(
+                    await eventually {
+                        await server.media.demultiplexer.snapshot.unknownTuple == before.unknownTuple + 4
+                    })
+                #expect(await Self.unvalidated(server) == 0)
+                await publisher.stop()
+                await stranger.stop()
+            }
+        }
     }
 
     @Test(arguments: [1, 2])
@@ -66,9 +114,11 @@ import Wire
         }
     }
 
-    /// What somebody recorded and sends from elsewhere gets no answer, and nobody is tried for long.
-    @Test func recordedPacketsAskNothing() async throws {
-        try await ServerHarness.with { server in
+    /// What somebody recorded and sends from elsewhere gets no answer, and nobody is tried for long. It is nobody's, so no
+    /// session has dropped it, whichever were tried.
+    @Test(arguments: [1, 2])
+    func recordedPacketsAskNothing(_ loops: Int) async throws {
+        try await ServerHarness.with(loops: loops) { server in
             let (publisher, _) = try await LivePeersTests.client(server, "/a/whip", try Offers.publisher())
             try await publisher.connect()
             let recorded = await publisher.protected(rtp: LivePeersTests.video(1, key: true))
@@ -83,6 +133,8 @@ import Wire
                 })
             let snapshot = await server.media.demultiplexer.snapshot
             #expect(snapshot.ownChecks == 0 && snapshot.tuples == 1)
+            #expect(snapshot.unknownTuple > 3)
+            #expect(await Self.unvalidated(server) == 0)
             await publisher.stop()
             await stranger.stop()
         }

@@ -94,7 +94,7 @@ final class TransportPair {
         received.append(result)
         switch result {
         case .rtp(let count), .rtcp(let count): plaintext.append(Array(datagram[..<count]))
-        case .consumed, .refusedCheck, .stray: break
+        case .consumed, .refusedCheck, .refusedAnswer, .stray: break
         }
     }
 

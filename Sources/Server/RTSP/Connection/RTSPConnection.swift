@@ -215,7 +215,9 @@ actor RTSPConnection: LoopActor {
     }
 
     /// A datagram of one of the tracks, which is a sign of life too.
-    nonisolated func receive(_ datagram: inout MutableRawSpan, on tuple: TransportTuple, at now: Instant) {
+    nonisolated func receive(
+        _ datagram: inout MutableRawSpan, on tuple: TransportTuple, at now: Instant, isTrial: Bool = false
+    ) {
         let bytes = datagram.bytes
         onLoop { $0.receivedDatagram(bytes, on: tuple, at: now) }
     }
