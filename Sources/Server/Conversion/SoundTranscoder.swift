@@ -19,13 +19,22 @@ final class SoundTranscoder {
         case ended(ChildProcessEnd)
     }
 
+    /// Since when a transcoder neither takes nor answers anything, though there is something to take. One for which there was
+    /// nothing to do does not stand still, however long ago it answered.
+    struct Standstill {
+        private var firstRefusal: Instant?
+
+        mutating func refused(at now: Instant) { firstRefusal = firstRefusal ?? now }
+        mutating func ended() { firstRefusal = nil }
+        func milliseconds(at now: Instant) -> Int64 { firstRefusal.map { now.milliseconds(since: $0) } ?? 0 }
+    }
+
     private let loop: EventLoop
     private let counters: SoundConversionCounters
     private let startedAt: Instant
     private let onEvent: (Event) -> Void
     private var child: ChildProcess?
-    /// Since when it neither takes nor answers anything, though there is something to take.
-    private var firstRefusal: Instant?
+    private var standstill = Standstill()
     /// Beginnings that it has not answered yet; what it sends until then belongs to what came before.
     private var pendingBegins = 0
 
@@ -55,7 +64,7 @@ final class SoundTranscoder {
     var processID: Int32? { child?.processID }
     var ageMilliseconds: Int64 { loop.now.milliseconds(since: startedAt) }
     /// How long it has taken and answered nothing, though there was something to take.
-    var standstillMilliseconds: Int64 { firstRefusal.map { loop.now.milliseconds(since: $0) } ?? 0 }
+    var standstillMilliseconds: Int64 { standstill.milliseconds(at: loop.now) }
 
     /// Nothing is heard of it any more.
     func close() {
@@ -80,17 +89,17 @@ final class SoundTranscoder {
     private func send(_ request: ConversionRequest) -> Bool {
         guard let child, let message = try? request.encoded() else { return false }
         guard child.send(message) else {
-            if firstRefusal == nil { firstRefusal = loop.now }
+            standstill.refused(at: loop.now)
             return false
         }
-        firstRefusal = nil
+        standstill.ended()
         return true
     }
 
     // MARK: replies
 
     private func received(_ message: RawSpan) {
-        firstRefusal = nil
+        standstill.ended()
         let reply: ConversionReply
         do throws(ConversionError) {
             reply = try ConversionReply(parsing: message)

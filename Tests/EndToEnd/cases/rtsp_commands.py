@@ -7,8 +7,8 @@ import sys
 import threading
 from pathlib import Path
 
-from cases.rtsp import publishing, read_by_all, require, run, run_gstreamer
-from cases.rtsp_transports import ffmpeg_reads, mpv_reads, network_server, secure_server
+from cases.rtsp import publishing, read_by_all, require, run
+from cases.rtsp_transports import ffmpeg_reads, gstreamer_reads, mpv_reads, network_server, secure_server
 from harness.processes import CLIENTS
 from harness.runner import check, test
 
@@ -53,12 +53,6 @@ def ffplay(url, *options):
         process.wait()
         process.stderr.close()
     check(shown == 50, f"ffplay showed {shown} pictures: {said}")
-
-
-def gstreamer(location, *properties):
-    run_gstreamer(
-        ["gst-launch-1.0", "-q", "rtspsrc", f"location={location}", *properties, "name=s",
-         "s.", "!", "application/x-rtp,media=video", "!", "decodebin", "!", "fakesink", "num-buffers=50", "sync=false"])
 
 
 def opencv(url, options=None):
@@ -108,10 +102,10 @@ def read(env):
         for option in ((), ("protocols=tcp",), ("protocols=udp-mcast",)):
             with env.case(f"rtspsrc {' '.join(option)}"):
                 documented(" ".join(option) or f"rtspsrc location={URL}")
-                gstreamer(url, *option)
+                gstreamer_reads(url, *option)
         with env.case("rtspsrc through http"):
             documented("rtsph://")
-            gstreamer(url.replace("rtsp://", "rtsph://"))
+            gstreamer_reads(url.replace("rtsp://", "rtsph://"))
         for option in ((), ("--rtsp-transport=tcp",), ("--rtsp-transport=udp_multicast",), ("--rtsp-transport=http",)):
             with env.case(f"mpv {' '.join(option)}"):
                 documented(" ".join(option) or f"mpv {URL}")
@@ -126,6 +120,6 @@ def read(env):
         with env.case("ffplay over TLS"):
             ffplay(url)
         with env.case("rtspsrc over TLS"):
-            gstreamer(url, "tls-validation-flags=0")
+            gstreamer_reads(url, "tls-validation-flags=0")
         with env.case("mpv over TLS"):
             mpv_reads(url)

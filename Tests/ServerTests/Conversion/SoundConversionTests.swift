@@ -76,17 +76,24 @@ import Wire
         }
     }
 
-    @Test func oneThatAnsweredLongAgoForWantOfWorkIsNoneThatStandsStill() async throws {
-        var timing = SoundConversionTiming()
-        timing.stallMilliseconds = 50
-        try await SoundScene.with(FakeTranscoder.obliging, timing: timing) { scene in
+    @Test func oneThatAnsweredLongAgoForWantOfWorkIsNoneThatStandsStill() {
+        var standstill = SoundTranscoder.Standstill()
+        standstill.ended()
+        #expect(standstill.milliseconds(at: .seconds(100)) == 0)
+        for second in [100, 101, 102] as [UInt64] { standstill.refused(at: .seconds(second)) }
+        #expect(standstill.milliseconds(at: .seconds(103)) == 3_000)
+        standstill.ended()
+        #expect(standstill.milliseconds(at: .seconds(104)) == 0)
+    }
+
+    @Test func aBurstThatIsNotTakenAtOnceEndsNothing() async throws {
+        try await SoundScene.with(FakeTranscoder.obliging) { scene in
             try await scene.listen()
             #expect(await scene.sendUntil { await scene.packetCount() >= 3 })
             let conversion = try await scene.conversion()
             let child = try #require(await conversion.processID)
-            try await Task.sleep(for: .milliseconds(100))
 
-            // A burst after a pause, up to the first frame that is not taken.
+            // Up to the first frame that is not taken.
             kill(child, SIGSTOP)
             let counters = scene.conversions.counters
             let dropped = counters.droppedFrames.load(ordering: .relaxed)

@@ -147,20 +147,6 @@ import Wire
 
 /// One server pulls from and pushes to another, over the loopback.
 @Suite struct RTSPPullTests {
-    /// Sends keyframes as long as `body` runs.
-    private func feeding(_ publisher: RTSPServerTests.Client, _ body: () async throws -> Void) async throws {
-        let feed = Task {
-            var number: UInt16 = 0
-            while !Task.isCancelled {
-                await publisher.raw.send(RTSPServerTests.frame(RTSPServerTests.packet(number, isKeyframe: true)))
-                number &+= 1
-                try? await Task.sleep(for: .milliseconds(5))
-            }
-        }
-        defer { feed.cancel() }
-        try await body()
-    }
-
     private func path(_ settings: inout ServerSettings, _ name: String, _ change: (inout PathSettings) -> Void) {
         var path = PathSettings()
         change(&path)
@@ -173,7 +159,7 @@ import Wire
         try await RTSPServerTests.withServer { origin, originAddress, loop in
             var publisher = try await RTSPServerTests.Client(originAddress, loop)
             _ = await publisher.publish("rtsp://\(originAddress)/cam")
-            try await feeding(publisher) {
+            try await RTSPServerTests.feeding(publisher) {
                 try await RTSPServerTests.withServer { settings in
                     path(&settings, "pulled") {
                         $0.source = RTSPURL("rtsp://\(originAddress)/cam").map { .rtsp($0) } ?? .publisher
@@ -273,7 +259,7 @@ import Wire
         } _: { _, originAddress, loop in
             var publisher = try await RTSPServerTests.Client(originAddress, loop)
             _ = await publisher.publish("rtsp://\(originAddress)/cam")
-            try await feeding(publisher) {
+            try await RTSPServerTests.feeding(publisher) {
                 try await RTSPServerTests.withServer { settings in
                     path(&settings, "pulled") {
                         $0.source = RTSPURL("rtsp://\(originAddress)/cam").map { .rtsp($0) } ?? .publisher
@@ -303,7 +289,7 @@ import Wire
                 var publisher = try await RTSPServerTests.Client(address, loop)
                 _ = await publisher.publish("rtsp://\(address)/cam")
                 let directory = try #require(await target.running?.directory)
-                try await feeding(publisher) {
+                try await RTSPServerTests.feeding(publisher) {
                     #expect(await eventually { await directory.room(named: "copy/cam")?.room.formats.isEmpty == false })
                     var reader = try await RTSPServerTests.Client(targetAddress, targetLoop)
                     #expect(await reader.play("rtsp://\(targetAddress)/copy/cam").last == RTSPServerTests.success)

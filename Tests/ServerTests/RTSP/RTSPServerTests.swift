@@ -110,6 +110,20 @@ import Wire
         loop.stop()
     }
 
+    /// Publishes keyframes as long as `body` runs, and no longer than tests wait for anything.
+    static func feeding(_ publisher: Client, _ body: () async throws -> Void) async throws {
+        let feed = Task {
+            var number: UInt16 = 0
+            _ = await eventually {
+                await publisher.raw.send(frame(packet(number, isKeyframe: true)))
+                number &+= 1
+                return false
+            }
+        }
+        defer { feed.cancel() }
+        try await body()
+    }
+
     @Test func whatIsRecordedIsPlayedToEveryReaderWithItsPayloadUntouched() async throws {
         try await Self.withServer { _, address, loop in
             var publisher = try await Client(address, loop)

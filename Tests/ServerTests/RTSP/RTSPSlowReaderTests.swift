@@ -24,22 +24,44 @@ import Wire
         return first + packetsPerRound
     }
 
+    /// A publisher, a reader that keeps up, and one that has stopped reading.
+    private struct Scene {
+        let server: MartletServer
+        let publisher: Client
+        let reader: Client
+        let stalled: Client
+
+        static func with(
+            writeTimeout: Duration? = nil, _ body: (Scene) async throws -> Void
+        ) async throws {
+            try await RTSPServerTests.withServer {
+                $0.writeQueueSize = 64
+                if let writeTimeout { $0.writeTimeout = writeTimeout }
+            } _: { server, address, loop in
+                let url = "rtsp://\(address)/cam1"
+                var publisher = try await Client(address, loop)
+                _ = await publisher.publish(url)
+                var stalled = try await Client(address, loop)
+                var reader = try await Client(address, loop)
+                _ = await stalled.play(url)
+                _ = await reader.play(url)
+                await stalled.raw.pauseReading()
+                try await body(Scene(server: server, publisher: publisher, reader: reader, stalled: stalled))
+            }
+        }
+
+        func round(from first: UInt16) async -> UInt16 {
+            await RTSPSlowReaderTests.round(publisher, reader, from: first)
+        }
+    }
+
     @Test func aReaderThatFallsBehindGoesOnAtAKeyframe() async throws {
-        try await RTSPServerTests.withServer {
-            $0.writeQueueSize = 64
-        } _: { server, address, loop in
-            let url = "rtsp://\(address)/cam1"
-            var publisher = try await Client(address, loop)
-            _ = await publisher.publish(url)
-            var stalled = try await Client(address, loop)
-            var reader = try await Client(address, loop)
-            _ = await stalled.play(url)
-            _ = await reader.play(url)
-            await stalled.raw.pauseReading()
+        try await Scene.with { scene in
+            let (server, stalled) = (scene.server, scene.stalled)
             let counters = try #require(await server.running?.rtsp?.service).counters
             var sent: UInt16 = 0
             while sent < 20_000, counters.slowReaderSkips.load(ordering: .relaxed) == 0 {
-                sent = await Self.round(publisher, reader, from: sent)
+                sent = await scene.round(from: sent)
             }
             #expect(counters.slowReaderSkips.load(ordering: .relaxed) == 1)
             await stalled.raw.resumeReading()
@@ -60,7 +82,7 @@ import Wire
                     }
                     previous = number
                 }
-                sent = await Self.round(publisher, reader, from: sent)
+                sent = await scene.round(from: sent)
             }
             #expect(gaps == 1)
             #expect(counters.slowReadersEnded.load(ordering: .relaxed) == 0)
@@ -102,18 +124,8 @@ import Wire
     }
 
     @Test func aReaderThatTakesNothingForWriteTimeoutIsEnded() async throws {
-        try await RTSPServerTests.withServer {
-            $0.writeQueueSize = 64
-            $0.writeTimeout = .milliseconds(50)
-        } _: { server, address, loop in
-            let url = "rtsp://\(address)/cam1"
-            var publisher = try await Client(address, loop)
-            _ = await publisher.publish(url)
-            var stalled = try await Client(address, loop)
-            var reader = try await Client(address, loop)
-            _ = await stalled.play(url)
-            _ = await reader.play(url)
-            await stalled.raw.pauseReading()
+        try await Scene.with(writeTimeout: .milliseconds(50)) { scene in
+            let server = scene.server
             let ends = Mutex<[EndReason]>([])
             let token = server.events.subscribe { record in
                 if case .viewerLeft(_, _, let reason) = record.event { ends.withLock { $0.append(reason) } }
@@ -121,11 +133,11 @@ import Wire
             let service = try #require(await server.running?.rtsp?.service)
             var sent: UInt16 = 0
             while sent < 60_000, service.counters.slowReadersEnded.load(ordering: .relaxed) == 0 {
-                sent = await Self.round(publisher, reader, from: sent)
+                sent = await scene.round(from: sent)
             }
             #expect(service.counters.slowReadersEnded.load(ordering: .relaxed) == 1)
             // The other goes on, and the end has been told.
-            _ = await Self.round(publisher, reader, from: sent)
+            _ = await scene.round(from: sent)
             #expect(ends.withLock { $0 } == [.tooSlow])
             server.events.cancel(token)
         }

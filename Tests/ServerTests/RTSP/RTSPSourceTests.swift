@@ -31,18 +31,22 @@ import Wire
             _ = await publisher.publish("rtsp://\(origin)/cam")
             try await RTSPServerTests.withServer { settings in
                 settings.everyPath { demand(&$0, origin, waits: .seconds(6)) }
-            } _: { server, address, _ in
-                let (first, second) = (try await Client(address, loop), try await Client(address, loop))
-                let url = "rtsp://\(address)/pulled"
-                let counters = try #require(await server.running?.rtsp?.service.counters)
-                await first.raw.send("DESCRIBE \(url) RTSP/1.0\r\nCSeq: 1\r\n\r\n")
-                #expect(await eventually { counters.requests.load(ordering: .relaxed) == 1 })
-                // What is tested is time.
-                try await Task.sleep(for: .seconds(4))
-                await second.raw.send("DESCRIBE \(url) RTSP/1.0\r\nCSeq: 1\r\n\r\n")
-                #expect(await first.raw.response().hasPrefix("RTSP/1.0 404"))
+            } _: { server, _, _ in
+                let (settings, pauses) = (try await room("pulled", server), HeldPauses())
+                let source = RTSPSource(
+                    try #require(settings.path.source.rtspURL), settings: settings,
+                    service: try #require(await server.running?.rtsp?.service), resolver: HostResolver(),
+                    pause: { await pauses.hold($0) })
+                let first = Task { await source.bring() }
+                #expect(await eventually { pauses.lengths == [.seconds(6)] })
+                let second = Task { await source.bring() }
+                #expect(await eventually { pauses.lengths == [.seconds(6), .seconds(6)] })
+                pauses.end(0)
+                #expect(await first.value == false)
+                #expect(await source.waiterCount == 1)
                 await publisher.raw.send(RTSPServerTests.frame(RTSPServerTests.packet(1, isKeyframe: true)))
-                #expect(await second.raw.response().hasPrefix(RTSPServerTests.success))
+                #expect(await second.value == true)
+                await source.end()
             }
         }
     }
@@ -52,30 +56,21 @@ import Wire
         try await RTSPServerTests.withServer { origin, originAddress, loop in
             var publisher = try await Client(originAddress, loop)
             _ = await publisher.publish("rtsp://\(originAddress)/cam")
-            await publisher.raw.send(RTSPServerTests.frame(RTSPServerTests.packet(1, isKeyframe: true)))
             try await RTSPServerTests.withServer { settings in
                 settings.everyPath { demand(&$0, originAddress) }
             } _: { server, address, _ in
                 let sources = try #require(await server.running?.sources)
-                let raw = publisher.raw
-                let feed = Task {
-                    var number: UInt16 = 2
-                    while !Task.isCancelled {
-                        await raw.send(RTSPServerTests.frame(RTSPServerTests.packet(number, isKeyframe: true)))
-                        number &+= 1
-                        try? await Task.sleep(for: .milliseconds(5))
+                try await RTSPServerTests.feeding(publisher) {
+                    for round in 1...2 {
+                        for name in ["a", "b"] {
+                            var reader = try await Client(address, loop)
+                            #expect(await reader.play("rtsp://\(address)/\(name)").last == RTSPServerTests.success)
+                            #expect(await reader.packet().count == 54)
+                            #expect(sources.patternedCount >= 1)
+                            await reader.raw.abort()
+                        }
+                        #expect(await eventually { sources.patternedCount == 0 }, "round \(round)")
                     }
-                }
-                defer { feed.cancel() }
-                for round in 1...2 {
-                    for name in ["a", "b"] {
-                        var reader = try await Client(address, loop)
-                        #expect(await reader.play("rtsp://\(address)/\(name)").last == RTSPServerTests.success)
-                        #expect(await reader.packet().count == 54)
-                        #expect(sources.patternedCount >= 1)
-                        await reader.raw.abort()
-                    }
-                    #expect(await eventually { sources.patternedCount == 0 }, "round \(round)")
                 }
                 let directory = try #require(await origin.running?.directory)
                 let room = try #require(await directory.room(named: "cam")).room
@@ -131,4 +126,19 @@ import Wire
             }
         }
     }
+}
+
+/// Pauses that end when the test says so, and not with time.
+private final class HeldPauses: Sendable {
+    private let all = Mutex<[(length: Duration, end: AsyncStream<Void>.Continuation)]>([])
+
+    var lengths: [Duration] { all.withLock { $0.map(\.length) } }
+
+    func hold(_ length: Duration) async {
+        let (pause, end) = AsyncStream.makeStream(of: Void.self)
+        all.withLock { $0.append((length, end)) }
+        for await _ in pause {}
+    }
+
+    func end(_ index: Int) { all.withLock { $0[index].end }.finish() }
 }

@@ -27,6 +27,8 @@ actor RTSPSource {
     private var arrivals: UInt64 = 0
     /// Told, once and as the last thing, that nobody needs the source any more; nil for one that stays for whoever is next.
     private let onIdle: (@Sendable (RTSPSource) -> Void)?
+    /// Returns after so long, or when its task is cancelled.
+    private let pause: @Sendable (Duration) async -> Void
     private var isOver = false
     private var transports: [Bool: RTSPTransportChoice] = [:]
     private var trust: TLSClientContext?
@@ -34,12 +36,14 @@ actor RTSPSource {
 
     init(
         _ url: RTSPURL, settings: RoomSettings, service: RTSPService, resolver: HostResolver,
+        pause: @escaping @Sendable (Duration) async -> Void = { try? await Task.sleep(for: $0) },
         onIdle: (@Sendable (RTSPSource) -> Void)? = nil
     ) {
         self.url = url
         self.settings = settings
         self.service = service
         self.resolver = resolver
+        self.pause = pause
         self.onIdle = onIdle
         backChannelQuestion = RTSPBackChannelQuestion(isWanted: settings.rtspBackChannel)
     }
@@ -64,7 +68,7 @@ actor RTSPSource {
         arrivals += 1
         let (number, timeout) = (arrivals, settings.sourceOnDemandStartTimeout)
         let alarm = Task {
-            try? await Task.sleep(for: timeout)
+            await pause(timeout)
             if !Task.isCancelled { giveUpWaiting(number) }
         }
         let isThere = await withCheckedContinuation { waiters[number] = $0 }
