@@ -11,6 +11,8 @@ export class Player extends EventTarget {
     #stream;
     #isLive = false;
     #soundWasBlocked = false;
+    /** Whether the viewer paused, which a new session does not change. */
+    #isHeld = false;
     #idleTimer = null;
 
     constructor(stream) {
@@ -29,8 +31,12 @@ export class Player extends EventTarget {
         this.#show();
     }
 
-    /** Shows the stream of the present session; the last picture of the one before stays until then. */
+    /**
+     * Shows the stream of the present session; the last picture of the one before stays until then, and for as long as
+     * the viewer has paused it.
+     */
     attach() {
+        if (this.#isHeld) return this.#show();
         if (this.#video.srcObject !== this.#stream()) this.#video.srcObject = this.#stream();
         this.#play().then(() => this.#show());
     }
@@ -51,7 +57,7 @@ export class Player extends EventTarget {
         this.#soundWasBlocked = false;
         this.#video.muted = muted;
         if (!muted && this.#video.volume === 0) this.#video.volume = 1;
-        if (!muted) this.#play();
+        if (!muted && !this.#isHeld) this.#play();
         remember("muted", muted);
         remember("volume", this.#video.volume);
         this.#show();
@@ -63,10 +69,24 @@ export class Player extends EventTarget {
     }
 
     #togglePlay() {
-        if (!this.#video.paused) return this.#video.pause();
+        this.#isHeld = !this.#video.paused;
+        if (this.#isHeld) return this.#video.pause();
         // A live picture goes on at the live edge, not where it was left.
         this.#video.srcObject = this.#stream();
         this.#play();
+    }
+
+    /** The viewer's own keys and the window of the picture pause and play as the button does. */
+    #pausedElsewhere() {
+        // A browser pauses what is not seen, and what has ended.
+        const isSeen = !document.hidden || document.pictureInPictureElement !== null;
+        if (this.#isLive && isSeen && !this.#video.ended && this.#video.paused) this.#isHeld = true;
+    }
+
+    #playedElsewhere() {
+        if (!this.#isHeld) return;
+        this.#isHeld = false;
+        this.attach();
     }
 
     #toggleFullscreen() {
@@ -131,6 +151,8 @@ export class Player extends EventTarget {
         for (const name of ["play", "pause", "volumechange", "enterpictureinpicture", "leavepictureinpicture"]) {
             video.addEventListener(name, () => this.#show());
         }
+        video.addEventListener("pause", () => this.#pausedElsewhere());
+        video.addEventListener("play", () => this.#playedElsewhere());
         document.addEventListener("fullscreenchange", () => this.#show());
         const press = (id, action) => byId(id).addEventListener("click", action);
         press("play", () => this.#togglePlay());
