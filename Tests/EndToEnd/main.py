@@ -17,6 +17,7 @@ from cases import (  # noqa: F401
     scalable,
     pages_live,
     pages_looks,
+    pages_renewed,
     pages_scripts,
     rtsp,
     rtsp_commands,

@@ -9,10 +9,10 @@ const WANTED = ["active", "inactive", "layers", "viewercount", "reconnect"];
 
 /** Dispatches "change" when `layers`, `viewers` or `isActive` have, and "reconnect". */
 export class PlaybackExtensions extends EventTarget {
-    /** The encodings of the picture, best first: [{ id, label }]; empty when there is nothing to choose. */
+    /** What there is of the picture, best first: [{ id, label, selection }]; empty when there is nothing to choose. */
     layers = [];
-    /** The id of the layer chosen by hand; empty while the server chooses. */
-    chosen = "";
+    /** The id of the layer chosen by hand, also while it is not there; empty for the server's choice. */
+    wish;
     viewers = null;
     isActive = true;
 
@@ -22,9 +22,15 @@ export class PlaybackExtensions extends EventTarget {
     #mediaID = "0";
     #stream = null;
     #isClosed = false;
+    /** Whether the server knows of the wish. */
+    #isAsked = true;
+    #requests = Promise.resolve();
 
-    constructor(links, token) {
+    /** `wish` is the layer that was chosen in the session before. */
+    constructor(links, token, wish = "") {
         super();
+        this.wish = wish;
+        this.#isAsked = wish === "";
         this.#eventsLink = links.find((link) => link.rel === EVENTS_REL);
         this.#layerLink = links.find((link) => link.rel === LAYER_REL);
         this.#token = token;
@@ -32,6 +38,15 @@ export class PlaybackExtensions extends EventTarget {
 
     get canChooseLayer() {
         return this.#layerLink !== undefined && this.layers.length > 1;
+    }
+
+    /** The id of the layer chosen by hand; empty while the server chooses. */
+    get chosen() {
+        return this.#layer(this.wish) ? this.wish : "";
+    }
+
+    #layer(id) {
+        return this.layers.find((layer) => layer.id === id);
     }
 
     async open() {
@@ -56,31 +71,41 @@ export class PlaybackExtensions extends EventTarget {
     }
 
     /** Asks for one layer, or for the server's choice when `id` is empty. Gives what is wrong, or an empty string. */
-    async choose(id) {
-        const selection = { mediaId: this.#mediaID };
-        if (id) selection.rid = id;
+    choose(id) {
+        // One after the other, so that the last one counts.
+        const choice = this.#requests.then(() => this.#choose(id));
+        this.#requests = choice.catch(() => {});
+        return choice;
+    }
+
+    async #choose(id) {
+        const selection = { mediaId: this.#mediaID, ...this.#layer(id)?.selection };
         const response = await this.#post(this.#layerLink.url, selection);
         if (!response) return "The server cannot be reached.";
         if (!response.ok) return (await problemDetail(response)) || `The server refused (status ${response.status}).`;
-        this.#update({ chosen: id });
+        this.#isAsked = true;
+        this.#update({ wish: id });
         return "";
+    }
+
+    /** Chooses again what was chosen in the session before, or before the layer went away. */
+    #restore() {
+        if (!this.chosen) this.#isAsked = this.wish === "";
+        if (this.#isAsked || !this.chosen || !this.#layerLink) return;
+        this.#isAsked = true;
+        this.#requests = this.#requests.then(async () => {
+            const id = this.chosen;
+            // Refused, for instance because nothing of it arrives yet: the next event may say otherwise.
+            if (id && !this.#isClosed && (await this.#choose(id))) this.#isAsked = false;
+        });
     }
 
     #showLayers(data) {
         const [media, value] = Object.entries(data ?? {})[0] ?? [];
         const list = Array.isArray(value) ? value : (value?.layers ?? []);
         if (media !== undefined) this.#mediaID = media;
-        // One entry for each encoding: temporal layers are the server's own business.
-        const encodings = new Map();
-        for (const layer of list) {
-            const id = layer.rid ?? layer.encodingId;
-            if (typeof id !== "string") continue;
-            const known = encodings.get(id);
-            if (!known || (layer.bitrate ?? 0) > (known.bitrate ?? 0)) encodings.set(id, { ...layer, id });
-        }
-        const size = (layer) => (layer.height ?? 0) * 1e9 + (layer.bitrate ?? layer.targetBitrate ?? 0);
-        const layers = [...encodings.values()].sort((one, other) => size(other) - size(one));
-        this.#update({ layers: layers.map((layer) => ({ id: layer.id, label: layerLabel(layer) })) });
+        this.#update({ layers: choices(list) });
+        this.#restore();
     }
 
     #update(changes) {
@@ -99,9 +124,37 @@ export class PlaybackExtensions extends EventTarget {
     }
 }
 
-function layerLabel(layer) {
+/**
+ * What a viewer can choose, best first: the encodings, and the spatial layers inside each. Temporal layers are the
+ * server's own business.
+ */
+function choices(list) {
+    const found = new Map();
+    for (const layer of list) {
+        const rid = layer.rid ?? layer.encodingId;
+        if (typeof rid !== "string") continue;
+        const spatial = Number.isInteger(layer.spatialLayerId) ? layer.spatialLayerId : 0;
+        const id = spatial === 0 ? rid : `${rid}/${spatial}`;
+        const known = found.get(id);
+        if (!known || (layer.bitrate ?? 0) > (known.bitrate ?? 0)) found.set(id, { ...layer, id, rid, spatial });
+    }
+    const layers = [...found.values()];
+    const isOneEncoding = new Set(layers.map(({ rid }) => rid)).size === 1;
+    const size = (layer) => (layer.height ?? 0) * 1e9 + (layer.bitrate ?? layer.targetBitrate ?? 0);
+    layers.sort((one, other) => size(other) - size(one) || other.spatial - one.spatial);
+    return layers.map((layer) => {
+        const hasSpatialLayers = layers.filter(({ rid }) => rid === layer.rid).length > 1;
+        const selection = {};
+        if (!isOneEncoding || !hasSpatialLayers) selection.rid = layer.rid;
+        if (hasSpatialLayers) selection.maxSpatialLayerId = layer.spatial;
+        return { id: layer.id, label: layerLabel(layer, hasSpatialLayers), selection };
+    });
+}
+
+function layerLabel(layer, hasSpatialLayers) {
     const height = layer.height ?? layer.heigth;
-    const name = height ? `${height}p` : layer.id;
+    const part = hasSpatialLayers ? `layer ${layer.spatial + 1}` : "";
+    const name = height ? `${height}p` : part || layer.rid;
     // Rounded, so that the list does not twitch while somebody chooses from it.
     return layer.bitrate ? `${name} · ${(layer.bitrate / 1e6).toFixed(1)} Mbit/s` : name;
 }

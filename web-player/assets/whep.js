@@ -14,6 +14,8 @@ export class WHEPViewer extends Session {
     isTold = false;
     /** Whether there is nothing wrong but that nobody publishes. */
     isWaiting = false;
+    /** The layer chosen by hand, which outlives the session it was chosen in; empty for the server's choice. */
+    #layer = "";
 
     prepare(connection) {
         const stream = new MediaStream();
@@ -29,10 +31,15 @@ export class WHEPViewer extends Session {
     established(links) {
         this.isWaiting = false;
         this.extensions?.close();
-        this.extensions = new PlaybackExtensions(links, this.token);
-        this.extensions.addEventListener("change", () => this.dispatchEvent(new Event("extensionchange")));
-        this.extensions.addEventListener("reconnect", () => this.renew("The server asks to connect again."));
-        this.extensions.open();
+        const extensions = new PlaybackExtensions(links, this.token, this.#layer);
+        this.extensions = extensions;
+        extensions.addEventListener("change", () => {
+            if (this.extensions !== extensions) return;
+            this.#layer = extensions.wish;
+            this.dispatchEvent(new Event("extensionchange"));
+        });
+        extensions.addEventListener("reconnect", () => this.renew("The server asks to connect again."));
+        extensions.open();
         this.dispatchEvent(new Event("extensionchange"));
     }
 
