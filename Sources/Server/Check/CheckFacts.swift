@@ -36,8 +36,10 @@ struct CheckFacts: Sendable {
     var sockets: [MediaSocket] = []
     var candidates: [SocketAddress] = []
     var datagramsReceived: UInt64 = 0
-    /// Since a connectivity check came from the asking address; nil when none did within memory.
+    /// Since a connectivity check came from the asking address over UDP; nil when none did within memory.
     var secondsSinceCheck: Int64?
+    /// The same over TCP.
+    var secondsSinceStreamCheck: Int64?
     var httpsSecondsLeft: Int?
     var dtlsSecondsLeft = 0
     var uptimeSeconds: Int64 = 0
@@ -130,9 +132,25 @@ extension CheckReport {
         } else if facts.candidates.allSatisfy(\.isLoopback) {
             item.status = .warn
             item.advice = "only clients on this machine can connect; " + advice
+        } else if usable.allSatisfy({ isOfAnotherNetwork($0, than: facts.client) }) {
+            item.status = .warn
+            item.advice =
+                "these are private addresses of another network than the client's, as in a container; unless there is a "
+                + "route between the two, " + advice
         }
         return item
     }
+
+    /// Whether both are private, of blocks that are rarely routed to each other.
+    private static func isOfAnotherNetwork(_ candidate: SocketAddress, than client: SocketAddress) -> Bool {
+        guard !client.isLoopback, candidate.isPrivate, client.isPrivate, !candidate.isIPv6, !client.isIPv6 else {
+            return false
+        }
+        return privateBlock(candidate) != privateBlock(client)
+    }
+
+    /// Which of the private IPv4 ranges an address is of (RFC 1918, RFC 6598), by its beginning.
+    private static func privateBlock(_ address: SocketAddress) -> UInt32 { address.ipv4 >> 24 }
 
     private static func mediaPort(_ facts: CheckFacts) -> CheckItem {
         let bound = list(facts.sockets.map(\.address))
@@ -156,6 +174,13 @@ extension CheckReport {
         var item = CheckItem(id: "path", status: .ok, what: "", isPublic: true)
         if let seconds = facts.secondsSinceCheck {
             item.what = "a connectivity check from \(facts.client.host) arrived \(seconds) s ago: UDP gets through"
+        } else if let seconds = facts.secondsSinceStreamCheck {
+            item.what =
+                "a connectivity check from \(facts.client.host) arrived \(seconds) s ago over TCP, and none over UDP"
+            item.status = .warn
+            item.advice =
+                "UDP is blocked on the way: media goes over TCP, where every loss makes it wait; let UDP through to the "
+                + "port of webrtcLocalUDPAddress"
         } else {
             item.what = "no connectivity check from \(facts.client.host) has arrived"
             item.status = .warn

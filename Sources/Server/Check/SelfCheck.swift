@@ -96,7 +96,9 @@ final class SelfCheck: Sendable {
         let statistics = await demultiplexer.snapshot
         facts.datagramsReceived = statistics.datagrams
         facts.datagramsDropped = statistics.mailboxOverflow
-        facts.secondsSinceCheck = await demultiplexer.latestCheck(from: facts.client)
+        facts.secondsSinceCheck = await demultiplexer.latestCheck(from: facts.client, over: .udp)
+            .map { now.milliseconds(since: $0) / 1_000 }
+        facts.secondsSinceStreamCheck = await demultiplexer.latestCheck(from: facts.client, over: .tcp)
             .map { now.milliseconds(since: $0) / 1_000 }
         for arena in service.media.arenas {
             let sent = await arena.statistics

@@ -340,8 +340,8 @@ package actor Demultiplexer: LoopActor {
     }
 
     /// When a connectivity check came from this host last, of whatever session.
-    func latestCheck(from address: SocketAddress) -> Instant? {
-        checkSources.latest(from: address, at: eventLoop.now)
+    func latestCheck(from address: SocketAddress, over transport: TransportProtocol) -> Instant? {
+        checkSources.latest(from: address, over: transport, at: eventLoop.now)
     }
 
     var snapshot: Statistics {

@@ -56,6 +56,36 @@ struct CheckReportTests {
         #expect(item("candidates", facts)?.status == .fail)
     }
 
+    /// A container's address is of no use on the network around it.
+    @Test func privateAddressesOfAnotherNetworkAreDoubted() throws {
+        var facts = facts(Self.privateClient)
+        facts.candidates = [SocketAddress(ipv4: 0xAC11_0002, port: 8189)]
+        let found = try #require(item("candidates", facts))
+        #expect(found.status == .warn && found.advice?.contains("webrtcAdditionalHosts") == true)
+        facts.candidates.append(SocketAddress(ipv4: 0xC0A8_0101, port: 8189))
+        #expect(item("candidates", facts)?.status == .ok)
+        facts.candidates = [
+            SocketAddress(ipv4: 0xAC11_0002, port: 8189), SocketAddress(ipv4: 0xCB00_7105, port: 8189),
+        ]
+        #expect(item("candidates", facts)?.status == .ok)
+        facts.candidates = [SocketAddress(ipv4: 0xAC11_0002, port: 8189)]
+        facts.client = Self.local
+        #expect(item("candidates", facts)?.status == .ok)
+    }
+
+    @Test func checksOverTCPDoNotShowThatUDPGetsThrough() throws {
+        var facts = facts()
+        #expect(item("path", facts)?.status == .ok)
+        facts.secondsSinceStreamCheck = 2
+        #expect(item("path", facts)?.status == .ok, "over UDP as well")
+        facts.secondsSinceCheck = nil
+        let found = try #require(item("path", facts))
+        #expect(found.status == .warn && found.what.contains("over TCP, and none over UDP"))
+        #expect(found.advice?.contains("UDP is blocked") == true)
+        facts.secondsSinceStreamCheck = nil
+        #expect(item("path", facts)?.what.contains("no connectivity check") == true)
+    }
+
     @Test func addressesOfTheOtherFamilyAreOfNoUseByThemselves() throws {
         var facts = facts()
         facts.candidates = [SocketAddress(ipv6High: 0x2001_0DB8_0000_0000, low: 5, port: 8189)]
@@ -173,6 +203,15 @@ struct RecentSourcesTests {
             TransportTuple(local: SocketAddress(ipv4: 0x7F00_0001, port: 1), remote: SocketAddress(ipv4: 9, port: 2)),
             at: .seconds(1))
         #expect(sources.latest(from: SocketAddress(ipv6High: 0, low: 1, port: 3), at: .seconds(2)) == .seconds(1))
+    }
+
+    @Test func eachTransportIsRememberedByItself() {
+        var sources = RecentSources()
+        let remote = SocketAddress(ipv4: 9, port: 2)
+        sources.note(
+            TransportTuple(local: SocketAddress(ipv4: 8, port: 1), remote: remote, transport: .tcp), at: .seconds(1))
+        #expect(sources.latest(from: remote, over: .tcp, at: .seconds(2)) == .seconds(1))
+        #expect(sources.latest(from: remote, over: .udp, at: .seconds(2)) == nil)
     }
 
     @Test func aFloodOfAddressesStaysBounded() {
