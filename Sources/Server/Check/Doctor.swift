@@ -8,6 +8,8 @@ public struct Doctor: Sendable {
     static let defaultPort: UInt16 = 8889
     static let maximumAnswerBytes = 1 << 20
     static let timeoutMilliseconds: UInt64 = 10_000
+    /// The same for an address after which there are others to try.
+    static let firstTimeoutMilliseconds: UInt64 = 3_000
 
     public enum Fault: Error, Hashable, Sendable, CustomStringConvertible {
         case unusableURL(String)
@@ -66,18 +68,32 @@ public struct Doctor: Sendable {
     ///
     /// - Parameter token: the server's metricsToken, for all details from another machine.
     public func examine(token: String? = nil) async throws(Fault) -> Diagnosis {
-        let addresses = await resolve()
+        try await examine(at: await resolve(), token: token)
+    }
+
+    /// Asks at one address after the other, until one answers.
+    func examine(
+        at addresses: [SocketAddress], token: String? = nil,
+        firstTimeoutMilliseconds: UInt64 = firstTimeoutMilliseconds
+    ) async throws(Fault) -> Diagnosis {
         guard !addresses.isEmpty else { throw .unknownHost(host) }
         var fault = Fault.noAnswer
-        for address in addresses {
+        for (index, address) in addresses.enumerated() {
+            let isLast = index == addresses.count - 1
             do throws(Fault) {
-                let (answer, problem) = try await fetch(from: address, token)
+                let (answer, problem) = try await fetch(
+                    from: address, token,
+                    timeoutMilliseconds: isLast ? Self.timeoutMilliseconds : firstTimeoutMilliseconds)
                 let diagnosis = try Self.read(answer)
                 guard let problem else { return diagnosis }
                 return diagnosis.over(certificateProblem: problem, hadToken: token != nil)
             } catch {
                 fault = error
-                guard case .unreachable = error else { throw error }
+                // One family may be black-holed on the way and the other not.
+                switch error {
+                case .unreachable, .noAnswer: continue
+                case .unusableURL, .unknownHost, .refused, .notMartlet: throw error
+                }
             }
         }
         throw fault
@@ -104,7 +120,7 @@ public struct Doctor: Sendable {
 
     /// The answer, and what is wrong with the certificate of whoever gave it: the token is not shown to it then.
     private func fetch(
-        from address: SocketAddress, _ token: String?
+        from address: SocketAddress, _ token: String?, timeoutMilliseconds: UInt64
     ) async throws(Fault) -> (answer: [UInt8], certificateProblem: String?) {
         let loop: EventLoop
         do throws(LoopError) {
@@ -115,7 +131,8 @@ public struct Doctor: Sendable {
         }
         defer { loop.stop() }
         let exchange = Exchange(on: loop, request: request(token), requestToStrangers: request(nil))
-        let result = await exchange.run(to: address, securedFor: isSecure ? host : nil)
+        let result = await exchange.run(
+            to: address, securedFor: isSecure ? host : nil, timeoutMilliseconds: timeoutMilliseconds)
         let problem = await exchange.certificateProblem
         return (try result.get(), problem)
     }
@@ -177,7 +194,9 @@ private actor Exchange: LoopActor {
     }
 
     /// - Parameter host: whose certificate is expected, over TLS.
-    func run(to address: SocketAddress, securedFor host: String?) async -> Result<[UInt8], Doctor.Fault> {
+    func run(
+        to address: SocketAddress, securedFor host: String?, timeoutMilliseconds: UInt64
+    ) async -> Result<[UInt8], Doctor.Fault> {
         await withCheckedContinuation { continuation in
             self.continuation = continuation
             do {
@@ -193,7 +212,7 @@ private actor Exchange: LoopActor {
             timer = eventLoop.makeTimer(name: "doctor") { [weak self] in
                 self?.onLoop { $0.finish(.failure(.noAnswer)) }
             }
-            timer?.schedule(at: eventLoop.now.advanced(byMilliseconds: Doctor.timeoutMilliseconds))
+            timer?.schedule(at: eventLoop.now.advanced(byMilliseconds: timeoutMilliseconds))
         }
     }
 

@@ -1,4 +1,5 @@
 import HTTP
+import Loop
 import Secure
 import Testing
 import Wire
@@ -58,6 +59,25 @@ import Wire
         #expect(throws: fault) { try Doctor.read(Array(answer.utf8)) }
     }
 
+    /// A name's first address may be black-holed on the way: the others are asked as well.
+    @Test func anAddressThatIsSilentIsNotTheLast() async throws {
+        var router = Router()
+        router.add(.get, "/check") { _ in
+            var response = HTTPResponse.text("fine\n")
+            response.headers[CheckRoutes.statusField] = "ok"
+            return response
+        }
+        let fixture = try await HTTPServerFixture(router)
+        let loop = try EventLoop(name: "silent")
+        try loop.start()
+        defer { loop.stop() }
+        let silent = try await SilentListener(on: loop).address
+        let doctor = try Doctor("http://host.example:\(fixture.address.port)")
+        let diagnosis = try await doctor.examine(at: [silent, fixture.address], firstTimeoutMilliseconds: 100)
+        #expect(diagnosis == Doctor.Diagnosis(status: .ok, text: "fine\n"))
+        await fixture.stop()
+    }
+
     @Test func theServersWordsAndStatusComeBack() async throws {
         var router = Router()
         router.add(.get, "/check") { request in
@@ -71,5 +91,22 @@ import Wire
         #expect(try await doctor.examine(token: "t").text == "token Bearer t\n")
         await fixture.stop()
         await #expect(throws: Doctor.Fault.self) { try await doctor.examine() }
+    }
+}
+
+/// Takes connections and says nothing.
+private actor SilentListener: LoopActor {
+    nonisolated let eventLoop: EventLoop
+    nonisolated var loop: any LoopExecutor { eventLoop }
+    private var listener: TCPListener?
+
+    init(on eventLoop: EventLoop) { self.eventLoop = eventLoop }
+
+    var address: SocketAddress {
+        get throws {
+            let listener = try TCPListener(on: eventLoop, address: SocketAddress(ipv4: 0x7F00_0001, port: 0)) { _ in }
+            self.listener = listener
+            return listener.localAddress
+        }
     }
 }
