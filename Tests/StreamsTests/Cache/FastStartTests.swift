@@ -110,11 +110,34 @@ import Wire
         scene.run(milliseconds: 500)
         #expect(sink.packets.count < 50, "the fresh keyframe, nothing older")
         #expect(scene.harness.snapshot.fastStarts == 0)
-        // One that answered once has its cached keyframe kept no longer than repairs need.
+        // One that answers again and again has its cached keyframe kept no longer than repairs need.
+        scene.keyframeInterval = 10_000
+        scene.run(milliseconds: 1_000)
+        #expect(scene.harness.snapshot.keyframeCacheBytes > 0, "once may be chance")
+        scene.harness.loop.run { scene.harness.room.onLoop { $0.track(.video).onLoop { $0.requestKeyframe() } } }
+        scene.run(milliseconds: 100)
+        scene.keyframeInterval = scene.frames
+        scene.run(milliseconds: 33)
         scene.keyframeInterval = 10_000
         scene.run(milliseconds: 3_000)
         #expect(scene.harness.snapshot.keyframeCacheBytes == 0)
         #expect(scene.harness.snapshot.keyframeCacheOverflows == 0)
+    }
+
+    /// A keyframe that was due anyway is no answer, whoever asked just before it: the next viewer still begins at once.
+    @Test(arguments: [false, true]) func aKeyframeThatWasDueIsNoAnswer(_ saysItAnswers: Bool) throws {
+        let scene = try Scene(answers: saysItAnswers)
+        // Each time somebody asks shortly before the next keyframe, every ten seconds.
+        scene.run(milliseconds: 9_600)
+        let first = try scene.harness.join(FakeViewer(2))
+        scene.run(milliseconds: 5_000)
+        scene.run(milliseconds: 4_900)
+        scene.harness.loop.run { scene.harness.room.onLoop { $0.track(.video).onLoop { $0.requestKeyframe() } } }
+        scene.run(milliseconds: 5_500)
+        #expect(first.packets.count > 0)
+        let late = try scene.harness.join(FakeViewer(3))
+        scene.run(milliseconds: FastStart.patienceMilliseconds + 50)
+        #expect(late.sent.first?.isKeyframeStart == true, "it need not wait for the next one")
     }
 
     @Test func aPublisherThatDoesNotAnswerInTimeIsNotWaitedFor() throws {
