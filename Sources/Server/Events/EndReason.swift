@@ -48,7 +48,7 @@ public enum EndReason: String, Sendable, Hashable, CaseIterable {
     /// Whether the server ended a viewer's session that had better be asked for again.
     var invitesBack: Bool {
         switch self {
-        case .roomClosed, .codecChanged, .publisherGone, .tooSlow: true
+        case .roomClosed, .codecChanged, .publisherGone: true
         default: false
         }
     }
