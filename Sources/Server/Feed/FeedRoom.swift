@@ -63,8 +63,8 @@ struct RoomQuality: Hashable, Sendable {
     /// Bits per second from the publisher and to all viewers together.
     var bitrateIn: UInt64
     var bitrateOut: UInt64
-    /// Packets that viewers reported lost; late ones may be taken back, so it can fall.
-    var packetsLost: Int64
+    /// Packets that viewers reported lost, less those that they took back because they came late.
+    var packetsLost: UInt64
     /// Between the server and its viewers: the mean and the worst; nil before a viewer's report tells.
     var meanRoundTripMilliseconds: Double?
     var worstRoundTripMilliseconds: Double?

@@ -40,6 +40,8 @@ private actor QualitySampler {
     private let directory: RoomDirectory
     private let registry: SessionRegistry
     private var readings: [String: Reading] = [:]
+    /// Packets that each viewer had reported lost.
+    private var lostBefore: [PeerID: Int64] = [:]
 
     init(directory: RoomDirectory, registry: SessionRegistry) {
         self.directory = directory
@@ -48,6 +50,7 @@ private actor QualitySampler {
 
     func sample() async -> [RoomQuality] {
         var lost: [String: Int64] = [:]
+        var lostNow: [PeerID: Int64] = [:]
         var times: [String: [Double]] = [:]
         var slowest: [String: UInt64] = [:]
         var heldBack: [String: Int] = [:]
@@ -60,12 +63,15 @@ private actor QualitySampler {
                 if link.isVideoStopped { heldBack[session.roomName, default: 0] += 1 }
             }
             for reception in await viewer.reception {
-                lost[session.roomName, default: 0] += Int64(reception.cumulativeLost)
+                lostNow[viewer.peerID, default: 0] += Int64(reception.cumulativeLost)
                 if let time = reception.roundTripNanoseconds {
                     times[session.roomName, default: []].append(Double(time) / 1e6)
                 }
             }
+            let total = lostNow[viewer.peerID] ?? 0
+            lost[session.roomName, default: 0] += total - (lostBefore[viewer.peerID] ?? 0)
         }
+        lostBefore = lostNow
         var qualities: [RoomQuality] = []
         var current: [String: Reading] = [:]
         for entry in await directory.all {
@@ -81,7 +87,7 @@ private actor QualitySampler {
                     room: name,
                     bitrateIn: Self.rate(previous.bytesReceived, reading.bytesReceived, previous.at, now),
                     bitrateOut: Self.rate(previous.bytesSent, reading.bytesSent, previous.at, now),
-                    packetsLost: lost[name] ?? 0,
+                    packetsLost: UInt64(max(0, lost[name] ?? 0)),
                     meanRoundTripMilliseconds: times.isEmpty ? nil : times.reduce(0, +) / Double(times.count),
                     worstRoundTripMilliseconds: times.max(),
                     slowestLink: slowest[name], viewersHeldBack: heldBack[name] ?? 0))
