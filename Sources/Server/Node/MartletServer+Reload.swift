@@ -26,7 +26,8 @@ extension MartletServer {
         await running.rtsp?.service.followRedirections()
         running.hostNames.use(new.webrtcAdditionalHosts)
         await running.hostNames.start()
-        updateCandidates(running.service, running.hostNames.addresses)
+        running.interfaces.refresh(at: MonotonicClock.now)
+        updateCandidates(running.service, running.interfaces.all, running.hostNames.addresses)
         await reloadCertificates()
         hub.publish(.settingsReloaded(version: new.version))
     }
@@ -65,15 +66,13 @@ extension MartletServer {
     }
 
     /// Works out anew what clients are told to send media to.
-    func updateCandidates(_ service: WebRTCService, _ hosts: HostNames.Addresses) {
-        do throws(LoopError) {
-            let candidates = CandidateSource(
-                sockets: mediaAddresses, streams: running?.media.streamAddresses ?? [],
-                interfaces: try NetworkInterface.all(), settings: current.current, hosts: hosts)
-            advertisedAddresses = candidates.all
-            service.use(candidates)
-        } catch {
-            logger.error("the addresses offered to clients stay as they were", [LogField(.reason, error.description)])
-        }
+    func updateCandidates(
+        _ service: WebRTCService, _ interfaces: [NetworkInterface], _ hosts: HostNames.Addresses
+    ) {
+        let candidates = CandidateSource(
+            sockets: mediaAddresses, streams: running?.media.streamAddresses ?? [], interfaces: interfaces,
+            settings: current.current, hosts: hosts)
+        advertisedAddresses = candidates.all
+        service.use(candidates)
     }
 }

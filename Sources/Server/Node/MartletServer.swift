@@ -31,6 +31,7 @@ public actor MartletServer {
         var authorizer: TokenAuthorizer
         var limits: RequestLimits
         var hostNames: HostNames
+        var interfaces: InterfaceAddresses
         var subscriptions: [EventHub.Token]
         var check: SelfCheck
     }
@@ -135,9 +136,11 @@ public actor MartletServer {
         mediaAddresses = media.sockets.map(\.localAddress)
         let hostNames = HostNames(settings.webrtcAdditionalHosts, logger: logger)
         await hostNames.start()
+        let interfaces = try InterfaceAddresses(logger: logger, at: MonotonicClock.now)
+        let (sockets, streams) = (mediaAddresses, media.streamAddresses)
         let candidates = CandidateSource(
-            sockets: mediaAddresses, streams: media.streamAddresses, interfaces: try NetworkInterface.all(),
-            settings: settings, hosts: hostNames.addresses)
+            sockets: sockets, streams: streams, interfaces: interfaces.all, settings: settings,
+            hosts: hostNames.addresses)
         advertisedAddresses = candidates.all
 
         let hub = hub
@@ -155,10 +158,19 @@ public actor MartletServer {
             })
         let service = WebRTCService(
             media: media, directory: directory, hub: hub, logger: logger, candidates: candidates,
-            hostNames: hostNames, peers: peers, settings: { current.current })
+            hostNames: hostNames, interfaces: interfaces, peers: peers, settings: { current.current })
         hostNames.observe { [weak self, weak service] hosts in
             guard let self, let service else { return }
-            Task { await self.updateCandidates(service, hosts) }
+            Task { await self.updateCandidates(service, interfaces.all, hosts) }
+        }
+        interfaces.observe { [weak self, weak service] found in
+            guard let self, let service else { return }
+            let hosts = hostNames.addresses
+            // At once, for the session that is being made.
+            service.use(
+                CandidateSource(
+                    sockets: sockets, streams: streams, interfaces: found, settings: current.current, hosts: hosts))
+            Task { await self.updateCandidates(service, found, hosts) }
         }
         let list = RoomList(
             directory: directory, registry: service.registry, settings: { current.current })
@@ -225,7 +237,8 @@ public actor MartletServer {
         return Running(
             control: control, media: media, directory: directory, service: service, feed: feed, events: events,
             http: http, metrics: metrics, rtsp: rtsp, sources: sources, forwards: forwards, authorizer: authorizer,
-            limits: limits, hostNames: hostNames, subscriptions: subscriptions + [following], check: check)
+            limits: limits, hostNames: hostNames, interfaces: interfaces, subscriptions: subscriptions + [following],
+            check: check)
     }
 
     private func httpSettings() -> HTTPServerSettings {

@@ -49,12 +49,14 @@ final class WebRTCService: Sendable {
     private let settings: @Sendable () -> ServerSettings
     private let candidates: Mutex<CandidateSource>
     private let hostNames: HostNames
+    private let interfaces: InterfaceAddresses
     private let nextPeer = Atomic<UInt64>(1)
     private let sources: Mutex<RTSPSources?> = Mutex(nil)
 
     init(
         media: MediaPlane, directory: RoomDirectory, hub: EventHub, logger: Logger, candidates: CandidateSource,
-        hostNames: HostNames, peers: PeerBook = PeerBook(), settings: @escaping @Sendable () -> ServerSettings
+        hostNames: HostNames, interfaces: InterfaceAddresses, peers: PeerBook = PeerBook(),
+        settings: @escaping @Sendable () -> ServerSettings
     ) {
         self.media = media
         self.peers = peers
@@ -63,6 +65,7 @@ final class WebRTCService: Sendable {
         self.logger = logger
         self.candidates = Mutex(candidates)
         self.hostNames = hostNames
+        self.interfaces = interfaces
         self.settings = settings
         let viewerEvents = ViewerEvents(on: directory.eventLoop, directory: directory)
         self.viewerEvents = viewerEvents
@@ -250,7 +253,8 @@ final class WebRTCService: Sendable {
 
     /// Where a client would be told to send.
     func candidateAddresses(for client: SocketAddress, isForwarded: Bool) -> [SocketAddress] {
-        candidates.withLock { $0.addresses(for: client, isForwarded: isForwarded) }
+        interfaces.refresh(at: MonotonicClock.now)
+        return candidates.withLock { $0.addresses(for: client, isForwarded: isForwarded) }
     }
 
     private func attempt(
@@ -319,7 +323,9 @@ final class WebRTCService: Sendable {
 
     /// The candidates a client is told, in an answer or when it restarts ICE.
     func offeredCandidates(for client: SocketAddress, isForwarded: Bool) -> [ICECandidate] {
-        hostNames.refresh(at: MonotonicClock.now)
+        let now = MonotonicClock.now
+        hostNames.refresh(at: now)
+        interfaces.refresh(at: now)
         return candidates.withLock { $0.candidates(for: client, isForwarded: isForwarded) }
     }
 

@@ -45,7 +45,9 @@ final class ServerHarness: Sendable {
             candidates: CandidateSource(
                 sockets: media.sockets.map(\.localAddress), streams: media.streamAddresses, interfaces: [],
                 settings: settings, hosts: [:]),
-            hostNames: HostNames(settings.webrtcAdditionalHosts, logger: logger), peers: peers,
+            hostNames: HostNames(settings.webrtcAdditionalHosts, logger: logger),
+            interfaces: try InterfaceAddresses(logger: logger, at: MonotonicClock.now) { () throws(LoopError) in [] },
+            peers: peers,
             settings: { settings })
         let events = service.viewerEvents
         viewers.events.withLock { $0 = events }
