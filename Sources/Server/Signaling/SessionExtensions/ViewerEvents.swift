@@ -48,6 +48,9 @@ actor ViewerEvents: LoopActor {
     private var pacer: (any LoopTimer)?
     private var ticker: (any LoopTimer)?
     private var isStopping = false
+    /// Rooms that are being looked at, and those of them that changed meanwhile: whether only by the time.
+    private var looking: Set<String> = []
+    private var changedMeanwhile: [String: Bool] = [:]
 
     init(on loop: EventLoop, directory: RoomDirectory) {
         eventLoop = loop
@@ -201,8 +204,23 @@ actor ViewerEvents: LoopActor {
         watch()
     }
 
-    /// Looks at a room and tells its viewers what is new to them.
+    /// Looks at a room and tells its viewers what is new to them, one look after the other: an older state is never told
+    /// after a newer one.
     private func tell(_ room: String, isTick: Bool) async {
+        guard looking.insert(room).inserted else {
+            changedMeanwhile[room] = (changedMeanwhile[room] ?? true) && isTick
+            return
+        }
+        var isTick = isTick
+        while true {
+            await look(at: room, isTick: isTick)
+            guard let again = changedMeanwhile.removeValue(forKey: room) else { break }
+            isTick = again
+        }
+        looking.remove(room)
+    }
+
+    private func look(at room: String, isTick: Bool) async {
         let entry = await directory.room(named: room)
         let snapshot = await entry?.room.snapshot
         let layers = await entry?.room.track(.video).availableLayers ?? []
