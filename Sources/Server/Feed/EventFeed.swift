@@ -95,6 +95,7 @@ actor EventFeed: LoopActor {
     static func newEpoch() -> String { String(SecureRandom.uint64(), radix: 36) }
 
     var subscriberCount: Int { subscribers.count }
+    var historyBytes: Int { history.byteCount }
     /// Clients for which there was no place.
     var refused: UInt64 { places.refused }
     var lastEventID: String { history.id(history.lastNumber) }

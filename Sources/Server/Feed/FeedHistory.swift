@@ -43,6 +43,12 @@ struct FeedHistory: Sendable {
     var roomNames: some Collection<String> { rooms.keys }
     var keptRoomNames: Set<String> { Set(entries.map(\.room)) }
     var entryCount: Int { entries.count }
+    /// About what the entries take in memory.
+    var byteCount: Int {
+        entries.reduce(0) {
+            $0 + MemoryLayout<FeedEntry>.stride + $1.bytes.capacity + ($1.operatorBytes?.capacity ?? 0)
+        }
+    }
     func room(_ name: String) -> FeedRoom? { rooms[name]?.state }
 
     // MARK: changes

@@ -178,6 +178,10 @@ struct MediaMetrics: Sendable {
             .counter(
                 "feed_subscribers_refused_total", "Clients told to come back later, as too many listened.",
                 await feed.refused &+ events.refused),
+            .gauge(
+                "feed_history_bytes",
+                "Memory of the events kept for clients that come back, at most "
+                    + "\(FeedHistory.maximumEntries) of them.", await events.historyBytes),
             .gauge("loop_timers", "Armed timers of the media loops.", timers),
         ]
     }
