@@ -42,6 +42,9 @@ function place(card) {
     cards.insertBefore(card, cards.children[low] ?? null);
 }
 
+/** Whether media can flow: a publisher that has only been answered may never come. */
+const isLive = (room) => room.publisher?.connected === true;
+
 function remove(name) {
     rooms.get(name)?.card.root.remove();
     rooms.delete(name);
@@ -54,13 +57,29 @@ function replaceAll(list) {
     showTotals();
 }
 
+/**
+ * What /rooms says: it never has the rooms that ask viewers for a token. The feed may have told of those, so what
+ * /rooms has not listed since the feed was lost stays until that is back.
+ */
+function replaceListed(list) {
+    const names = new Set(list.map((room) => room.name));
+    for (const [name, { isListed }] of [...rooms]) {
+        if (!names.has(name) && (isListed || !feed.token)) remove(name);
+    }
+    for (const room of list) {
+        put(room);
+        if (rooms.has(room.name)) rooms.get(room.name).isListed = true;
+    }
+    showTotals();
+}
+
 function makeCard(name) {
     const viewers = element("span", { className: "viewers" });
     const codecs = element("span", { className: "codecs" });
     const rate = element("span", { className: "rate" });
     const publisher = element("span", { className: "publisher" });
     const initial = element("span", { className: "initial", ariaHidden: "true" }, [...name][0].toUpperCase());
-    const badge = element("span", { className: "badge" }, "Live");
+    const badge = element("span", { className: "badge" });
     const poster = element("span", { className: "poster" }, initial, badge, viewers);
     const hue = [...name].reduce((hash, letter) => (hash * 31 + letter.codePointAt(0)) % 360, 7);
     poster.style.setProperty("--hue", String(hue));
@@ -69,7 +88,7 @@ function makeCard(name) {
     const link = element("a", { className: "card", href: `/${pathOfName(name)}/` }, poster, text);
     const root = element("li", {}, link);
     root.dataset.name = name;
-    return { root, viewers, codecs, rate, publisher };
+    return { root, badge, viewers, codecs, rate, publisher };
 }
 
 const PROTOCOLS = { rtspSource: "RTSP source" };
@@ -79,6 +98,8 @@ function publisherText(protocol) {
 }
 
 function showCard({ room, card, bitrate: bits }) {
+    card.badge.dataset.live = isLive(room);
+    setText(card.badge, isLive(room) ? "Live" : "Connecting");
     setText(card.viewers, viewersText(room.viewers));
     setText(card.codecs, (room.tracks ?? []).map((track) => codecName(track.codec)).join(" · "));
     setText(card.rate, bits === null ? "" : bitrate(bits));
@@ -86,10 +107,10 @@ function showCard({ room, card, bitrate: bits }) {
 }
 
 function showTotals() {
-    const count = rooms.size;
-    byId("empty").hidden = count > 0;
-    byId("filter").hidden = count < FILTER_FROM && byId("filter").value === "";
-    setText(byId("count"), count === 0 ? "" : String(count));
+    const live = [...rooms.values()].filter(({ room }) => isLive(room)).length;
+    byId("empty").hidden = rooms.size > 0;
+    byId("filter").hidden = rooms.size < FILTER_FROM && byId("filter").value === "";
+    setText(byId("count"), live === 0 ? "" : String(live));
 }
 
 const matches = (card) => card.dataset.name.toLowerCase().includes(byId("filter").value.trim().toLowerCase());
@@ -129,7 +150,7 @@ async function poll() {
         if (!response.ok) throw new Error(String(response.status));
         const list = (await response.json()).rooms ?? [];
         if (polling === null) return;
-        replaceAll(list.map(roomOfList));
+        replaceListed(list.map(roomOfList));
         setState("live", "", LABELS);
     } catch {
         if (polling !== null) setState("failed", `${feed.problem} What is shown may be old; trying again…`, LABELS);
@@ -139,11 +160,13 @@ async function poll() {
 /** A room of /rooms in the shape the feed has. */
 function roomOfList(room) {
     const tracks = (room.tracks ?? []).map((codec) => ({ codec }));
-    return { name: room.name, viewers: room.viewer_count, tracks, publisher: { protocol: room.publisher } };
+    const publisher = { protocol: room.publisher, connected: room.connected };
+    return { name: room.name, viewers: room.viewer_count, tracks, publisher };
 }
 
 function startPolling() {
     if (polling !== null) return;
+    for (const entry of rooms.values()) entry.isListed = false;
     polling = setInterval(poll, POLL_INTERVAL);
     poll();
 }

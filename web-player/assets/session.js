@@ -1,6 +1,7 @@
 // A WHIP or WHEP session and the life around it: connect, watch over, repair by an ICE restart, connect again.
 
-import { candidateFragment, iceServers, parseLinks, problemDetail, restartedAnswer, retryAfter } from "./signalling.js";
+import { candidateFragment, iceServers, parseLinks, problemDetail, problemReason, restartedAnswer } from "./signalling.js";
+import { retryAfter } from "./signalling.js";
 
 /** Why an attempt ended. `permanent` means that trying again by itself will not help. */
 export class SessionError extends Error {
@@ -31,7 +32,8 @@ const LOST = "The connection was lost.";
  * A session that stays up until it is stopped.
  * Dispatches "statechange" (read `state`, `message`, `retryAt`), and what a subclass adds.
  * A subclass gives prepare(connection), and may give established(links), ended(), adapt(answer),
- * problem(status, detail), and obstacle(): after the server has ended a session, a reason not to connect again.
+ * problem(status, detail), and obstacle(reason): what forbids to connect again after the server has ended a session
+ * for that reason; empty when nothing does.
  */
 export class Session extends EventTarget {
     state = "idle";
@@ -46,6 +48,8 @@ export class Session extends EventTarget {
     #attempt = 0;
     #timer = null;
     #current = null;
+    /** The URL of the session before, while it is not known that another one may follow. */
+    #former = null;
     #wake = new EventTarget();
 
     constructor(endpoint, token = "") {
@@ -59,6 +63,7 @@ export class Session extends EventTarget {
     start() {
         this.stop();
         this.#attempt = 0;
+        this.#former = null;
         this.hasBeenLive = false;
         this.#connect();
     }
@@ -97,11 +102,14 @@ export class Session extends EventTarget {
         const run = { ended: false, location: null, etag: null, candidates: [], finished: false, endings: [] };
         this.#current = run;
         try {
+            await this.#mayFollow(run);
+            if (run.ended) return;
             await this.#negotiate(run);
             if (run.ended) return;
             await this.#connected(run);
             if (run.ended) return;
             this.#attempt = 0;
+            this.#former = null;
             this.hasBeenLive = true;
             this.#set("live");
             this.#watchOver(run);
@@ -109,6 +117,15 @@ export class Session extends EventTarget {
         } catch (error) {
             this.#failed(run, error);
         }
+    }
+
+    /** Asks the server why the session before has ended, however that came to be known here. */
+    async #mayFollow(run) {
+        if (!this.#former || !this.obstacle) return;
+        const response = await this.#send(this.#former, "GET");
+        if (run.ended || response?.status !== 410) return;
+        const obstacle = this.obstacle(await problemReason(response));
+        if (obstacle) throw new SessionError(obstacle, { permanent: true });
     }
 
     async #negotiate(run) {
@@ -181,7 +198,7 @@ export class Session extends EventTarget {
         const transport = connection.getTransceivers().find((one) => one.receiver.transport)?.receiver.transport;
         transport?.addEventListener("statechange", () => {
             if (transport.state !== "closed" && transport.state !== "failed") return;
-            this.#dismissed(run);
+            this.#failed(run, new SessionError("The server ended the session."));
         });
         look();
     }
@@ -264,13 +281,9 @@ export class Session extends EventTarget {
         else if (this.state === "live" && this.#current) this.#repair(this.#current);
     }
 
-    async #dismissed(run) {
-        const reason = await this.obstacle?.().catch(() => "");
-        this.#failed(run, new SessionError(reason || "The server ended the session.", { permanent: Boolean(reason) }));
-    }
-
     #failed(run, error) {
         if (run.ended || run !== this.#current) return;
+        this.#former = run.location ?? this.#former;
         this.#leave();
         const known = error instanceof SessionError ? error : new SessionError(String(error.message ?? error));
         if (known.permanent) {
@@ -325,7 +338,7 @@ export class Session extends EventTarget {
     /** The response, or null where there is none. */
     async #send(url, method, type, body, headers = {}) {
         const limit = AbortSignal.timeout(CONNECT_TIMEOUT);
-        const fields = { "Content-Type": type, ...headers, ...this.authorization };
+        const fields = { ...(type && { "Content-Type": type }), ...headers, ...this.authorization };
         try {
             return await fetch(url, { method, headers: fields, body, cache: "no-store", signal: limit });
         } catch {

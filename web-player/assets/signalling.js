@@ -64,6 +64,16 @@ export async function problemDetail(response) {
     }
 }
 
+/** The word by which the server tells one problem from others of its status, or an empty string. */
+export async function problemReason(response) {
+    try {
+        const { reason } = JSON.parse(await response.text());
+        return typeof reason === "string" ? reason : "";
+    } catch {
+        return "";
+    }
+}
+
 /** Milliseconds to wait as the server asks for it, or null. */
 export function retryAfter(response) {
     const seconds = Number(response.headers.get("Retry-After"));

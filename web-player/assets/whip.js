@@ -16,7 +16,6 @@ export class WHIPPublisher extends Session {
     /** `codec` is a video codec's name (H264, VP8, VP9, AV1) or empty for the browser's own order. */
     constructor(room, token, { stream, codec = "", maxBitrate = 2_500_000, simulcast = false }) {
         super(`/${room.path}/whip`, token);
-        this.room = room;
         this.stream = stream;
         this.codec = codec;
         this.maxBitrate = maxBitrate;
@@ -91,11 +90,8 @@ export class WHIPPublisher extends Session {
     }
 
     /** Two pages that both come back by themselves would take the room from each other for ever. */
-    async obstacle() {
-        const response = await fetch("/rooms", { cache: "no-store", headers: this.authorization });
-        const { rooms } = await response.json();
-        const isTaken = rooms.some((one) => one.name === this.room.name && one.publisher);
-        return isTaken ? "Somebody else has taken over this room." : "";
+    obstacle(reason) {
+        return reason === "replaced" ? "Somebody else has taken over this room." : "";
     }
 
     problem(status, detail) {

@@ -11,12 +11,18 @@ public struct ProblemDetails: Sendable, Hashable {
     public var detail: String?
     /// A URI that names the type.
     public var type: String
+    /// A word that programs tell one occurrence from others by; an extension member.
+    public var reason: String?
 
-    public init(status: Int, title: String? = nil, detail: String? = nil, type: String = ProblemDetails.blankType) {
+    public init(
+        status: Int, title: String? = nil, detail: String? = nil, type: String = ProblemDetails.blankType,
+        reason: String? = nil
+    ) {
         self.status = status
         self.title = title ?? HTTPStatus.reason(status)
         self.detail = detail
         self.type = type
+        self.reason = reason
     }
 
     public var json: [UInt8] {
@@ -26,6 +32,7 @@ public struct ProblemDetails: Sendable, Hashable {
             $0.member("title", title)
             $0.member("status", status)
             if let detail { $0.member("detail", detail) }
+            if let reason { $0.member("reason", reason) }
         }
         return writer.bytes
     }

@@ -168,6 +168,12 @@ struct MediaMetrics: Sendable {
                     "made": counterOffers.made, "answered": counterOffers.answered,
                     "expired": counterOffers.expired,
                 ]),
+            .gauge(
+                "end_reasons_kept", "Reasons of ends, kept for clients that ask what became of their session.",
+                service.endedSessions.count),
+            .counter(
+                "end_reasons_displaced_total", "Of those, forgotten before their time because too many came.",
+                service.endedSessions.displaced),
             .gauge("http_connections", "Open HTTP connections.", statistics.connections),
             .counter("http_requests_total", "HTTP requests.", statistics.requests),
             .counter("http_connections_refused_total", "HTTP connections over a bound.", statistics.refused),

@@ -172,8 +172,7 @@ public actor MartletServer {
                     sockets: sockets, streams: streams, interfaces: found, settings: current.current, hosts: hosts))
             Task { await self.updateCandidates(service, found, hosts) }
         }
-        let list = RoomList(
-            directory: directory, registry: service.registry, settings: { current.current })
+        let list = RoomList(directory: directory, peers: peers, settings: { current.current })
         let feed = RoomsFeed(on: control, list: list)
         let authorizer = TokenAuthorizer(settings: settings)
         let events = EventFeed(

@@ -7,10 +7,11 @@ import Wire
 /// viewers for a token are not on it (SSE-12).
 struct RoomList: Sendable {
     let directory: RoomDirectory
-    let registry: SessionRegistry
+    let peers: PeerBook
     let settings: @Sendable () -> ServerSettings
 
-    /// `{"rooms":[{"viewer_count":0,"id":123,"name":"cam1","tracks":["H264"],"publisher":"whip"}]}`.
+    /// `{"rooms":[{"viewer_count":0,"id":123,"name":"cam1","tracks":["H264"],"publisher":"whip","connected":true}]}`;
+    /// not connected is a publisher that has been answered and whose media cannot flow yet.
     func json() async -> [UInt8] {
         var rooms: [(entry: RoomEntry, snapshot: RoomSnapshot)] = []
         let settings = settings()
@@ -31,6 +32,7 @@ struct RoomList: Sendable {
                                 $0.array { for format in snapshot.formats { $0.value(format.encodingName) } }
                             }
                             $0.member("publisher", snapshot.origin ?? PeerProtocol.internal.rawValue)
+                            $0.member("connected", !(snapshot.publisher.map { peers.isConnecting($0) } ?? false))
                         }
                     }
                 }

@@ -49,6 +49,13 @@ enum SignalingResponses {
         .problem(403, detail: "the token is valid, but not for this room")
     }
 
+    /// The answer about a session that ended without its client's asking.
+    static func ended(_ end: PeerEnd) -> HTTPResponse {
+        ProblemDetails(
+            status: 410, detail: "the session has ended: \(end.detail)", reason: end.reason.rawValue
+        ).response
+    }
+
     /// The answer to a POST that made a session.
     static func created(_ answer: SignalingAnswer, location: String, status: Int, links: [String]) -> HTTPResponse {
         var response = HTTPResponse(status: status, contentType: sdpType, Array(answer.sdp.utf8))

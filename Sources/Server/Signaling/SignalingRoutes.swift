@@ -185,6 +185,10 @@ final class SignalingRoutes: Sendable {
     ) async -> HTTPResponse {
         let roomName = request.parameters["room"] ?? ""
         if let refusal = await refusal(request, role, room: roomName) { return refusal }
+        let address = SessionAddress(
+            id: request.parameters["session"] ?? "", role: role, room: roomName, tokenDigest: tokenDigest(of: request))
+        // The registry may still have it: a session is taken out after its peer has gone.
+        if let end = service.endedSessions.end(of: address) { return SignalingResponses.ended(end) }
         guard let session = await session(request, role) else {
             return role == .viewer ? await onCounterOffer(request) : unknownSession()
         }

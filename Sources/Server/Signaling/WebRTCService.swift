@@ -44,6 +44,7 @@ final class WebRTCService: Sendable {
     let viewerEvents: ViewerEvents
     let failures = FailureBook()
     let refusals: RefusedOffers
+    let endedSessions = EndedSessions()
     private let hub: EventHub
     private let logger: Logger
     private let settings: @Sendable () -> ServerSettings
@@ -137,11 +138,15 @@ final class WebRTCService: Sendable {
             }
             let (transport, description) = makeTransport(negotiated, draft, request, entry, .whip)
             let attempt = attempt(request, .publisher, description)
+            let address = address(draft, .publisher, request)
             let publisher = WebRTCPublisher(
                 transport: transport, room: entry.room, sections: sections, localSSRC: draft.controlSSRC,
                 canonicalName: draft.canonicalName, isBackup: request.isBackup, startedAt: MonotonicClock.now,
-                onConnected: { [hub] in hub.publish(attempt.started()) },
-                onEnd: { [weak self] end, progress in self?.ended(attempt, ticket, end, progress) })
+                onConnected: { [hub, peers] in
+                    peers.connected(description.id)
+                    hub.publish(attempt.started())
+                },
+                onEnd: { [weak self] end, progress in self?.ended(attempt, address, ticket, end, progress) })
             await media.demultiplexer.register(transport)
             peers.add(description)
             do throws(RoomError) {
@@ -202,10 +207,11 @@ final class WebRTCService: Sendable {
             }
         }
         let attempt = attempt(request, .viewer, description)
+        let address = address(draft, .viewer, request)
         let viewer = WebRTCViewer(
             transport: transport, room: entry.room, formats: downTracks,
             onConnected: { [hub] in hub.publish(attempt.started()) },
-            onEnd: { [weak self] end, progress in self?.ended(attempt, ticket, end, progress) })
+            onEnd: { [weak self] end, progress in self?.ended(attempt, address, ticket, end, progress) })
         await media.demultiplexer.register(transport)
         do throws(RoomError) {
             try await viewer.start()
@@ -240,9 +246,12 @@ final class WebRTCService: Sendable {
 
     /// Called on the session's loop when its peer is gone, for whatever reason.
     private func ended(
-        _ attempt: SessionAttempt, _ ticket: SessionLimits.Ticket, _ end: PeerEnd, _ progress: TransportProgress
+        _ attempt: SessionAttempt, _ address: SessionAddress, _ ticket: SessionLimits.Ticket, _ end: PeerEnd,
+        _ progress: TransportProgress
     ) {
         let now = MonotonicClock.now
+        // Before the client can hear of the end: it may ask at once.
+        endedSessions.note(address, end, at: now)
         for event in attempt.ended(end, progress: progress, at: now) {
             if case .sessionFailed(let room, let failure) = event { failures.note(failure, in: room, at: now) }
             hub.publish(event)
@@ -264,6 +273,11 @@ final class WebRTCService: Sendable {
         return SessionAttempt(
             room: request.room.room, role: role, description: description, offered: offered,
             startedAt: MonotonicClock.now)
+    }
+
+    private func address(_ draft: SessionDraft, _ role: PeerRole, _ request: SignalingRequest) -> SessionAddress {
+        SessionAddress(
+            id: draft.sessionID, role: role, room: request.room.room, tokenDigest: request.tokenDigest)
     }
 
     // MARK: offers

@@ -1,13 +1,17 @@
-"""What the watch page keeps over a new session, and what it lets a viewer choose."""
+"""What the pages make of publishers that come, go and take over, and what they keep over a new session."""
 
-from cases.pages_live import goes_on, obs, restart
+from cases.pages_live import MESSAGE, fall_into_a_black_hole, goes_on, obs, relayed, restart
 from cases.pages_looks import LOOKS
 from harness.audit import check_looks
-from harness.browser import wait_until_playing, watch_page
+from harness.browser import publisher_page, wait_until_playing, watch_page
 from harness.layers import publish_layers
+from harness.line import Line
 from harness.obs import OBSPublisher
 from harness.runner import check, test
 
+BADGES = "[...document.querySelectorAll('.badge')].map((node) => node.textContent)"
+CARDS = "[...document.querySelectorAll('.card strong')].map((node) => node.textContent)"
+COUNT = "document.getElementById('count').textContent"
 VIDEO = "document.getElementById('video')"
 CHOICES = "[...document.getElementById('layer').options].map((option) => option.textContent.split(' ')[0])"
 CHOSEN = "document.getElementById('layer').value"
@@ -33,6 +37,78 @@ def stays(page, width):
     before = page.stats()["framesDecoded"]
     page.until(lambda: page.stats()["framesDecoded"] > before + 40, 15, "it moves")
     check(page.stats()["width"] == width, f"the picture is {page.stats()['width']} wide")
+
+
+@test("two publish pages do not fight for a room that asks viewers for a token")
+def private_rooms(env):
+    with env.server(paths={"private": {"readToken": "eye-of-newt"}, "all_others": {}}) as server:
+        with env.case("the page is told of the other's coming"), \
+                publisher_page(env, server, "private", "VP8") as first, \
+                publisher_page(env, server, "private", "VP8") as second:
+            second.evaluate("window.before = martlet.publisher.connection")
+            first.until(lambda: first.state == "failed", 10, "it gives way")
+            check("taken over" in first.evaluate(MESSAGE), f"it says {first.evaluate(MESSAGE)!r}")
+            check(second.state == "live", "the other was thrown out")
+            check(second.evaluate("martlet.publisher.connection === window.before"), "the other has a new session")
+        with env.case("the page is cut off when the other comes"), \
+                relayed(env, server, "/private/publish", cameras=True) as (page, relay):
+            page.until(lambda: page.evaluate("document.getElementById('preview').videoWidth > 0"), 10, "a preview")
+            page.page.select_option("#size", "640x360")
+            page.page.click("#start")
+            page.until(lambda: page.state == "live", 15, "it publishes")
+            fall_into_a_black_hole(relay)
+            with obs(server, "private") as other:
+                page.until(lambda: page.state == "failed", 30, "it gives way when it finds that out")
+                check("taken over" in page.evaluate(MESSAGE), f"it says {page.evaluate(MESSAGE)!r}")
+                check(not other.was_closed_by_server, "the other was thrown out")
+
+
+@test("a card says Connecting until its publisher is connected, by the feed and without")
+def connecting(env):
+    with env.server() as server, env.browser.page("about:blank") as polling, \
+            env.browser.page(f"{server.origin}/") as page:
+        polling.page.route("**/v1/events", lambda route: route.abort())
+        polling.page.goto(f"{server.origin}/")
+        page.until(lambda: page.state == "live", 5, "the feed is up")
+        absent = OBSPublisher(server.whip("slow"))
+        check(absent.post().status == 201, "the offer is answered")
+        for one in (page, polling):
+            one.until(lambda: one.evaluate(BADGES) == ["Connecting"], 5, "the card says so")
+            check(one.evaluate(COUNT) == "", "it counts as live")
+            check(not one.evaluate("document.getElementById('empty').checkVisibility()"), "nobody is there, it says")
+        with obs(server, "fast"):
+            for look, options in LOOKS:
+                with env.case(look), env.browser.page(f"{server.origin}/", **options) as seen:
+                    seen.until(lambda: seen.evaluate(BADGES) == ["Live", "Connecting"], 5, "both kinds")
+                    check_looks(seen, "home")
+                    seen.screenshot(f"home connecting {look}")
+        with obs(server, "slow"):
+            for one in (page, polling):
+                one.until(lambda: one.evaluate(BADGES) == ["Live"], 5, "the card says so")
+                check(one.evaluate(COUNT) == "1", "it does not count as live")
+        page.check_is_quiet()
+
+
+@test("cards of rooms with a token stay while the feed is lost")
+def private_cards(env):
+    with env.server(paths={"private": {"readToken": "eye-of-newt"}, "all_others": {}}) as server, \
+            Line(server.port) as line, obs(server, "private"):
+        with env.browser.page(f"{line.origin}/#token=eye-of-newt") as page:
+            with obs(server, "open"):
+                page.until(lambda: page.evaluate(CARDS) == ["open", "private"], 5, "both cards")
+                asked = []
+                page.page.route("**/v1/events", lambda route: route.abort())
+                page.page.on("response", lambda response: asked.append(response.status)
+                             if response.url.endswith("/rooms") else None)
+                line.cut()
+                page.until(lambda: page.state == "failed", 5, "the page notices")
+                line.mend()
+                page.until(lambda: 200 in asked and page.state == "live", 10, "the list is asked for")
+                check(page.evaluate(CARDS) == ["open", "private"], f"the cards are {page.evaluate(CARDS)}")
+            page.until(lambda: page.evaluate(CARDS) == ["private"], 10, "what was listed goes when it ends")
+            page.page.unroute("**/v1/events")
+            with obs(server, "news"):
+                page.until(lambda: page.evaluate(CARDS) == ["news", "private"], 20, "the feed is back")
 
 
 @test("a player that was paused stays paused through a new session, and goes on with the present picture")

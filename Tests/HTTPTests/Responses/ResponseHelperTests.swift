@@ -17,6 +17,9 @@ import Wire
             text(response) == #"{"type":"about:blank","title":"Conflict","status":409,"#
                 + #""detail":"Room \"a\\b\" is live.\n<img>"}"#)
         #expect(!text(.problem(404, title: "No such room")).contains("detail"))
+        #expect(
+            text(ProblemDetails(status: 410, reason: "replaced").response)
+                == #"{"type":"about:blank","title":"Gone","status":410,"reason":"replaced"}"#)
     }
 
     @Test func redirectsKeepTheMethod() {

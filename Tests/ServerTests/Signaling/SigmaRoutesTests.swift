@@ -16,12 +16,28 @@ import Wire
             #expect(entry.room.name == String(entry.numericID))
             #expect(
                 text == "{\"rooms\":[{\"viewer_count\":0,\"id\":\(entry.numericID),\"name\":\"\(entry.room.name)\","
-                    + "\"tracks\":[\"VP8\",\"opus\"],\"publisher\":\"whip\"}]}")
+                    + "\"tracks\":[\"VP8\",\"opus\"],\"publisher\":\"whip\",\"connected\":false}]}")
             #expect(rooms.headers["Cache-Control"] == "no-store")
             let watched = try await server.post("/whep?target_id=\(entry.numericID)", try Offers.viewer())
             #expect(watched.status == 200)
             #expect(bodyText(watched).contains("a=sendonly"))
             #expect(bodyText(try await server.respond(.get, "/rooms")).contains("\"viewer_count\":1"))
+        }
+    }
+
+    @Test func theListSaysWhetherAPublisherIsConnected() async throws {
+        try await ServerHarness.with { server in
+            let (publisher, _) = try await LivePeersTests.client(server, "/a/whip", try Offers.publisher())
+            #expect(bodyText(try await server.respond(.get, "/rooms")).contains("\"connected\":false"))
+            try await publisher.connect()
+            #expect(
+                await eventually {
+                    (try? bodyText(await server.respond(.get, "/rooms")).contains("\"connected\":true")) ?? false
+                })
+            // Who takes the room over begins anew.
+            _ = try await server.session("/a/whip", try Offers.publisher())
+            #expect(bodyText(try await server.respond(.get, "/rooms")).contains("\"connected\":false"))
+            await publisher.stop()
         }
     }
 
@@ -82,7 +98,7 @@ import Wire
         var limits = ListenerPlaces.Limits()
         change(&limits)
         let list = RoomList(
-            directory: server.directory, registry: server.service.registry, settings: { ServerSettings() })
+            directory: server.directory, peers: server.service.peers, settings: { ServerSettings() })
         return RoomsFeed(on: server.control, list: list, limits: limits)
     }
 

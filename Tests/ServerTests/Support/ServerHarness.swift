@@ -51,7 +51,7 @@ final class ServerHarness: Sendable {
             settings: { settings })
         let events = service.viewerEvents
         viewers.events.withLock { $0 = events }
-        let list = RoomList(directory: directory, registry: service.registry, settings: { settings })
+        let list = RoomList(directory: directory, peers: peers, settings: { settings })
         feed = RoomsFeed(on: control, list: list)
         let signaling = SignalingRoutes(
             service: service, authorizer: TokenAuthorizer(settings: settings), settings: { settings },
