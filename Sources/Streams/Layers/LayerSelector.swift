@@ -20,6 +20,9 @@ struct LayerSelector {
     static let longestHoldNanoseconds: UInt64 = 80_000_000_000
     /// A way up that ends within this time was wrong.
     static let regretNanoseconds: Int64 = 20_000_000_000
+    /// A link that collapses is taken for smaller than it is until what it was sent too much has gone. Further ways down
+    /// within this time say nothing against the rungs that they pass.
+    static let collapseNanoseconds: Int64 = 3_000_000_000
     /// A first choice is made before the rates are known, so correcting it early says nothing against the link.
     static let settlingNanoseconds: Int64 = 2_000_000_000
     /// The link is asked for what the next rung takes from this long before it may be tried.
@@ -49,6 +52,8 @@ struct LayerSelector {
     private var leftRung: LayerChoice?
     private var hold = holdNanoseconds
     private var lastWayUp: Instant?
+    /// When the first way down of the last collapse was.
+    private var collapsedAt: Instant?
 
     /// The publication changed: what was chosen means nothing any more. What is known about the link stays.
     mutating func reset() {
@@ -113,7 +118,10 @@ struct LayerSelector {
                 hold = Self.holdNanoseconds
             }
             holdUntil = now.advanced(byNanoseconds: hold)
-            leftRung = ladder.rungs[position].choice
+            if collapsedAt.map({ now.nanoseconds(since: $0) > Self.collapseNanoseconds }) ?? true {
+                leftRung = ladder.rungs[position].choice
+                collapsedAt = now
+            }
         }
         move(to: highest(in: ladder, upTo: position - 1, carriedBy: budget), ladder)
         leavesAtOnce = isBad

@@ -41,14 +41,18 @@ import Wire
         #expect(other.order.last == 0)
     }
 
-    /// A link that has just become smaller carries less for a moment than it will, while its queue drains.
-    @Test func anEncodingThatWasOnlySkippedOnTheWayDownIsTriedSoon() throws {
+    /// A link that has just become smaller carries less for a moment than it will, while its queue drains. Whether the way
+    /// down is one step then or two says nothing.
+    @Test(arguments: [[300_000], [1_000_000, 300_000]] as [[UInt64]])
+    func anEncodingThatWasOnlySkippedOnTheWayDownIsTriedSoon(_ steps: [UInt64]) throws {
         let simulcast = try LiveSimulcast()
         let viewer = try simulcast.join(budget: 3_000_000)
         simulcast.run(milliseconds: 10_000)
         #expect(viewer.order.last == 0)
-        viewer.sink.videoBitsPerSecond = 300_000
-        simulcast.run(milliseconds: 1_000)
+        for step in steps {
+            viewer.sink.videoBitsPerSecond = step
+            simulcast.run(milliseconds: 1_000)
+        }
         #expect(viewer.order.last == 2)
         viewer.sink.videoBitsPerSecond = 3_000_000
         simulcast.run(milliseconds: 2_500)
