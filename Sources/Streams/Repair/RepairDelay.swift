@@ -16,8 +16,17 @@ struct RepairDelay: Sendable {
     static let marginMilliseconds = 30
     /// One gap is no reason to delay: another has to follow within this time.
     static let windowNanoseconds: Int64 = 10_000_000_000
+    /// Losses fill a bucket that loses one in this time. From so many on the link loses all the time, and one packet that
+    /// came too late is reason enough.
+    static let lossNanoseconds: Int64 = 1_000_000_000
+    static let lossyLevel = 5.0
+    static let largestLevel = 10.0
+    /// Packets sent again within this time were lost together.
+    static let togetherNanoseconds: Int64 = 20_000_000
     /// How often it is asked whether less would do.
     static let reviewNanoseconds: Int64 = 20_000_000_000
+    /// And so on a link that loses all the time: there a minute rarely passes without a packet that comes late.
+    static let lossyReviewNanoseconds: Int64 = 60_000_000_000
     /// What is late within this time is one gap.
     static let gapNanoseconds: Int64 = 300_000_000
     /// The delay falls by at most so much in each window.
@@ -31,12 +40,15 @@ struct RepairDelay: Sendable {
     private var largestInWindow = 0
     /// The least late that anything came; nil before the first.
     private var quickest: Int?
+    private var level = 0.0
+    private var lastLoss = Instant(nanoseconds: 0)
     private var windowBegan = Instant(nanoseconds: 0)
 
     init(limitMilliseconds: Int) { self.limitMilliseconds = limitMilliseconds }
 
     /// A packet was sent again so long after it was first sent.
     mutating func sentAgain(lateness: Int, at now: Instant) {
+        note(at: now)
         // No delay that may be asked for makes up for that.
         guard lateness <= limitMilliseconds + Self.unnoticedMilliseconds else { return }
         quickest = min(quickest ?? lateness, lateness)
@@ -44,23 +56,40 @@ struct RepairDelay: Sendable {
         guard matters(lateness), needed(for: lateness) > milliseconds else { return }
         guard let gap, now.nanoseconds(since: gap.began) <= Self.windowNanoseconds else {
             self.gap = (now, lateness)
+            guard level >= Self.lossyLevel else { return }
+            raise(to: needed(for: lateness), at: now)
+            largestInWindow = max(largestInWindow, lateness)
             return
         }
         guard now.nanoseconds(since: gap.began) > Self.gapNanoseconds else {
             self.gap?.milliseconds = max(gap.milliseconds, lateness)
             return
         }
-        let raised = needed(for: min(gap.milliseconds, lateness))
-        if raised > milliseconds {
-            if milliseconds == 0 { windowBegan = now }
-            milliseconds = raised
-        }
+        raise(to: needed(for: min(gap.milliseconds, lateness)), at: now)
         largestInWindow = max(largestInWindow, lateness)
         self.gap = (now, lateness)
     }
 
+    private mutating func raise(to raised: Int, at now: Instant) {
+        guard raised > milliseconds else { return }
+        if milliseconds == 0 { windowBegan = now }
+        milliseconds = raised
+    }
+
+    private mutating func note(at now: Instant) {
+        guard now.nanoseconds(since: lastLoss) > Self.togetherNanoseconds else { return }
+        level = min(level(at: now) + 1, Self.largestLevel)
+        lastLoss = now
+    }
+
+    private func level(at now: Instant) -> Double {
+        max(0, level - Double(max(now.nanoseconds(since: lastLoss), 0)) / Double(Self.lossNanoseconds))
+    }
+
     func isReviewDue(at now: Instant) -> Bool {
-        milliseconds > 0 && now.nanoseconds(since: windowBegan) > Self.reviewNanoseconds
+        guard milliseconds > 0 else { return false }
+        let isLossy = level(at: now) >= Self.lossyLevel
+        return now.nanoseconds(since: windowBegan) > (isLossy ? Self.lossyReviewNanoseconds : Self.reviewNanoseconds)
     }
 
     /// Lets the delay fall when less would do by now.
