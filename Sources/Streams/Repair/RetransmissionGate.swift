@@ -19,6 +19,9 @@ struct RetransmissionGate {
     static let overdueMilliseconds: UInt32 = 300
     /// A viewer that has missed a packet for longer stands still, and will soon ask for it no more.
     static let stuckMilliseconds: UInt32 = 800
+    /// A request for what the viewer is known to have got is one that was on its way meanwhile, or the second of one that was
+    /// lost. So long after a round trip it is one of a viewer that dropped what it got.
+    static let arrivalMilliseconds: UInt32 = 500
     /// What a stream that has been whole for a while may spend at once.
     static let maximumBudget = 256 << 10
     /// What it may spend at the start, when a whole keyframe can be lost.
@@ -81,11 +84,13 @@ struct RetransmissionGate {
             if let number = sentPackets.extend(sequenceNumber), sentPackets.isTooOld(number) { cannotRepair(number) }
             return nil
         }
-        let pause = max(Self.minimumPauseMilliseconds, UInt32(clamping: roundTripNanoseconds / 1_000_000 * 3 / 4))
-        let isRecent = packet.tries > 0 && packet.millisecondsSinceSent(at: now) < pause
-        guard number >= floor, packet.tries < Self.maximumTries, !isRecent, !packet.hasArrived else {
+        let roundTrip = UInt32(clamping: roundTripNanoseconds / 1_000_000)
+        let sinceSent = packet.millisecondsSinceSent(at: now)
+        let isRecent = packet.tries > 0 && sinceSent < max(Self.minimumPauseMilliseconds, roundTrip / 4 &* 3)
+        let isThere = packet.hasArrived && sinceSent < Self.arrivalMilliseconds &+ min(roundTrip, 2_000)
+        guard number >= floor, packet.tries < Self.maximumTries, !isRecent, !isThere else {
             statistics.suppressed &+= 1
-            if packet.tries >= Self.maximumTries, !isRecent, !packet.hasArrived { cannotRepair(number) }
+            if packet.tries >= Self.maximumTries, !isRecent, !isThere { cannotRepair(number) }
             return nil
         }
         guard budget > 0 else {

@@ -20,7 +20,7 @@ struct PacketRecord: Hashable, Sendable {
     var frameNumber: UInt16
     /// Whether padding was sent in its place.
     var isPadding = false
-    /// Whether the viewer is known to have got it after it was lost.
+    /// Whether the viewer is known to have got it after it was lost, the last time it was sent.
     fileprivate(set) var hasArrived = false
     /// How often it has been sent again.
     fileprivate(set) var tries: UInt8 = 0
@@ -107,6 +107,7 @@ struct SentPacketMap {
         entry.tries = entry.tries == .max ? .max : entry.tries + 1
         entry.sinceFirst = UInt16(clamping: entry.lateness(at: now))
         entry.lastSent = now.wrappingMilliseconds
+        entry.hasArrived = false
         entries[slot(number)] = entry
     }
 

@@ -74,6 +74,21 @@ import Wire
         #expect(crossing?.number == nil)
     }
 
+    /// A player empties its buffers, or cannot decrypt what it got.
+    @Test func whatAViewerDroppedAfterItCameIsSentAgain() throws {
+        var gate = gate()
+        gate.heard(lost(120), at: .milliseconds(50))
+        #expect(unasked(&gate, at: 160) == [120])
+        gate.heard(VideoNews(sequenceNumber: 120, wasRepair: true, hasArrived: true), at: .milliseconds(300))
+        let latest = 160 + UInt64(RetransmissionGate.arrivalMilliseconds) + Self.roundTrip / 1_000_000
+        #expect(gate.requested(120, roundTripNanoseconds: Self.roundTrip, at: .milliseconds(latest - 1)) == nil)
+        let asked = gate.requested(120, roundTripNanoseconds: Self.roundTrip, at: .milliseconds(latest))
+        gate.sentAgain(try #require(asked).number, byteCount: 1000, at: .milliseconds(latest))
+        // It did not come this time.
+        gate.heard(lost(120, wasRepair: true), at: .milliseconds(latest + 100))
+        #expect(unasked(&gate, at: latest + 100) == [120])
+    }
+
     @Test func aReportLeadsToOneSending() {
         var gate = gate()
         gate.heard(lost(120), at: .milliseconds(50))
