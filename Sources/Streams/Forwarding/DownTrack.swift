@@ -98,7 +98,13 @@ public final class DownTrack {
         _ sequenceNumber: UInt16, roundTripNanoseconds: UInt64, at now: Instant
     ) -> RetransmissionGate.Answer? {
         silence.lost(at: now)
-        return forwarder.requested(sequenceNumber, roundTripNanoseconds: roundTripNanoseconds, at: now)
+        let answer = forwarder.requested(sequenceNumber, roundTripNanoseconds: roundTripNanoseconds, at: now)
+        if let packet = answer?.packet {
+            silence.answers(
+                lateness: packet.lateness(at: now), isFirst: packet.tries == 0,
+                roundTripNanoseconds: roundTripNanoseconds, at: now)
+        }
+        return answer
     }
 
     /// The viewer's feedback told of a packet.
@@ -108,7 +114,7 @@ public final class DownTrack {
     }
 
     /// Feedback or a request came.
-    func heard(at now: Instant) { silence.heard(at: now) }
+    func heard(isReport: Bool, at now: Instant) { silence.heard(isReport: isReport, at: now) }
 
     /// Whether a keyframe is to be asked for because nothing comes from the viewer any more, which misses something.
     func takesKeyframeInSilence(at now: Instant) -> Bool {

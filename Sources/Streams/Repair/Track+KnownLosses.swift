@@ -8,7 +8,7 @@ extension Track {
     /// - Parameter roundTripNanoseconds: to the viewer; 0 when it is not known.
     public func heard(_ news: [VideoNews], of viewer: PeerID, roundTripNanoseconds: UInt64, at now: Instant) {
         guard let downTrack = downTrack(of: viewer) else { return }
-        downTrack.heard(at: now)
+        downTrack.heard(isReport: true, at: now)
         for packet in news { downTrack.heard(packet, at: now) }
         let before = downTrack.repairs
         var index = 0

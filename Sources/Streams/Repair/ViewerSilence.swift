@@ -9,6 +9,16 @@ struct ViewerSilence {
     /// A silence lasts for so long, and for so many times what usually lies between two requests or reports. When that
     /// is more than the longest, the link loses too little to say.
     static let leastNanoseconds: Int64 = 700_000_000
+    /// Of viewers that give no reports a silence is not longer than this: ten requests that were lost take a second.
+    static let longestUnreportedNanoseconds: Int64 = 900_000_000
+    /// Nor than this for a while after their requests were lost several times in a row: they will be again.
+    static let wastedNanoseconds: Int64 = 500_000_000
+    static let wastedMemoryNanoseconds: UInt64 = 30_000_000_000
+    /// Nor than this after they were sent again what they had asked for several times: they have few requests left for it.
+    static let lateNanoseconds: Int64 = 300_000_000
+    static let lateMemoryNanoseconds: UInt64 = 300_000_000
+    /// Beyond a round trip, what comes of a few lost requests.
+    static let lateMilliseconds: UInt32 = 300
     static let longestNanoseconds: Int64 = 1_500_000_000
     static let usualIntervals: Int64 = 6
     /// Of the usual interval what the newest one makes.
@@ -26,6 +36,9 @@ struct ViewerSilence {
     private var level = 0.0
     private var leveled = Instant(nanoseconds: 0)
     private var keyframes = 0
+    private var givesReports = false
+    private var wastesRequestsUntil = Instant(nanoseconds: 0)
+    private var answeredLateUntil = Instant(nanoseconds: 0)
     /// When the silence is long enough; nil when there is no reason to wait for anything.
     private var due: Instant?
 
@@ -35,9 +48,20 @@ struct ViewerSilence {
         level = min(level + 1, Self.largestLevel)
     }
 
-    /// A request or a report came.
-    mutating func heard(at now: Instant) {
+    /// A packet is to be sent again that was first sent so long ago, for the first time or once more.
+    mutating func answers(
+        lateness: UInt32, isFirst: Bool, roundTripNanoseconds: UInt64, at now: Instant
+    ) {
+        let roundTrip = min(roundTripNanoseconds / 1_000_000, 1_000)
+        guard lateness >= Self.lateMilliseconds + UInt32(roundTrip) else { return }
+        answeredLateUntil = now.advanced(byNanoseconds: Self.lateMemoryNanoseconds)
+        if isFirst { wastesRequestsUntil = now.advanced(byNanoseconds: Self.wastedMemoryNanoseconds) }
+    }
+
+    /// A request or a report came, and what it asked for was sent again.
+    mutating func heard(isReport: Bool, at now: Instant) {
         drain(to: now)
+        if isReport { givesReports = true }
         if let latest {
             let interval = min(max(now.nanoseconds(since: latest), 0), Self.longestNanoseconds)
             usualNanoseconds += (interval - usualNanoseconds) / Self.smoothing
@@ -48,7 +72,13 @@ struct ViewerSilence {
         keyframes = 0
         let patience = max(Self.leastNanoseconds, Self.usualIntervals * usualNanoseconds)
         let says = level >= Self.lossyLevel && patience <= Self.longestNanoseconds
-        due = says ? now.advanced(byNanoseconds: UInt64(patience)) : nil
+        due = says ? now.advanced(byNanoseconds: UInt64(min(patience, longest(at: now)))) : nil
+    }
+
+    private func longest(at now: Instant) -> Int64 {
+        if givesReports { return Self.longestNanoseconds }
+        if now < answeredLateUntil { return Self.lateNanoseconds }
+        return now < wastesRequestsUntil ? Self.wastedNanoseconds : Self.longestUnreportedNanoseconds
     }
 
     /// Whether a keyframe is to be asked for in the viewer's stead. Saying yes counts as one.

@@ -394,13 +394,13 @@ public actor Track: LoopActor {
         at now: Instant
     ) {
         guard let downTrack = downTrack(of: viewer) else { return }
-        downTrack.heard(at: now)
         let before = downTrack.repairs
         lost.forEach(in: compound) { sequenceNumber in
             guard let wanted = downTrack.requested(sequenceNumber, roundTripNanoseconds: roundTripNanoseconds, at: now)
             else { return }
             sendAgain(wanted, to: downTrack, at: now)
         }
+        downTrack.heard(isReport: false, at: now)
         afterRepairs(of: downTrack, since: before, at: now)
     }
 

@@ -120,9 +120,11 @@ struct QualityViewer {
     private var feedback: TransportWideFeedback?
 
     init() {
-        // libwebrtc asks at the next turn of a loop of 20 ms, and again after 100 ms as long as it knows no round trip.
+        // libwebrtc asks with the packet that shows a gap (NackRequester::OnReceivedPacket waits for no later ones as its
+        // statistics of reordering are never fed), and again after 100 ms as long as it knows no round trip.
         var limits = NackGenerator.Limits()
-        limits.reorderMilliseconds = 10
+        limits.reorderMilliseconds = 0
+        limits.maximumReorderMilliseconds = 0
         limits.retryMilliseconds = 100
         losses = NackGenerator(limits: limits)
     }
