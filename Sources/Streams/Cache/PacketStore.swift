@@ -24,6 +24,13 @@ struct PacketStore: ~Copyable {
     }
 
     var nextPosition: Int64 { history.nextPosition }
+
+    /// Whether packets wait for their turn on the link of some viewer.
+    var packetsWait: Bool {
+        get { history.packetsWait }
+        set { history.packetsWait = newValue }
+    }
+
     var overflows: UInt64 { formerOverflows &+ (keyframes?.overflows ?? 0) }
 
     /// Another publication feeds the track, or its keyframes are cached from now on or no longer. Positions go on,

@@ -145,6 +145,9 @@ public final class DownTrack {
     /// Whether the viewer has asked, since the last call, for a packet that it will never get.
     func takeBeyondRepair() -> Bool { forwarder.takeBeyondRepair() }
 
+    /// Whether what the viewer is sent waits for its turn for long, because its link is too small.
+    func waits(at now: Instant) -> Bool { forwarder.playoutDelay.isLinkSmall(at: now) }
+
     /// Whether the viewer was found, since the last call, to miss something for so long that it stands still. What it misses
     /// is still sent again: that may come before a keyframe does.
     func takeStuck(at now: Instant) -> Bool { forwarder.takeStuck(at: now) && !isHeldBack }

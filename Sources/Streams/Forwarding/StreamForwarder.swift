@@ -289,7 +289,8 @@ struct StreamForwarder {
                     position: entry.position, timestamp: position.timestamp, picture: patch.numbers, marker: marker,
                     frameNumber: frameNumber ?? 0),
                 extendedSequenceNumber: position.extendedSequenceNumber, byteCount: packet.byteCount,
-                startsKeyframe: entry.summary.isKeyframeStart, at: entry.arrival)
+                startsKeyframe: entry.summary.isKeyframeStart, waits: playoutDelay.isLinkSmall(at: entry.arrival),
+                at: entry.arrival)
         }
         let index = entry.extensions
         // Flat values: a captured format would be counted up and down for every packet.

@@ -1,3 +1,4 @@
+import RTP
 import Wire
 
 /// The latest packets of a track as they came, kept once for all its viewers, so that what one of them lost can be
@@ -28,6 +29,10 @@ struct PacketHistory: ~Copyable {
     private var entries: [RunEntry?]
     /// Packets from this position on stay however old they are.
     var keptFrom = Int64.max
+    /// How much longer packets stay while they wait for their turn on the links of some viewers: as long as a pacer lets
+    /// them wait, for they are asked for only then.
+    static let waitingMilliseconds = Int64(Pacer.hardLimitMilliseconds)
+    var packetsWait = false
 
     init(_ limits: Limits) {
         self.limits = limits
@@ -116,8 +121,10 @@ struct PacketHistory: ~Copyable {
     private func isThere(_ position: Int64) -> Bool { position >= ring.firstPosition && position < ring.nextPosition }
 
     private func isOld(_ position: Int64, at now: Instant) -> Bool {
-        position < keptFrom && now.milliseconds(since: arrivals[slot(position)]) > limits.ageMilliseconds
+        position < keptFrom && now.milliseconds(since: arrivals[slot(position)]) > ageMilliseconds
     }
+
+    private var ageMilliseconds: Int64 { limits.ageMilliseconds + (packetsWait ? Self.waitingMilliseconds : 0) }
 
     private func slot(_ position: Int64) -> Int { Int(position % Int64(arrivals.count)) }
 }

@@ -48,12 +48,12 @@ struct RetransmissionGate {
 
     private(set) var statistics = RepairStatistics()
 
-    /// The viewer was sent a packet of `byteCount` bytes.
+    /// The viewer was sent a packet of `byteCount` bytes, or it waits for its turn.
     mutating func sent(
         _ packet: PacketRecord, extendedSequenceNumber number: Int64, byteCount: Int, startsKeyframe: Bool,
-        at now: Instant
+        waits: Bool = false, at now: Instant
     ) {
-        sentPackets.sent(packet, extendedSequenceNumber: number, at: now)
+        sentPackets.sent(packet, extendedSequenceNumber: number, waits: waits, at: now)
         if firstNumber == nil { firstNumber = number }
         budget = min(Self.maximumBudget, budget + byteCount / Self.streamBytesPerRepairByte)
         guard startsKeyframe else { return }

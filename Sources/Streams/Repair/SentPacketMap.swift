@@ -68,11 +68,16 @@ struct SentPacketMap {
     var capacity: Int { entries.count }
 
     /// Notes that `packet` was sent under `extendedSequenceNumber`.
-    mutating func sent(_ packet: PacketRecord, extendedSequenceNumber number: Int64, at now: Instant) {
+    ///
+    /// - Parameter waits: whether it waits for its turn, so that it is asked for later.
+    mutating func sent(
+        _ packet: PacketRecord, extendedSequenceNumber number: Int64, waits: Bool = false, at now: Instant
+    ) {
         if let newest, newest - number >= Int64(entries.count) { return }
         let time = now.wrappingMilliseconds
+        let age = Self.ageMilliseconds + (waits ? UInt32(PacketHistory.waitingMilliseconds) : 0)
         while entries.count < Self.maximumCapacity, let old = entries[slot(number)],
-            old.number != UInt32(truncatingIfNeeded: number), time &- old.lastSent <= Self.ageMilliseconds
+            old.number != UInt32(truncatingIfNeeded: number), time &- old.lastSent <= age
         {
             grow()
         }

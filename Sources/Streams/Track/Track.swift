@@ -303,14 +303,17 @@ public actor Track: LoopActor {
         var awaited: UInt64 = downTracks.isEmpty ? 0 : layers.unexplainedEncodings(at: loop.now)
         let mayRequest = spacing.mayRequest(at: loop.now)
         var statistics = TrackStatistics()
+        var waits = false
         for downTrack in downTracks {
             downTrack.forward(run, statistics: &statistics)
+            waits = waits || downTrack.waits(at: loop.now)
             awaited |= downTrack.awaitedEncodings(at: loop.now)
             if mayRequest, downTrack.takesKeyframeRequest(at: loop.now) { awaited |= downTrack.usedEncodings }
             if downTrack.takesKeyframeInSilence(at: loop.now) { awaited |= downTrack.usedEncodings }
             if downTrack.needsFirstReport { sendReport(of: downTrack) }
             if let changed = downTrack.takeLayerChange() { observer(.viewerLayersChanged(downTrack.viewer, changed)) }
         }
+        store?.packetsWait = waits
         note(statistics)
         run.removeAll()
         requestKeyframes(of: awaited)

@@ -29,6 +29,24 @@ import Wire
         #expect(capacity == 4 << 20)
     }
 
+    /// What a viewer's small link lets wait for three seconds is asked for only then.
+    @Test func packetsThatWaitForTheirTurnAreThereForAsMuchLonger() {
+        var history = PacketHistory(.video)
+        history.packetsWait = true
+        for number in 0..<6000 where number % 10 == 0 {
+            _ = packet(number).withBytes { history.append($0, at: .milliseconds(UInt64(number))) }
+        }
+        let now = Instant.milliseconds(6_000)
+        let kept = history.withPacket(at: 100, now: now) { $0.array }
+        #expect(kept == packet(1_000))
+        let gone = history.withPacket(at: 99, now: now) { $0.byteCount }
+        #expect(gone == nil)
+        history.packetsWait = false
+        let old = history.withPacket(at: 399, now: now) { $0.byteCount }
+        let young = history.withPacket(at: 400, now: now) { $0.byteCount }
+        #expect(old == nil && young == 1_200)
+    }
+
     @Test func memoryFollowsTheBitrate() {
         var history = PacketHistory(.video)
         for number in 0..<2000 {
