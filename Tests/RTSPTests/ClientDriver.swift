@@ -14,6 +14,8 @@ final class ClientDriver {
     var hasEnded = false
     var transports: [RTSPTransport] = []
     var controls = ["trackID=0", "trackID=1"]
+    /// The control of the description as a whole.
+    var aggregate = ""
     var ports = [RTSPPortPair(rtp: 10_000, rtcp: 10_001), RTSPPortPair(rtp: 10_002, rtcp: 10_003)]
     var mayFailOfBackChannel: Bool { machine.mayFailOfBackChannel }
     /// Whether the last of the controls is the back channel's.
@@ -39,7 +41,8 @@ final class ClientDriver {
                 bytes.withBytes { parser.append($0) }
                 if case .request(let request) = try? parser.next() { requests.append(request) }
             case .described:
-                machine.choose(controls, clientPorts: ports, hasBackChannel: hasBackChannel, at: now)
+                machine.choose(
+                    controls, of: aggregate, clientPorts: ports, hasBackChannel: hasBackChannel, at: now)
             case .ready: readyAfter = requests.count
             case .playing(let transports):
                 isPlaying = true

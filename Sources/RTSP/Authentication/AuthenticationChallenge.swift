@@ -12,8 +12,7 @@ public enum RTSPChallenge: Hashable, Sendable {
         case "basic": self = .basic(realm: parameters["realm"] ?? "")
         case "digest":
             guard let nonce = parameters["nonce"],
-                let algorithm = DigestAlgorithm(
-                    rawValue: parameters["algorithm"]?.uppercased() ?? DigestAlgorithm.md5.rawValue)
+                let algorithm = DigestAlgorithm(name: parameters["algorithm"])
             else { return nil }
             let qop = parameters["qop"].map { $0.split(separator: ",").contains { $0.trimmingBlanks == "auth" } }
             self = .digest(
@@ -43,6 +42,13 @@ public enum RTSPChallenge: Hashable, Sendable {
             .max { $0.strength < $1.strength }
     }
 
+    /// Whether any of several challenges is a Digest, of a kind that is known here or another.
+    public static func offersDigest(_ fields: [String]) -> Bool {
+        (fields.flatMap { challenges(in: $0) } + fields).contains { challenge in
+            challenge.split(separator: " ", maxSplits: 1).first?.lowercased() == "digest"
+        }
+    }
+
     /// The challenges that stand in one field (RFC 7235, section 4.1): a scheme is a word that no equals sign follows.
     private static func challenges(in field: String) -> [String] {
         var found: [String] = []
@@ -68,8 +74,8 @@ public enum RTSPChallenge: Hashable, Sendable {
     private var strength: Int {
         switch self {
         case .basic: 0
-        case .digest(_, _, .md5, _, _, _): 1
-        case .digest(_, _, .sha256, _, _, _): 2
+        case .digest(_, _, .md5, _, _, _), .digest(_, _, .md5Session, _, _, _): 1
+        case .digest(_, _, .sha256, _, _, _), .digest(_, _, .sha256Session, _, _, _): 2
         }
     }
 
@@ -94,7 +100,8 @@ public enum RTSPChallenge: Hashable, Sendable {
             var text = "Digest username=\"\(Self.escaped(user))\", realm=\"\(Self.escaped(realm))\""
             text += ", nonce=\"\(nonce)\", uri=\"\(uri)\", response=\"\(response)\""
             if algorithm != .md5 { text += ", algorithm=\(algorithm.rawValue)" }
-            if qop { text += ", qop=auth, nc=\(count), cnonce=\"\(clientNonce)\"" }
+            if qop { text += ", qop=auth, nc=\(count)" }
+            if qop || algorithm.hasSession { text += ", cnonce=\"\(clientNonce)\"" }
             if let opaque { text += ", opaque=\"\(opaque)\"" }
             return text
         }

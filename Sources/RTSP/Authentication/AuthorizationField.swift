@@ -79,8 +79,7 @@ public struct DigestCredentials: Hashable, Sendable {
         guard let user = parameters["username"], let realm = parameters["realm"], let nonce = parameters["nonce"],
             let uri = parameters["uri"], let response = parameters["response"]
         else { return nil }
-        let name = parameters["algorithm"]?.uppercased() ?? DigestAlgorithm.md5.rawValue
-        guard let algorithm = DigestAlgorithm(rawValue: name) else { return nil }
+        guard let algorithm = DigestAlgorithm(name: parameters["algorithm"]) else { return nil }
         self.user = user
         self.realm = realm
         self.nonce = nonce
@@ -129,7 +128,8 @@ struct DigestComputation {
     var clientNonce: String?
 
     func response(password: String, method: String, hash: RTSPHash) -> String {
-        let secret = hash.hexadecimal("\(user):\(realm):\(password)", algorithm)
+        var secret = hash.hexadecimal("\(user):\(realm):\(password)", algorithm)
+        if algorithm.hasSession { secret = hash.hexadecimal("\(secret):\(nonce):\(clientNonce ?? "")", algorithm) }
         let request = hash.hexadecimal("\(method):\(uri)", algorithm)
         guard let qop else { return hash.hexadecimal("\(secret):\(nonce):\(request)", algorithm) }
         return hash.hexadecimal(

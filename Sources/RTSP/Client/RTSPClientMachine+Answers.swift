@@ -30,8 +30,8 @@ extension RTSPClientMachine {
             target.user = nil
             target.password = nil
         }
-        state = .over
-        events.append(.redirected(target))
+        leaveSession()
+        end(.redirected(target))
     }
 
     mutating func received(_ response: RTSPResponse, at now: Instant) {
@@ -115,8 +115,9 @@ extension RTSPClientMachine {
     private mutating func retry(
         _ request: RTSPRequest, _ retries: Int, _ response: RTSPResponse, at now: Instant
     ) {
-        guard let found = RTSPChallenge.strongest(of: response.headers.all("WWW-Authenticate")),
-            configuration.url.user != nil, mayAnswer(found),
+        let fields = response.headers.all("WWW-Authenticate")
+        guard let found = RTSPChallenge.strongest(of: fields), configuration.url.user != nil,
+            mayAnswer(found, of: fields),
             // A second refusal means wrong credentials, unless the server only wants another nonce.
             retries == 0 || found.isStale && retries < Self.maximumRetries
         else {
@@ -129,10 +130,12 @@ extension RTSPClientMachine {
         send(request, retries: retries + 1, at: now)
     }
 
-    /// Whoever knew Digest once does not get the password in the clear afterwards (RTSP-45).
-    private func mayAnswer(_ found: RTSPChallenge) -> Bool {
-        guard case .basic = found, case .digest = challenge else { return true }
-        return configuration.url.isSecure
+    /// Whoever knows Digest, be it of a kind that is not spoken here, or knew it once, does not get the password in the
+    /// clear (RTSP-45).
+    private func mayAnswer(_ found: RTSPChallenge, of fields: [String]) -> Bool {
+        guard case .basic = found, !configuration.url.isSecure else { return true }
+        if case .digest = challenge { return false }
+        return !RTSPChallenge.offersDigest(fields)
     }
 
     // MARK: tracks

@@ -77,13 +77,17 @@ public struct RTSPClientMachine: ~Copyable, Sendable {
     /// Sets up the tracks with these controls, of those that were described; none ends the machine.
     ///
     /// - Parameters:
+    ///   - aggregate: the control of the description as a whole, by which it is played. Only a URL counts, as with other
+    ///     clients: what else stands there cameras were never asked for.
     ///   - clientPorts: for delivery by UDP, of each track in turn.
     ///   - hasBackChannel: whether the last track is the back channel, which is done without when it is refused.
     public mutating func choose(
-        _ controls: [String], clientPorts: [RTSPPortPair] = [], hasBackChannel: Bool = false, at now: Instant
+        _ controls: [String], of aggregate: String = "", clientPorts: [RTSPPortPair] = [],
+        hasBackChannel: Bool = false, at now: Instant
     ) {
         guard state == .choosing else { return }
         guard !controls.isEmpty else { return fail(.malformed("the description has no track that is understood")) }
+        if RTSPURL(aggregate) != nil { base = Self.resolve(aggregate, base: base) }
         self.controls = controls
         self.clientPorts = clientPorts
         self.hasBackChannel = hasBackChannel && controls.count > 1
@@ -181,12 +185,27 @@ public struct RTSPClientMachine: ~Copyable, Sendable {
 
     mutating func fail(_ failure: Failure) {
         guard state != .over else { return }
-        // The server holds a session for nobody otherwise (RTSP-52).
-        if session != nil, failure.leavesSession { send(RTSPRequest(.teardown, base), at: Instant(nanoseconds: 0)) }
+        if failure.leavesSession { leaveSession() }
+        end(.failed(failure))
+    }
+
+    /// Says goodbye without waiting for the answer: the owner ends it for a reason of its own.
+    public mutating func abandon() {
+        leaveSession()
+        state = .over
+    }
+
+    mutating func end(_ event: Event) {
         state = .over
         answerDue = nil
         signOfLifeDue = nil
         mediaDue = nil
-        events.append(.failed(failure))
+        events.append(event)
+    }
+
+    /// The server holds a session for nobody otherwise (RTSP-52).
+    mutating func leaveSession() {
+        guard session != nil, state != .over, state != .endingSession else { return }
+        send(RTSPRequest(.teardown, base), at: Instant(nanoseconds: 0))
     }
 }

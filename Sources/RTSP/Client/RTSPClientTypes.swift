@@ -46,8 +46,8 @@ extension RTSPClientMachine {
         /// Whether the server does not know yet that it is over.
         var leavesSession: Bool {
             switch self {
-            case .noFirstMedia, .noMedia, .transportRefused: true
-            case .refused, .unauthorized, .malformed, .noAnswer: false
+            case .noFirstMedia, .noMedia, .transportRefused, .refused, .unauthorized, .malformed: true
+            case .noAnswer: false
             }
         }
 

@@ -1,6 +1,7 @@
 import Codecs
 import Conversion
 import Foundation
+import RTSP
 import SDP
 import Streams
 import TestKit
@@ -96,6 +97,35 @@ import Wire
             } == expected.tracks)
         let parameters = tracks.flatMap { $0.format?.parameters ?? [] }
         #expect(parameters.contains { $0.name.hasPrefix("sprop-") } == expected.hasParameterSets)
+    }
+
+    /// RTSP-24: keys of all tracks, and of one.
+    @Test func keysInADescriptionAreRead() throws {
+        func keys(_ byte: UInt8) throws -> RTSPMediaKeys {
+            try #require(
+                RTSPMediaKeys(
+                    key: [UInt8](repeating: byte, count: RTSPMediaKeys.keyLength),
+                    salt: [UInt8](repeating: byte, count: RTSPMediaKeys.saltLength)))
+        }
+        func line(_ keys: RTSPMediaKeys) -> String {
+            let message = MIKEYMessage(keys: keys, bundle: 1, ssrcs: [2])
+                .serialized(ntp: 3, random: [UInt8](repeating: 4, count: 16))
+            return "a=key-mgmt:\(RTSPKeyManagement.attribute(message))\n"
+        }
+        let (one, other) = (try keys(1), try keys(2))
+        let text =
+            "v=0\n" + line(one) + "m=video 0 RTP/SAVP 96\na=rtpmap:96 H264/90000\nm=audio 0 RTP/SAVP 8\n" + line(other)
+        let media = try RTSPDescriptionReader.read(Array(text.utf8))
+        #expect(media.map(\.keys) == [one, other])
+    }
+
+    /// RFC 2326, section C.1.1
+    @Test(arguments: [
+        ("bosch", "rtsp://192.0.2.80/"), ("axis", "rtsp://192.0.2.90/axis-media/media.amp?videocodec=h264"),
+        ("dahua", "*"), ("tapo", ""),
+    ])
+    func theControlOfTheWholeIsRead(_ file: String, _ expected: String) throws {
+        #expect(try RTSPDescriptionReader.session(Self.bytes(file)).control == expected)
     }
 
     /// PAY-46: what browsers do not know of the codecs of telephony is sound to convert, or to leave out.

@@ -25,6 +25,9 @@ final class RTSPClientSession {
     private var timer: (any LoopTimer)?
     private var isOver = false
     private(set) var isStopping = false
+    /// Whether the machine lends a frame, and the reason for which the owner gave up meanwhile.
+    private var isLending = false
+    private var givenUp: String?
     private var onEvent: (RTSPClientMachine.Event) -> Void = { _ in }
     private var onEnd: (End) -> Void = { _ in }
 
@@ -66,8 +69,11 @@ final class RTSPClientSession {
 
     // MARK: what the owner says
 
-    func choose(_ controls: [String], clientPorts: [RTSPPortPair] = [], hasBackChannel: Bool = false) {
-        machine.choose(controls, clientPorts: clientPorts, hasBackChannel: hasBackChannel, at: loop.now)
+    func choose(
+        _ controls: [String], of aggregate: String, clientPorts: [RTSPPortPair] = [], hasBackChannel: Bool = false
+    ) {
+        machine.choose(
+            controls, of: aggregate, clientPorts: clientPorts, hasBackChannel: hasBackChannel, at: loop.now)
     }
 
     /// Packets came over UDP.
@@ -77,7 +83,12 @@ final class RTSPClientSession {
     var transports: [RTSPTransport] { machine.transports }
 
     /// Lends a frame's bytes, which are valid during the event that brings it.
-    func withFrame(_ range: Range<Int>, _ body: (RawSpan) -> Void) { machine.withFrame(range, body) }
+    func withFrame(_ range: Range<Int>, _ body: (RawSpan) -> Void) {
+        isLending = true
+        machine.withFrame(range, body)
+        isLending = false
+        if let givenUp { give(up: givenUp) }
+    }
 
     /// Says goodbye and ends, after two seconds at the latest.
     func stop() {
@@ -90,8 +101,19 @@ final class RTSPClientSession {
         timer?.schedule(at: loop.now.advanced(byMilliseconds: Self.goodbyeMilliseconds))
     }
 
-    /// Ends at once, for a reason of the owner's.
-    func give(up reason: String) { finish(End(reason: reason)) }
+    /// Ends at once, for a reason of the owner's, with a goodbye that nobody waits for.
+    func give(up reason: String) {
+        guard !isOver else { return }
+        guard !isLending else {
+            givenUp = givenUp ?? reason
+            return
+        }
+        machine.abandon()
+        while let event = machine.nextEvent(at: loop.now) {
+            if case .send(let bytes) = event { _ = stream?.write(bytes) }
+        }
+        finish(End(reason: reason))
+    }
 
     // MARK: what happens
 

@@ -18,11 +18,25 @@ package struct RTSPAnnouncedMedia: Sendable, Hashable {
     package var keys: RTSPMediaKeys?
 }
 
+/// What a description says of a server's stream.
+package struct RTSPAnnouncedSession: Sendable, Hashable {
+    package var media: [RTSPAnnouncedMedia]
+    /// The URL by which all of it is controlled; empty when it says none.
+    package var control: String
+}
+
 /// Reads descriptions as encoders and cameras write them.
 package enum RTSPDescriptionReader {
-    package static func read(_ text: [UInt8]) throws(SDPError) -> [RTSPAnnouncedMedia] {
+    package static func read(_ text: [UInt8]) throws(SDPError) -> [RTSPAnnouncedMedia] { try session(text).media }
+
+    package static func session(_ text: [UInt8]) throws(SDPError) -> RTSPAnnouncedSession {
         let session = try SessionDescription(parsing: RTSPDescriptionRepair.repaired(text))
-        return session.media.map { media in
+        let control = session.otherAttributes.last { $0.name == "control" }?.value ?? ""
+        return RTSPAnnouncedSession(media: media(of: session), control: control)
+    }
+
+    private static func media(of session: SessionDescription) -> [RTSPAnnouncedMedia] {
+        session.media.map { media in
             let control = media.otherAttributes.last { $0.name == "control" }?.value ?? ""
             // Some list types that they do not describe, or describe one that they do not list.
             let listed = media.payloadTypes.isEmpty ? media.rtpMaps.map(\.payloadType) : media.payloadTypes

@@ -3,7 +3,8 @@ import Wire
 
 /// Puts right what cameras get wrong in their descriptions, before they are read (RTSP-Q1).
 ///
-/// Only what is read afterwards is kept: media lines, and of the attributes those about formats, controls and directions.
+/// Only what is read afterwards is kept: media lines, and of the attributes those about formats, controls, keys and
+/// directions.
 /// Every other line may hold anything.
 struct RTSPDescriptionRepair {
     /// Most bytes looked at; what follows belongs to no description.
@@ -69,6 +70,7 @@ struct RTSPDescriptionRepair {
         if text[end] == " ", value.first == ":" { value = value.dropFirst().trimmed }
         switch text[..<end].lowercased() {
         case "control": write("a=control:\(value)")
+        case "key-mgmt": write("a=key-mgmt:\(value)")
         case "rtpmap": mapping(value)
         case "fmtp":
             let (number, rest) = Self.payloadType(value)

@@ -123,13 +123,13 @@ actor RTSPPuller: LoopActor, PublisherHandle {
 
     /// Takes the tracks that are understood, the first of each kind (RTSP-50, RTSP-Q7).
     private func choose(_ description: [UInt8]) {
-        let choice: RTSPTrackChoice
+        let described: RTSPAnnouncedSession
         do throws(SDPError) {
-            choice = RTSPTrackChoice(
-                try RTSPDescriptionReader.read(description), takesBackChannel: attempt.asksForBackChannel)
+            described = try RTSPDescriptionReader.session(description)
         } catch {
             return session.give(up: "the description cannot be read: \(error)")
         }
+        let choice = RTSPTrackChoice(described.media, takesBackChannel: attempt.asksForBackChannel)
         media = choice.tracks
         for remark in choice.remarks {
             service.logger.info(
@@ -139,14 +139,15 @@ actor RTSPPuller: LoopActor, PublisherHandle {
         let controls = (media + [backMedia].compactMap { $0 }).map(\.control)
         let hasBackChannel = backMedia != nil
         guard attempt.delivery == .udp, let stream = session.stream else {
-            return session.choose(controls, hasBackChannel: hasBackChannel)
+            return session.choose(controls, of: described.control, hasBackChannel: hasBackChannel)
         }
         do throws(LoopError) {
             let sockets = try RTSPPullSockets(
                 trackCount: controls.count, local: stream.localAddress, in: settings.rtspUDPSourcePortRange,
                 socketSettings)
             self.sockets = sockets
-            session.choose(controls, clientPorts: sockets.ports, hasBackChannel: hasBackChannel)
+            session.choose(
+                controls, of: described.control, clientPorts: sockets.ports, hasBackChannel: hasBackChannel)
         } catch {
             session.give(up: error.description)
         }
