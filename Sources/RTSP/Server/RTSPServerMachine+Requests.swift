@@ -45,7 +45,8 @@ extension RTSPServerMachine {
         case .pause: handlePause(request)
         case .record: handleRecord(request)
         case .teardown:
-            guard session != nil else { return answer(.sessionNotFound, to: request) }
+            // What was announced is taken back, too.
+            guard session != nil || announced != nil else { return answer(.sessionNotFound, to: request) }
             ask(.tearDown, for: request)
         case .getParameter:
             let names = Self.parameterNames(request.body)
@@ -191,7 +192,17 @@ extension RTSPServerMachine {
             ?? announced.flatMap { $0.keys.indices.contains(track) ? $0.keys[track] : nil }
         let chosen: RTSPTransport?
         do throws(RTSPHeaderError) {
-            let alternatives = try RTSPTransport.alternatives(request.headers["Transport"] ?? "")
+            let proposed = try RTSPTransport.alternatives(request.headers["Transport"] ?? "")
+            // A track that the client sends to a camera is set up within a session that plays.
+            let isEitherWay = role == .reader && ssrc == nil
+            let alternatives = proposed.filter { isEitherWay || $0.mode ?? role.mode == role.mode }
+            guard proposed.isEmpty || !alternatives.isEmpty else {
+                return answer(
+                    .methodNotValidInThisState,
+                    role == .reader
+                        ? "nothing was announced that could be recorded" : "what was announced can only be recorded",
+                    to: request)
+            }
             chosen = try choose(alternatives, session, hasKeys: keys != nil) { multicast(track) }
         } catch {
             return answer(.badRequest, error.problem, to: request)

@@ -3,7 +3,12 @@ public enum RTSPDelivery: String, Hashable, Sendable, CaseIterable { case udp, m
 
 /// What a client has set up on a connection: tracks of one path, read or published together.
 public struct RTSPServerSession: Sendable {
-    public enum Role: Hashable, Sendable { case reader, publisher }
+    public enum Role: Hashable, Sendable {
+        case reader, publisher
+
+        /// What transports say of it that say anything.
+        var mode: RTSPTransport.Mode { self == .reader ? .play : .record }
+    }
 
     /// One track and how it travels.
     public struct Media: Hashable, Sendable {
