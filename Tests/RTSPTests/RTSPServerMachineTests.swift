@@ -102,7 +102,7 @@ import Wire
         let request = "GET_PARAMETER rtsp://h/cam1 RTSP/1.0\r\nCSeq: 7\r\nSession: ABC\r\nContent-Length: 2\r\n\r\nhi"
         driver.receive(Array((request + "PLAY rtsp").utf8))
         #expect(driver.operations == [.resume(session: "ABC")])
-        let bytes = driver.machine.surrender()
+        let bytes = driver.machine.unfinished
         #expect(String(decoding: bytes, as: UTF8.self).hasSuffix("\r\n\r\nhiPLAY rtsp"))
         let owner = MachineDriver()
         _ = setUp(owner, "RTP/AVP;unicast;client_port=1000-1001")

@@ -55,11 +55,8 @@ public struct RTSPStreamParser: ~Copyable, Sendable {
         buffer.withBytes { body($0.extracting(range)) }
     }
 
-    /// Takes all bytes that belong to no element handed out. Between two elements only.
-    public mutating func takeUnread() -> [UInt8] {
-        defer { self = RTSPStreamParser(limits: limits) }
-        return Array(buffer[start...])
-    }
+    /// All bytes that belong to no element handed out. Between two elements only.
+    public var unread: [UInt8] { Array(buffer[start...]) }
 
     /// The next whole element; nil when more bytes are needed. After an error nothing comes any more.
     public mutating func next() throws(RTSPSyntaxError) -> Element? {

@@ -151,13 +151,8 @@ public struct RTSPServerMachine: ~Copyable, Sendable {
 
     // MARK: other connections
 
-    /// Gives up the connection for another machine: the request being worked on and all bytes behind it.
-    public mutating func surrender() -> [UInt8] {
-        let request = pending?.request.serialized ?? []
-        pending = nil
-        isClosing = true
-        return request + parser.takeUnread()
-    }
+    /// What another machine needs to go on with the connection: the request being worked on and all bytes behind it.
+    public var unfinished: [UInt8] { (pending?.request.serialized ?? []) + parser.unread }
 
     /// The session goes on over another connection, or for the time being over none.
     public mutating func reconnected(at now: Instant) {

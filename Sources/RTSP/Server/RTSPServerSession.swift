@@ -98,6 +98,6 @@ public enum RTSPOperation: Hashable, Sendable {
     /// Answer with ``RTSPServerMachine/read(_:)``.
     case getParameters([String])
     /// The request is about a session of another connection: hand this one over to it, with what
-    /// ``RTSPServerMachine/surrender()`` returns, or refuse (RTSP-10).
+    /// ``RTSPServerMachine/unfinished`` says, or refuse (RTSP-10).
     case resume(session: String)
 }

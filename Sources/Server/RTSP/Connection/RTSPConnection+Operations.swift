@@ -53,6 +53,8 @@ extension RTSPConnection {
         let reading = RTSPReading(offer)
         self.reading = reading
         machine.found(ssrcs: ssrcs(of: offer)) { group(ofTrack: $0, in: reading) }
+        // What became of no session is looked up again the next time: the room may have changed by then.
+        if machine.session == nil { self.reading = nil }
     }
 
     /// The multicast group in which the client's network gets a track, held from now on.

@@ -49,6 +49,8 @@ actor RTSPConnection: LoopActor {
     let queueLimit: Int
     /// Whether the log knows that this reader is slow; once is enough.
     var hasToldOfSlowness = false
+    /// Whether media may wait in front of the answers: from PLAY until everything is sent once more.
+    private var hasMediaQueued = false
     /// Whether it is counted as one that has asked for nothing yet.
     var isHalfOpen = false
     private var scratch: [UInt8] = []
@@ -127,7 +129,12 @@ actor RTSPConnection: LoopActor {
     /// Sends an answer. A client that asks on and on and reads nothing is ended before its answers fill any memory.
     private func reply(_ bytes: [UInt8]) {
         guard let socket else { return }
-        let media = machine.session?.isActive == true ? queueLimit + Self.reserveBytes : 0
+        if machine.session?.isActive == true {
+            hasMediaQueued = true
+        } else if socket.queuedBytes == 0 {
+            hasMediaQueued = false
+        }
+        let media = hasMediaQueued ? queueLimit + Self.reserveBytes : 0
         guard socket.queuedBytes > Self.maximumReplyBytes + media else {
             if !write(bytes) { socket.close() }
             return
@@ -367,17 +374,28 @@ actor RTSPConnection: LoopActor {
         return true
     }
 
-    /// Gives the connection to the owner of the session that it asks for; `false` when that did not take it.
+    /// Gives the connection to the owner of the session that it asks for; `false`, and it goes on here, when that did not
+    /// take it.
     func hand(to owner: RTSPConnection) async -> Bool {
         guard !isOver, let detached = socket?.detach() else { return false }
-        isOver = true
-        settled()
-        cancelTimers()
+        let parcel = SocketParcel(detached)
         socket = nil
         let handover = tls.map { TLSHandover($0) }
         tls = nil
+        guard await owner.goOn(over: parcel, handover, machine.unfinished) else {
+            // Meanwhile the server may have stopped.
+            guard !isOver, let returned = parcel.take() else { return false }
+            accepted = consume returned
+            self.handover = handover
+            start()
+            return false
+        }
+        guard !isOver else { return true }
+        isOver = true
+        settled()
+        cancelTimers()
         service.forget(self)
-        return await owner.goOn(over: SocketParcel(detached), handover, machine.surrender())
+        return true
     }
 
     /// Has the connection of a client that takes nothing any more ended, without a farewell, when this turn is over.
