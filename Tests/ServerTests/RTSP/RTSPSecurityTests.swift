@@ -75,6 +75,43 @@ import Wire
         }
     }
 
+    /// The room's numbers go on while a session pauses, by however much.
+    @Test(arguments: [1, 1_000, 32_767, 32_768, 40_000, 65_535] as [UInt16])
+    func numbersGoOnAfterAPause(_ jump: UInt16) throws {
+        let keys = try #require(RTSPSecurity.newKeys())
+        let sender = try #require(RTSPSecurity(keys))
+        let receiver = try Self.security()
+        let media = try Self.media(keys)
+        func send(_ number: UInt16) -> [UInt16] {
+            var opened: [UInt16] = []
+            let packet = RTSPServerTests.packet(number, isKeyframe: true)
+            let isTaken = packet.withBytes {
+                sender.protect($0) { sent in
+                    receiver.open(sent, of: media, isControl: false) { received in
+                        opened.append(received.integer(at: 2) ?? 0)
+                        #expect(received.array.dropFirst(4) == packet.dropFirst(4))
+                    }
+                }
+            }
+            // A reader that takes nothing would lose what comes until a keyframe.
+            #expect(isTaken)
+            return opened
+        }
+        let ssrc = 0xABCD as UInt32
+        #expect(sender.resume(ssrc) == nil)
+        for number in 65_500..<65_510 as Range<UInt16> { #expect(send(number) == [number]) }
+        var first = 65_509 &+ jump
+        for round in 0..<3 as Range<UInt16> {
+            let told = sender.resume(ssrc)
+            #expect(told == 65_510 &+ 20 &* round)
+            #expect(send(first) == [told].compactMap { $0 })
+            // What is older than its new beginning is out of its time.
+            #expect(send(first &- 1) == [])
+            for step in 1..<20 as Range<UInt16> { #expect(send(first &+ step) == [65_510 &+ 20 &* round &+ step]) }
+            first = first &+ 19 &+ jump
+        }
+    }
+
     @Test func withoutKeysNothingIsOpened() throws {
         let receiver = try Self.security()
         let media = try Self.media(nil)

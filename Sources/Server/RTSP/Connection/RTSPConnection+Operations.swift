@@ -139,7 +139,7 @@ extension RTSPConnection {
         let beginning = (machine.session?.media ?? []).filter {
             tracks.contains($0.track) && !started.contains($0.track)
         }
-        machine.played(from: positions(of: beginning, offer, readers))
+        machine.played(from: ownNumbers(positions(of: beginning, offer, readers), of: beginning, offer))
         // The answer goes before the first packet (RTSP-9).
         drive()
         guard !isGone else { return readers.onLoop { $0.remove(peerID) } }

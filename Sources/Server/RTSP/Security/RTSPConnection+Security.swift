@@ -1,6 +1,7 @@
 import Loop
 import RTSP
 import Secure
+import Streams
 import Synchronization
 import Wire
 
@@ -26,6 +27,21 @@ extension RTSPConnection {
     /// Whether descriptions ask clients to encrypt: only then may their media travel beside the connection.
     var describesSecurely: Bool {
         machine.configuration.keyMessage != nil && machine.configuration.deliveries.contains(.udp)
+    }
+
+    /// What the client is told of where tracks begin that it was sent before: their numbers go on for it alone.
+    func ownNumbers(
+        _ positions: [Int: (sequenceNumber: UInt16?, timestamp: UInt32?)], of media: [RTSPServerSession.Media],
+        _ offer: RTSPReaderOffer
+    ) -> [Int: (sequenceNumber: UInt16?, timestamp: UInt32?)] {
+        guard let security else { return positions }
+        var positions = positions
+        for item in media where item.transport.isSecure && offer.formats.indices.contains(item.track) {
+            let ssrc = RTSPReaders.ssrc(offer.formats[item.track].kind, numericID: offer.entry.numericID)
+            guard let number = security.resume(ssrc) else { continue }
+            positions[item.track] = (number, positions[item.track]?.timestamp)
+        }
+        return positions
     }
 
     private func secureMedia(_ track: Int) -> (RTSPSecurity, RTSPServerSession.Media)? {

@@ -8,6 +8,8 @@ final class RTSPSecurity {
     /// More than the longest packet and what protection adds to it.
     private static let scratchBytes = 65_535 + 64
     private static let profile = SRTPProfile.aes128CMSHA1_80
+    /// How far behind others packets may come.
+    private static let reordering: Int16 = 1_024
 
     private final class Receiver {
         let media: SRTPReceiver
@@ -22,6 +24,20 @@ final class RTSPSecurity {
         }
     }
 
+    /// How the packets of one stream are numbered for this session.
+    private struct Numbering {
+        let ssrc: UInt32
+        /// The number of the packet sent last.
+        var last: UInt16
+        /// What is added to the room's numbers.
+        var offset: UInt16 = 0
+        /// Whether the stream begins again with the next packet.
+        var isBeginning = false
+        /// The number under which it began last, as long as packets from before may come.
+        var first: UInt16?
+    }
+
+    private var numberings: [Numbering] = []
     private let sender: SRTPSender
     private let controlSender: SRTCPSender
     private var receivers: [Int: Receiver] = [:]
@@ -43,13 +59,47 @@ final class RTSPSecurity {
             key: SecureRandom.bytes(RTSPMediaKeys.keyLength), salt: SecureRandom.bytes(RTSPMediaKeys.saltLength))
     }
 
+    /// Has the numbers of a stream go on where they ended, once it is sent again: the room's have gone on meanwhile, and a
+    /// long way ahead looks like the past to both sides of SRTP (RFC 3711, section 3.3.1).
+    ///
+    /// - Returns: the number of its next packet; nil when nothing was sent yet, and the room's is taken.
+    func resume(_ ssrc: UInt32) -> UInt16? {
+        guard let index = numberings.firstIndex(where: { $0.ssrc == ssrc }) else { return nil }
+        numberings[index].isBeginning = true
+        return numberings[index].last &+ 1
+    }
+
+    /// The number of a packet in this session; nil for one from before the session went on, which is out of its time.
+    private func number(_ number: UInt16, _ ssrc: UInt32) -> UInt16? {
+        guard let index = numberings.firstIndex(where: { $0.ssrc == ssrc }) else {
+            numberings.append(Numbering(ssrc: ssrc, last: number))
+            return number
+        }
+        if numberings[index].isBeginning {
+            numberings[index].isBeginning = false
+            numberings[index].offset = numberings[index].last &+ 1 &- number
+            numberings[index].first = number
+        } else if let first = numberings[index].first {
+            let distance = Int16(bitPattern: number &- first)
+            if distance < 0 { return nil }
+            if distance >= Self.reordering { numberings[index].first = nil }
+        }
+        let own = number &+ numberings[index].offset
+        if Int16(bitPattern: own &- numberings[index].last) > 0 { numberings[index].last = own }
+        return own
+    }
+
     /// Lends `packet` encrypted; `false` when it cannot be, or `body` says so.
     func protect(_ packet: RawSpan, _ body: (RawSpan) -> Bool) -> Bool {
+        guard let number: UInt16 = packet.integer(at: 2), let ssrc: UInt32 = packet.integer(at: 8) else { return false }
+        guard let number = self.number(number, ssrc) else { return true }
         scratch.removeAll()
         let sender = sender
         var isProtected = false
         let fits = scratch.append(maximumSize: packet.byteCount + SRTPProfile.maximumTagLength) { output in
-            output.append(contentsOf: packet)
+            output.append(contentsOf: packet.extracting(0..<2))
+            output.append(bigEndian: number)
+            output.append(contentsOf: packet.extracting(4..<packet.byteCount))
             isProtected = sender.protect(&output)
         }
         guard fits, isProtected else { return false }
