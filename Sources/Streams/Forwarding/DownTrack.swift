@@ -37,6 +37,9 @@ public final class DownTrack {
         forwarder = StreamForwarder(format: format, sink: sink)
     }
 
+    /// One more is served by this, who was told `sets` beforehand.
+    func isShared(with sets: [[UInt8]]) { forwarder.isShared(with: sets) }
+
     /// Another publication feeds the track: packets pass again from its first keyframe on.
     func sourceChanged(encodings names: [String]) {
         reported = false

@@ -26,8 +26,9 @@ public struct DownTrackFormat: Sendable {
     /// Whether the viewer gets no delimiters and no filler (PAY-10).
     public var removesFiller = false
 
-    /// Whether the viewer was told the stream's parameter sets beforehand, and needs none before its first keyframe.
-    public var isToldParameterSets = false
+    /// The stream's parameter sets as the viewer was told them beforehand, as NAL units without start code: as long as they
+    /// are the stream's, it needs none before its first keyframe.
+    public var toldParameterSets: [[UInt8]] = []
 
     /// How lost packets are sent again.
     public enum Repair: Hashable, Sendable {

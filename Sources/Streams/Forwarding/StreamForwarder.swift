@@ -9,11 +9,13 @@ import Wire
 struct StreamForwarder {
     let sink: any PacketSink
     private let packetClass: PacketClass
+    private let codec: Codec
     let payloadType: UInt8
     let ssrc: UInt32
     var extensions: HeaderExtensionForwarding
     private let removesFiller: Bool
-    private let isToldParameterSets: Bool
+    /// As the packet has them that would bring them; nil when the viewer was told none.
+    private var toldParameterSets: [UInt8]?
 
     private(set) var rewriter: StreamRewriter
     var pictures: PictureRewriter
@@ -70,6 +72,7 @@ struct StreamForwarder {
         ssrc = format.ssrc
         let isVideo = format.track.kind == .video
         packetClass = isVideo ? .video : .audio
+        codec = format.track.codec
         rewriter = StreamRewriter(
             firstSequenceNumber: format.firstSequenceNumber, firstTimestamp: format.firstTimestamp,
             clockRate: format.track.clockRate, framesEndWithMarker: isVideo)
@@ -77,7 +80,7 @@ struct StreamForwarder {
             codec: format.track.codec, firstPictureID: format.firstSequenceNumber,
             removesFiller: format.removesFiller)
         removesFiller = format.removesFiller
-        isToldParameterSets = format.isToldParameterSets
+        toldParameterSets = ParameterSets(codec: format.track.codec, announced: format.toldParameterSets).payload
         playoutDelay = PlayoutDelayTeller(format)
         extensions = HeaderExtensionForwarding(
             viewer: format.extensions, mid: format.mid, replacesPlayoutDelay: format.playoutDelay != nil)
@@ -150,7 +153,7 @@ struct StreamForwarder {
         if entry.repeatedBehind >= 0, entry.repeatedBehind != ownStartPosition { return }
         // An encoder that restarts comes back under another SSRC, with numbers of its own (RTP-8).
         if entry.layer == layer, entry.header.ssrc != source { layer = nil }
-        if entry.isInserted, isToldParameterSets || entry.layer == layer { return }
+        if entry.isInserted, entry.layer == layer || isTold(packet.extracting(entry.header.payload)) { return }
         if layer != target.encoding {
             if leavesAtOnce, entry.layer == layer, entry.header.timestamp != frameTimestamp { leave() }
             let isWanted =
@@ -194,6 +197,8 @@ struct StreamForwarder {
         compress(&position)
         newestTimestamp = max(newestTimestamp ?? .min, position.extendedTimestamp)
         if entry.summary.isKeyframeStart { waitsForPictureSince = nil }
+        // From here on its decoder has these, whatever it was told.
+        if entry.summary.hasParameterSets { toldParameterSets = nil }
         if send(entry, packet, position, marker: marker) {
             sent.sent(payloadSize: entry.header.payload.count)
             statistics.packetsSent &+= 1
@@ -201,6 +206,17 @@ struct StreamForwarder {
         } else {
             statistics.packetsRefused &+= 1
         }
+    }
+
+    mutating func isShared(with sets: [[UInt8]]) {
+        if ParameterSets(codec: codec, announced: sets).payload != toldParameterSets { toldParameterSets = nil }
+    }
+
+    /// Whether the viewer knows these parameter sets already (PAY-8).
+    private func isTold(_ payload: RawSpan) -> Bool {
+        guard let told = toldParameterSets, told.count == payload.byteCount else { return false }
+        for index in told.indices where payload.integer(at: index) != told[index] { return false }
+        return true
     }
 
     /// Whether the packet holds nothing that the viewer needs (PAY-10).

@@ -434,6 +434,12 @@ public actor Track: LoopActor {
 
     public var viewerCount: Int { downTracks.count }
 
+    /// One more is served by a viewer's side of the track, who was told these parameter sets beforehand: what not all of them
+    /// know is sent to all.
+    public func share(_ viewer: PeerID, withToldParameterSets sets: [[UInt8]]) {
+        downTrack(of: viewer)?.isShared(with: sets)
+    }
+
     /// What one viewer's DownTrack has sent, or nil when it has none here.
     public func statistics(of viewer: PeerID) -> SenderStatistics? {
         downTrack(of: viewer)?.sent

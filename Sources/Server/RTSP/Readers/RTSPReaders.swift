@@ -100,8 +100,12 @@ actor RTSPReaders: LoopActor, ViewerHandle {
     var groupCount: Int { groups.count }
 
     private func output(_ format: TrackFormat) -> RTSPTrackOutput? {
-        if let output = outputs[format.kind] { return output.format.isInterchangeable(with: format) ? output : nil }
         let track = room.track(format.kind)
+        if let output = outputs[format.kind] {
+            guard output.format.isInterchangeable(with: format) else { return nil }
+            track.onLoop { $0.share(peerID, withToldParameterSets: format.announcedParameterSets) }
+            return output
+        }
         let output = RTSPTrackOutput(format: format, loop: eventLoop, counters: counters) { [weak track, eventLoop] in
             track?.onLoop { $0.beginsAtRecoveryPoints(at: eventLoop.now) } ?? false
         }
@@ -112,7 +116,7 @@ actor RTSPReaders: LoopActor, ViewerHandle {
             firstTimestamp: SecureRandom.uint32(), canonicalName: canonicalName)
         // FFmpeg leaves at a BYE, and would miss the publisher that comes back; those who stay away end connections.
         description.saysGoodbye = false
-        description.isToldParameterSets = !format.announcedParameterSets.isEmpty
+        description.toldParameterSets = format.announcedParameterSets
         let downTrack = DownTrack(viewer: peerID, format: description, sink: output)
         guard track.onLoop({ $0.add(downTrack) }) else { return nil }
         outputs[format.kind] = output
