@@ -24,6 +24,7 @@ from cases import (  # noqa: F401
     rtsp_formats,
     rtsp_late_readers,
     rtsp_load,
+    rtsp_login,
     rtsp_pull,
     rtsp_sync,
     rtsp_talk,

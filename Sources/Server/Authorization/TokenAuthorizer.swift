@@ -10,8 +10,9 @@ public final class TokenAuthorizer: Authorizing {
     private struct State {
         var settings: ServerSettings
         var known: Set<[UInt8]>
-        var protectsPublishing: Bool
-        var protectsReading: Bool
+        /// The tokens that some path asks for, to publish and to read.
+        var publishing: [AccessToken]
+        var reading: [AccessToken]
     }
 
     private let state: Mutex<State>
@@ -26,12 +27,11 @@ public final class TokenAuthorizer: Authorizing {
 
     private static func index(_ settings: ServerSettings) -> State {
         let paths = [settings.pathDefaults] + settings.paths.map(\.settings)
-        let publishing = [settings.whipToken] + paths.map(\.publishToken)
-        let reading = paths.map(\.readToken)
-        let all = publishing + reading + [settings.metricsToken]
+        let publishing = ([settings.whipToken] + paths.map(\.publishToken)).compactMap { $0 }
+        let reading = paths.compactMap(\.readToken)
+        let all = publishing + reading + [settings.metricsToken].compactMap { $0 }
         return State(
-            settings: settings, known: Set(all.compactMap { $0 }.map { digest(of: $0) }),
-            protectsPublishing: publishing.contains { $0 != nil }, protectsReading: reading.contains { $0 != nil })
+            settings: settings, known: Set(all.map { digest(of: $0) }), publishing: publishing, reading: reading)
     }
 
     public func authorize(
@@ -77,6 +77,19 @@ public final class TokenAuthorizer: Authorizing {
         }
     }
 
+    /// Whether a client could prove to know what it needs without sending it: of tokens that stand in the settings as
+    /// digests nobody can check that.
+    func takesProof(action: AuthorizationAction, path: String) -> Bool {
+        let state = state.withLock { $0 }
+        switch requirement(action, path, state) {
+        case .nothing, .thisMachine: return true
+        case .token(let token): return token.isPlain
+        // What stands for a private path says what one of them could say.
+        case .somethingUnknown:
+            return (action == .publish ? state.publishing : state.reading).contains(where: \.isPlain)
+        }
+    }
+
     /// What somebody has to know who wants to do `action`.
     private enum Requirement {
         case nothing
@@ -90,11 +103,15 @@ public final class TokenAuthorizer: Authorizing {
         switch action {
         case .publish, .read, .playback:
             let isPublishing = action == .publish
-            guard let room = state.settings.room(named: path) else {
-                let isProtected = isPublishing ? state.protectsPublishing : state.protectsReading
-                return isProtected ? .somethingUnknown : .nothing
+            let token: AccessToken?
+            if let room = state.settings.room(named: path) {
+                token = isPublishing ? room.publishToken ?? state.settings.whipToken : room.readToken
+            } else if !isPublishing, let path = state.settings.redirectingPath(named: path) {
+                // Readers learn where it leads, and only those whom it lets in.
+                token = path.readToken
+            } else {
+                return (isPublishing ? state.publishing : state.reading).isEmpty ? .nothing : .somethingUnknown
             }
-            let token = isPublishing ? room.publishToken ?? state.settings.whipToken : room.readToken
             return token.map { .token($0) } ?? .nothing
         case .metrics, .api:
             let token = action == .metrics ? state.settings.metricsToken : nil

@@ -23,6 +23,9 @@ public struct AccessToken: Hashable, Sendable, CustomStringConvertible {
         self.init(.sha256(digest))
     }
 
+    /// Whether the token itself is known, and not only what it is to hash to.
+    var isPlain: Bool { if case .plain = form { true } else { false } }
+
     public var description: String { Redacted<String>.text }
 }
 

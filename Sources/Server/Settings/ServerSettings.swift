@@ -146,12 +146,15 @@ extension ServerSettings {
         }
     }
 
-    /// Where RTSP readers of a path are sent instead; nil when it leads nowhere else.
-    func redirection(of name: String) -> RTSPURL? {
+    /// The settings of a path that has no room because it leads elsewhere; nil for every other.
+    func redirectingPath(named name: String) -> PathSettings? {
         guard RoomName.problem(with: name) == nil, let entry = entry(for: name), entry.settings.source == .redirect
         else { return nil }
-        return entry.settings.sourceRedirect
+        return entry.settings
     }
+
+    /// Where RTSP readers of a path are sent instead; nil when it leads nowhere else.
+    func redirection(of name: String) -> RTSPURL? { redirectingPath(named: name)?.sourceRedirect }
 
     /// Global settings whose new value a running server does not take: what to say after a reload.
     public func keysNeedingRestart(for new: ServerSettings) -> [String] {

@@ -40,6 +40,7 @@ public enum SettingsLoader {
             into: &settings, report: &report)
         readPaths(entries, into: &settings, report: &report)
         check(settings, entries, report: &report)
+        remarkOnHashedTokens(settings, entries, report: &report)
         report.finish()
         guard report.faults.isEmpty else { throw SettingsError(report.faults) }
         return LoadedSettings(settings: settings, warnings: report.remarks)
@@ -156,11 +157,35 @@ public enum SettingsLoader {
         }
     }
 
+    /// Digest is checked with the token itself, so without Basic no usual RTSP client can show one that is a hash here.
+    private static func remarkOnHashedTokens(
+        _ settings: ServerSettings, _ entries: [SettingEntry], report: inout SettingsReport
+    ) {
+        guard settings.rtsp, !settings.rtspAuthMethods.contains(.basic) else { return }
+        let tokens =
+            [("whipToken", settings.whipToken)]
+            + settings.paths.flatMap { path in
+                let shown = "paths.\(path.name.escapedForDisplay(limit: 80))"
+                return [
+                    ("\(shown).publishToken", path.settings.publishToken),
+                    ("\(shown).readToken", path.settings.readToken),
+                ]
+            }
+        let hashed = tokens.filter { $0.1?.isPlain == false }.map(\.0)
+        guard let first = hashed.first else { return }
+        report.remark(
+            origin("rtspAuthMethods", entries), "rtspAuthMethods",
+            "without 'basic' RTSP clients cannot log in where the token is written as sha256: \(first)"
+                + (hashed.count > 1 ? " and \(hashed.count - 1) more" : ""))
+    }
+
+    private static func origin(_ key: String, _ entries: [SettingEntry]) -> SettingOrigin {
+        entries.first { $0.key == key }?.value.origin ?? SettingOrigin(source: "default of \(key)")
+    }
+
     /// Rules that concern more than one setting.
     private static func check(_ settings: ServerSettings, _ entries: [SettingEntry], report: inout SettingsReport) {
-        func origin(_ key: String) -> SettingOrigin {
-            entries.first { $0.key == key }?.value.origin ?? SettingOrigin(source: "default of \(key)")
-        }
+        func origin(_ key: String) -> SettingOrigin { Self.origin(key, entries) }
         if settings.metrics, !settings.metricsAddress.isLoopback, settings.metricsToken == nil {
             report.fault(
                 origin("metricsAddress"), "metricsAddress",

@@ -50,6 +50,33 @@ import Wire
         #expect(try await ask(action, path, token) == outcome, "\(action) \(path) \(token ?? "nil")")
     }
 
+    /// A path that leads elsewhere is as open as its own token says.
+    @Test func pathsThatLeadElsewhereAskForTheirOwnToken() async throws {
+        let yaml = """
+            paths:
+              away: {source: redirect, sourceRedirect: rtsp://h/a}
+              guarded: {source: redirect, sourceRedirect: rtsp://h/a, readToken: own}
+              private: {publishToken: pub, readToken: read}
+            """
+        #expect(try await ask(.read, "away", nil, yaml: yaml) == .allowed)
+        #expect(try await ask(.read, "guarded", nil, yaml: yaml) == .unauthenticated)
+        #expect(try await ask(.read, "guarded", "read", yaml: yaml) == .forbidden)
+        #expect(try await ask(.read, "guarded", "own", yaml: yaml) == .allowed)
+        #expect(try await ask(.publish, "away", nil, yaml: yaml) == .unauthenticated)
+    }
+
+    @Test func tokensThatAreHashesCannotBeProved() throws {
+        let authorizer = TokenAuthorizer(settings: try load(Self.yaml).settings)
+        for (path, expected) in [("open", true), ("private", true), ("hashed", false), ("not/configured", true)] {
+            #expect(authorizer.takesProof(action: .read, path: path) == expected, "\(path)")
+        }
+        #expect(authorizer.takesProof(action: .publish, path: "hashed"))
+        let hashed = "paths: {a: {readToken: 'sha256:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0='}}"
+        let hashes = TokenAuthorizer(settings: try load(hashed).settings)
+        // Nothing tells a path that is not there from one that is.
+        for path in ["a", "b"] { #expect(!hashes.takesProof(action: .read, path: path)) }
+    }
+
     @Test func withoutTokensAnyoneMayAndUnknownPathsAreLeftToTheCaller() async throws {
         for action in [AuthorizationAction.publish, .read] {
             #expect(try await ask(action, "a", nil, yaml: "") == .allowed)

@@ -1,5 +1,6 @@
 import Loop
 import RTSP
+import Secure
 import Streams
 import Testing
 import Wire
@@ -254,6 +255,76 @@ import Wire
             let told = await reader.raw.everything()
             #expect(told.hasPrefix("REDIRECT \(url) RTSP/1.0\r\n"))
             #expect(Self.field("Location", of: told) == "rtsp://192.0.2.9:8554/elsewhere")
+        }
+    }
+
+    /// A path that leads elsewhere asks for a token of its own or for none, whatever others do.
+    @Test func aPathThatLeadsElsewhereAsksForItsOwnToken() async throws {
+        try await RTSPServerTests.withServer { settings in
+            settings.rtspFailedLoginDelay = .zero
+            var guarded = Self.redirection
+            guarded.readToken = AccessToken(.plain(Array("secret".utf8)))
+            settings.everyPath { $0.readToken = AccessToken(.plain(Array("other".utf8))) }
+            settings.paths.insert(PathEntry(name: "gone", match: .name("gone"), settings: Self.redirection), at: 0)
+            settings.paths.insert(PathEntry(name: "guarded", match: .name("guarded"), settings: guarded), at: 0)
+        } _: { _, address, loop in
+            var reader = try await Client(address, loop)
+            func basic(_ token: String) -> String {
+                "Authorization: "
+                    + RTSPChallenge.basic(realm: "").authorization(
+                        user: "x", password: token, method: "", uri: "", clientNonce: "", hash: Self.hash)
+            }
+            #expect(await reader.ask("DESCRIBE rtsp://\(address)/gone").hasPrefix("RTSP/1.0 302"))
+            #expect(await reader.ask("DESCRIBE rtsp://\(address)/guarded").hasPrefix("RTSP/1.0 401"))
+            #expect(await reader.ask("DESCRIBE rtsp://\(address)/guarded", basic("other")).hasPrefix("RTSP/1.0 403"))
+            #expect(await reader.ask("DESCRIBE rtsp://\(address)/guarded", basic("secret")).hasPrefix("RTSP/1.0 302"))
+            #expect(await reader.ask("DESCRIBE rtsp://\(address)/cam1").hasPrefix("RTSP/1.0 401"))
+        }
+    }
+
+    private static let hash = RTSPHash(md5: { Digest.md5($0) }, sha256: { Digest.sha256($0) })
+
+    /// RTSP-10: whoever cannot have a session is told so, and asks on.
+    @Test func aSessionThatCannotBeTakenUpNowIsRefused() async throws {
+        try await RTSPServerTests.withServer { settings in
+            settings.rtspFailedLoginDelay = .seconds(5)
+            var locked = PathSettings()
+            locked.readToken = AccessToken(.plain(Array("secret".utf8)))
+            settings.paths.insert(PathEntry(name: "locked", match: .name("locked"), settings: locked), at: 0)
+        } _: { server, address, loop in
+            let url = "rtsp://\(address)/cam1"
+            let service = try #require(await server.running?.rtsp?.service)
+            var publisher = try await Client(address, loop)
+            _ = await publisher.publish(url)
+            var first = try await Client(address, loop)
+            let answer = await first.ask("SETUP \(url)/trackID=0", "Transport: RTP/AVP;unicast;client_port=40060-40061")
+            let session = try #require(Self.field("Session", of: answer)?.split(separator: ";").first)
+            #expect(await first.ask("PLAY \(url)").hasPrefix(RTSPServerTests.success))
+            // While it waits for an answer of its own.
+            await first.raw.send(
+                "DESCRIBE rtsp://\(address)/locked RTSP/1.0\r\nCSeq: 9\r\nAuthorization: Basic eDp5\r\n\r\n")
+            #expect(await eventually { service.failedLogins.count == 1 })
+            var second = try await Client(address, loop)
+            #expect(await second.ask("PAUSE \(url)", "Session: \(session)").hasPrefix("RTSP/1.0 454"))
+            #expect(await second.ask("OPTIONS *").hasPrefix(RTSPServerTests.success))
+            #expect(await second.ask("DESCRIBE \(url)").hasPrefix(RTSPServerTests.success))
+            #expect(service.failedLogins.count == 1, "the session's own request was answered before the other")
+        }
+    }
+
+    /// What was found for a track that could not be set up is not what the room has later.
+    @Test func aTrackThatCouldNotBeSetUpIsLookedUpAgain() async throws {
+        try await RTSPServerTests.withServer { _, address, loop in
+            let url = "rtsp://\(address)/cam1"
+            var reader = try await Client(address, loop)
+            var publisher = try await Client(address, loop)
+            _ = await publisher.publish(url)
+            #expect(await reader.ask("SETUP \(url)/trackID=0", "Transport: RTP/SAVP/TCP").hasPrefix("RTSP/1.0 461"))
+            #expect(await reader.ask("SETUP \(url)/trackID=1", "Transport: RTP/AVP/TCP").hasPrefix("RTSP/1.0 404"))
+            #expect(await publisher.ask("TEARDOWN \(url)").hasPrefix(RTSPServerTests.success))
+            await RTSPPauseTests.publish(url, &publisher)
+            #expect(
+                await reader.ask("SETUP \(url)/trackID=1", "Transport: RTP/AVP/TCP").hasPrefix(RTSPServerTests.success))
         }
     }
 

@@ -72,6 +72,21 @@ import Testing
             ])
     }
 
+    /// Without Basic no usual RTSP client can show a token of which only a hash is known.
+    @Test func hashedTokensWithoutBasicWarn() throws {
+        let token = "'sha256:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0='"
+        let paths = "paths: {a: {readToken: \(token)}, b: {publishToken: \(token), readToken: plain}}"
+        let warnings = try load("rtspAuthMethods: [digest]\n" + paths).warnings
+        #expect(
+            warnings.map(\.description) == [
+                "test.yml:1: rtspAuthMethods: without 'basic' RTSP clients cannot log in where the token is written as "
+                    + "sha256: paths.a.readToken and 1 more"
+            ])
+        #expect(try load(paths).warnings.isEmpty)
+        #expect(try load("rtsp: no\nrtspAuthMethods: [digest]\n" + paths).warnings.isEmpty)
+        #expect(try load("rtspAuthMethods: [digest]\npaths: {a: {readToken: plain}}").warnings.isEmpty)
+    }
+
     @Test func everySettingOfMediaMTXLoads() throws {
         let keys = MediaMTXKeys.notAvailable.sorted()
         let lines = keys.map { "\($0):\n" }.joined()

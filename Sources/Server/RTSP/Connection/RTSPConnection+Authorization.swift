@@ -23,7 +23,7 @@ extension RTSPConnection {
             machine.refuse(.forbidden)
         case .unauthenticated:
             if isLogin(field, isInQuery), await !loginFailed() { return false }
-            machine.challenge(challenges)
+            machine.challenge(challenges(action, target, field))
         }
         return false
     }
@@ -32,7 +32,7 @@ extension RTSPConnection {
     /// the challenge of an earlier connection only has to be told the new one.
     private func isLogin(_ field: String?, _ isInQuery: Bool) -> Bool {
         guard let field else { return isInQuery }
-        if case .digest(let digest) = RTSPCredentials(field) { return digest.nonce == nonce }
+        if case .digest(let digest) = RTSPCredentials(field) { return isAnswer(digest) }
         return true
     }
 
@@ -55,7 +55,7 @@ extension RTSPConnection {
         _ action: AuthorizationAction, _ target: RTSPTarget, _ request: RTSPRequest, _ field: String?
     ) async -> AuthorizationOutcome {
         if case .digest(let digest) = field.flatMap({ RTSPCredentials($0) }) {
-            let isOurs = digest.nonce == nonce && digest.realm == Self.realm && digest.isMeant(for: request.url)
+            let isOurs = isAnswer(digest) && digest.realm == Self.realm && digest.isMeant(for: request.url)
             return service.authorizer.authorize(action: action, path: target.path, address: remoteAddress) { token in
                 isOurs && digest.isMade(with: token, method: request.methodName, hash: service.hash)
             }
@@ -73,20 +73,31 @@ extension RTSPConnection {
             action: action, path: target.path, protocol: .rtsp, credentials: credentials)
     }
 
-    private var challenges: [RTSPChallenge] {
+    /// The algorithm of the Digest that is asked for. Clients fail when both are offered, so the stronger stands alone.
+    private var digestAlgorithm: DigestAlgorithm? {
         let methods = service.settings().rtspAuthMethods
-        var challenges: [RTSPChallenge] = []
-        // Clients fail when both digests are offered, so the stronger stands alone.
-        if methods.contains(.digestSHA256) {
-            challenges.append(digestChallenge(.sha256))
-        } else if methods.contains(.digest) {
-            challenges.append(digestChallenge(.md5))
-        }
-        if methods.contains(.basic) { challenges.append(.basic(realm: Self.realm)) }
-        return challenges
+        return methods.contains(.digestSHA256) ? .sha256 : methods.contains(.digest) ? .md5 : nil
     }
 
-    private func digestChallenge(_ algorithm: DigestAlgorithm) -> RTSPChallenge {
-        .digest(realm: Self.realm, nonce: nonce, algorithm: algorithm, qop: false, isStale: false, opaque: nil)
+    /// Whether a client answers this connection's challenge, and not an earlier one's or one that was never made.
+    private func isAnswer(_ digest: DigestCredentials) -> Bool {
+        digest.nonce == nonce && digest.algorithm == digestAlgorithm
+    }
+
+    private func challenges(_ action: AuthorizationAction, _ target: RTSPTarget, _ field: String?) -> [RTSPChallenge] {
+        let takesBasic = service.settings().rtspAuthMethods.contains(.basic)
+        var challenges: [RTSPChallenge] = []
+        // Clients prefer Digest wherever they see it, and with a token of which only a digest is known it never succeeds.
+        if let digestAlgorithm, !takesBasic || service.authorizer.takesProof(action: action, path: target.path) {
+            // What an earlier nonce was answered with is not judged, so nobody learns by it whether a password is right.
+            var isStale = false
+            if case .digest(let digest) = field.flatMap({ RTSPCredentials($0) }) { isStale = digest.nonce != nonce }
+            challenges.append(
+                .digest(
+                    realm: Self.realm, nonce: nonce, algorithm: digestAlgorithm, qop: false, isStale: isStale,
+                    opaque: nil))
+        }
+        if takesBasic { challenges.append(.basic(realm: Self.realm)) }
+        return challenges
     }
 }
