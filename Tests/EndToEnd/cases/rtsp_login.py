@@ -1,13 +1,28 @@
 """How clients of others' making show the token of a room (RTSP-20)."""
 
 import base64
+import contextlib
 import hashlib
+import subprocess
 
-from cases.rtsp import H264, OPUS, AUDIO, VIDEO, publishing, require, run, run_gstreamer
-from harness.runner import check, test
+from cases.rtsp import AUDIO, H264, OPUS, VIDEO, require, run, run_gstreamer
+from harness.runner import check, test, until
 
 TOKEN = "toe-of-frog"
 HASHED = "sha256:" + base64.b64encode(hashlib.sha256(TOKEN.encode()).digest()).decode()
+
+
+@contextlib.contextmanager
+def publishing(server, command):
+    """Runs a publisher into a room that no list shows."""
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        until(lambda: server.metrics()[0]["martlet_publishers"] == 1, 20, "somebody publishes")
+        yield
+        check(process.poll() is None, "the publisher ended by itself")
+    finally:
+        process.terminate()
+        process.communicate()
 
 
 @test("rtsp logins with a token")
@@ -21,7 +36,7 @@ def logins(env):
             url = server.rtsp("locked").replace("rtsp://", f"rtsp://any:{TOKEN}@")
             push = ["ffmpeg", "-hide_banner", "-loglevel", "error", "-re", *VIDEO, *AUDIO, *H264, *OPUS, "-f", "rtsp",
                     "-rtsp_transport", "tcp", url]
-            with publishing(server, "locked", push):
+            with publishing(server, push):
                 with env.case(f"{name}: FFmpeg publishes and reads"):
                     run(["ffmpeg", "-hide_banner", "-loglevel", "error", "-xerror", "-rtsp_transport", "tcp", "-i", url,
                          "-t", "2", "-f", "null", "-"])
