@@ -197,6 +197,63 @@ def key_of(message):
     return data[place:place + 30]
 
 
+def set_up_secretly(control, url, port, number):
+    """Sets a room's first track up for SRTP to `port`; the key of what will come, and the session."""
+    description = ask(control, f"DESCRIBE {url} RTSP/1.0\r\nCSeq: {number}\r\n\r\n")
+    described = re.search(r"a=key-mgmt:mikey (\S+)", description).group(1)
+    # The client has to bring keys of its own; it sends nothing, so any do.
+    answer = ask(control, f"SETUP {url}/trackID=0 RTSP/1.0\r\nCSeq: {number + 1}\r\n"
+                 f"Transport: RTP/SAVP;unicast;client_port={port}-{port + 1}\r\n"
+                 f'KeyMgmt: prot=mikey;uri="{url}/trackID=0";data="{described}"\r\n\r\n')
+    check(answer.startswith("RTSP/1.0 200"), answer)
+    key = key_of(re.search(r'data="([^"]+)"', answer).group(1))
+    check(key == key_of(described), "the description names another key")
+    return key, re.search(r"Session: (\w+)", answer).group(1)
+
+
+def srtp_receiver(key):
+    policy = pylibsrtp.Policy(key=key, ssrc_type=pylibsrtp.Policy.SSRC_ANY_INBOUND,
+                              srtp_profile=pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_80)
+    return pylibsrtp.Session(policy=policy)
+
+
+def numbers_around_a_pause(server, path):
+    """Plays over UDP with SRTP, pauses and plays again: the last number before, the one told, and the first after it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    url = server.rtsps(path)
+    with socket.create_connection(("127.0.0.1", server.rtsps_port), 10) as plain, \
+            context.wrap_socket(plain) as control, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as media:
+        media.bind(("127.0.0.1", 0))
+        media.settimeout(10)
+        key, session = set_up_secretly(control, url, media.getsockname()[1], 1)
+        receiver = srtp_receiver(key)
+
+        def request(method, number):
+            answer = ask(control, f"{method} {url} RTSP/1.0\r\nCSeq: {number}\r\nSession: {session}\r\n\r\n")
+            check(answer.startswith("RTSP/1.0 200"), answer)
+            return answer
+
+        def packet():
+            return int.from_bytes(receiver.unprotect(media.recv(65536))[2:4], "big")
+
+        request("PLAY", 3)
+        last = [packet() for _ in range(30)][-1]
+        request("PAUSE", 4)
+        # What was on its way; then nothing comes.
+        media.settimeout(1)
+        with contextlib.suppress(TimeoutError):
+            while True:
+                last = packet()
+        media.settimeout(10)
+        told = int(re.search(r"seq=(\d+)", request("PLAY", 5)).group(1))
+        first = packet()
+        for _ in range(30):
+            packet()
+        request("TEARDOWN", 6)
+        return last, told, first
+
+
 def sessions_over_one_connection(server, path, count):
     """Reads a room over UDP in one session after another, each until packets have been decrypted; the key of each."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -208,22 +265,11 @@ def sessions_over_one_connection(server, path, count):
         media.settimeout(10)
         port = media.getsockname()[1]
         for number in range(count):
-            description = ask(control, f"DESCRIBE {url} RTSP/1.0\r\nCSeq: {10 * number + 1}\r\n\r\n")
-            described = re.search(r"a=key-mgmt:mikey (\S+)", description).group(1)
-            # The client has to bring keys of its own; it sends nothing, so any do.
-            answer = ask(control, f"SETUP {url}/trackID=0 RTSP/1.0\r\nCSeq: {10 * number + 2}\r\n"
-                         f"Transport: RTP/SAVP;unicast;client_port={port}-{port + 1}\r\n"
-                         f'KeyMgmt: prot=mikey;uri="{url}/trackID=0";data="{described}"\r\n\r\n')
-            check(answer.startswith("RTSP/1.0 200"), answer)
-            key = key_of(re.search(r'data="([^"]+)"', answer).group(1))
-            check(key == key_of(described), "the description names another key")
-            session = re.search(r"Session: (\w+)", answer).group(1)
+            key, session = set_up_secretly(control, url, port, 10 * number + 1)
             keys.append(key)
             answer = ask(control, f"PLAY {url} RTSP/1.0\r\nCSeq: {10 * number + 3}\r\nSession: {session}\r\n\r\n")
             check(answer.startswith("RTSP/1.0 200"), answer)
-            policy = pylibsrtp.Policy(key=key, ssrc_type=pylibsrtp.Policy.SSRC_ANY_INBOUND,
-                                      srtp_profile=pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_80)
-            receiver, opened = pylibsrtp.Session(policy=policy), 0
+            receiver, opened = srtp_receiver(key), 0
             for _ in range(2000):
                 # The first packets may still be the former session's.
                 with contextlib.suppress(pylibsrtp.Error):
@@ -260,6 +306,9 @@ def secure_media(env):
         with env.case("each session has keys of its own, and they are the ones it is sent with"):
             keys = sessions_over_one_connection(server, "secret", 2)
             check(keys[0] != keys[1], "two sessions of a connection have the same key")
+        with env.case("numbers go on after a pause, as the answer says"):
+            last, told, first = numbers_around_a_pause(server, "secret")
+            check(told == first == (last + 1) % 65536, f"{last} before, {told} told, {first} first")
         for transport in ("udp", "tcp"):
             with env.case(f"published by GStreamer over {transport}, read in the clear"):
                 require("gst-launch-1.0")
