@@ -29,6 +29,7 @@ private func tryInput(_ input: RawSpan) {
     var splitter = OversizedPacketSplitter(description, maximumSize: 200)
     var cutAssembler = FrameAssembler(description)
     var markers = MarkerRepair()
+    var headers = ADTSRemoval(description)
     var packetizer = FramePacketizer(description, limit: 100)
     var scratch: [UInt8] = []
     var sets = ParameterSets(codec: format.codec, announced: [])
@@ -65,6 +66,9 @@ private func tryInput(_ input: RawSpan) {
                     if !frame.startsEpoch, let latest { precondition(decoding > latest, "decoding times go back") }
                     latest = decoding
                 }
+            }
+            headers?.receive(bytes, header: header) { piece, pieceHeader in
+                precondition(pieceHeader.payload.upperBound <= piece.byteCount)
             }
             splitter.receive(bytes, header: header) { piece, pieceHeader in
                 precondition(pieceHeader.payload.upperBound <= piece.byteCount)

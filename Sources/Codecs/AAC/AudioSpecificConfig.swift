@@ -95,19 +95,3 @@ public struct AudioSpecificConfig: Hashable, Sendable {
         return sampleRates[index]
     }
 }
-
-/// The fixed part of an ADTS header (ISO/IEC 14496-3, 1.A.2), which has no place in RTP but is found there (PAY-41).
-public struct ADTSHeader: Hashable, Sendable {
-    /// Bytes of the header: 7, or 9 with a checksum.
-    public var size: Int
-    /// Bytes of header and frame.
-    public var frameSize: Int
-
-    /// nil when `bytes` begin with no ADTS header.
-    public init?(parsing bytes: RawSpan) {
-        guard bytes.byteCount >= 7, bytes[0] == 0xFF, bytes[1] & 0xF6 == 0xF0 else { return nil }
-        size = bytes[1] & 1 == 1 ? 7 : 9
-        frameSize = Int(bytes[3] & 3) << 11 | Int(bytes[4]) << 3 | Int(bytes[5] >> 5)
-        guard frameSize >= size else { return nil }
-    }
-}

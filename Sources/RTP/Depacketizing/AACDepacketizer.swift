@@ -4,7 +4,7 @@ import Wire
 /// AAC in the generic payload format (RFC 3640), modes AAC-hbr and AAC-lbr and what else differs from them in sizes of
 /// fields only.
 ///
-/// Interleaved access units are refused. ADTS headers, which some cameras leave on, are taken off (PAY-41).
+/// Interleaved access units are refused.
 public struct AACDepacketizer: Depacketizer {
     /// The format parameters that say how the payload is laid out (RFC 3640, section 4.1).
     public struct Layout: Hashable, Sendable {
@@ -50,7 +50,7 @@ public struct AACDepacketizer: Depacketizer {
         }
 
         /// The fields of the mode AAC-hbr (section 3.3.6), with nothing beside them.
-        var isHighBitrate: Bool {
+        public var isHighBitrate: Bool {
             sizeLength == 13 && indexLength == 3 && indexDeltaLength == 3 && auxiliarySizeLength == 0
         }
 
@@ -136,13 +136,7 @@ public struct AACDepacketizer: Depacketizer {
 
     private func give(_ bytes: [UInt8], _ timestamp: UInt32, into units: inout [AccessUnit]) {
         guard !bytes.isEmpty else { return }
-        var start = 0
-        if let header = bytes.withBytes({ ADTSHeader(parsing: $0) }), header.frameSize == bytes.count {
-            start = header.size
-        }
-        guard start < bytes.count else { return }
-        units.append(
-            AccessUnit(bytes: bytes, parts: [start..<bytes.count], timestamp: timestamp, isKeyframe: true))
+        units.append(AccessUnit(bytes: bytes, parts: [0..<bytes.count], timestamp: timestamp, isKeyframe: true))
     }
 
     /// Reads the access units' headers and passes over the auxiliary section.

@@ -60,9 +60,14 @@ extension TrackFormat {
     /// What a decoder is set up with, as far as the description tells; empty where it does not.
     var announcedConfiguration: [UInt8] { payloadDescription.audioSpecificConfig ?? [] }
 
-    /// Whether the stream may say what a decoder is set up with: LATM, whose default that is (RFC 6416, section 7.1).
+    /// Whether the stream may say what a decoder is set up with: LATM, whose default that is (RFC 6416, section 7.1), and AAC
+    /// whose frames have headers of their own (PAY-41).
     var tellsConfigurationInBand: Bool {
-        encodingName.uppercased() == "MP4A-LATM" && payloadDescription.parameter("cpresent") != "0"
+        switch encodingName.uppercased() {
+        case "MP4A-LATM": payloadDescription.parameter("cpresent") != "0"
+        case "MPEG4-GENERIC": true
+        default: false
+        }
     }
 
     /// What foreign sound is converted to. Browsers know Opus with two channels only (RFC 7587, section 7).

@@ -40,7 +40,7 @@ public actor Publication: LoopActor {
 
     private var clock = PublisherClock()
     /// How much sound packets hold.
-    private let soundSpan: SoundSpan?
+    private var soundSpan: SoundSpan?
     /// What the times of a rendition come from; nil for publications of their own.
     private var rendition: RenditionSource?
     /// The clock's lane number of the first layer of each kind.
@@ -80,6 +80,9 @@ public actor Publication: LoopActor {
             original: original,
             scale: ClockScale(from: sound?.clockRate ?? format.clockRate, to: format.clockRate))
     }
+
+    /// The sound proves to be of another format than was announced, by the same clock.
+    func refine(_ sound: TrackFormat) { soundSpan = SoundSpan(sound.payloadDescription) }
 
     /// A packet of the rendition is about to come, with this time in ticks of its clock without wraps.
     func renders(_ time: Int64) { rendition?.newest = time }

@@ -134,6 +134,20 @@ public actor Room: LoopActor {
         }
     }
 
+    /// The sound of a publication proves to be of another format than was announced, of the same clock (PAY-41). The picture
+    /// goes on; who gets the sound itself under its old description is ended.
+    public func refine(_ sound: TrackFormat, generation: UInt32) {
+        if let index = standbys.firstIndex(where: { $0.publication.generation == generation }) {
+            return standbys[index].refine(sound)
+        }
+        guard activeGeneration == generation, let former = active?.lane(.audio)?.format, former != sound else { return }
+        active?.refine(sound)
+        for viewer in audio.onLoop({ $0.refine(sound) }) { endViewer(viewer, .codecChanged) }
+        let format = converter?.rendition(of: sound)
+        guard let active, (format != nil) != (renditionFeed.publication != nil) else { return }
+        feedRendition(format, from: active.publication, isSwitch: true)
+    }
+
     /// Ends `peer`'s publication; without effect when another one has taken over since.
     public func unpublish(_ peer: PeerID, reason: PublicationEnd) {
         if let index = standbys.firstIndex(where: { $0.peerID == peer }) {

@@ -9,6 +9,8 @@ struct RoomSource {
     let isBackup: Bool
     /// Whether media of ``leadingKind`` comes.
     var activity = SourceActivity()
+    /// What its sound proved to be; nil as long as that is what it announced.
+    private(set) var refinedSound: TrackFormat?
     /// While it waits: what viewers could begin with.
     var picture: StandbyPicture?
     /// While it is to be shown: since when it has been asked for a keyframe.
@@ -19,7 +21,16 @@ struct RoomSource {
     /// The kind whose absence is silence: video where there is any.
     var leadingKind: MediaKind { publication.lanes.contains { $0.format.kind == .video } ? .video : .audio }
 
-    func lane(_ kind: MediaKind) -> PublicationLane? { publication.lanes.first { $0.format.kind == kind } }
+    func lane(_ kind: MediaKind) -> PublicationLane? {
+        var lane = publication.lanes.first { $0.format.kind == kind }
+        if kind == .audio, let refinedSound { lane?.format = refinedSound }
+        return lane
+    }
+
+    mutating func refine(_ sound: TrackFormat) {
+        refinedSound = sound
+        publication.onLoop { $0.refine(sound) }
+    }
 
     /// How long nothing may come before the source counts as silent.
     func silenceLimit(_ policy: StandbyPolicy) -> UInt64 {

@@ -114,6 +114,16 @@ public actor Track: LoopActor {
         return stranded
     }
 
+    /// What feeds the track proves to be of another format.
+    ///
+    /// - Returns: the viewers that cannot follow; their DownTracks are gone.
+    func refine(_ format: TrackFormat) -> [PeerID] {
+        flush()
+        self.format = format
+        frames.begin(format, of: id)
+        return takeDownTracks { !$0.isInterchangeable(with: format) }.map(\.viewer)
+    }
+
     /// Stops feeding the track. Viewers keep their numbering for the next publication.
     ///
     /// - Parameter isEnd: whether viewers are told with a BYE, because nothing follows for now.

@@ -1,5 +1,6 @@
 """Sound of publishers who are rarer, and sound that is damaged: LATM with its configuration in the stream (PAY-42), HE-AAC
-(PAY-43), AC-3 (PAY-46), what conversion adds (PAY-47), and pictures that go on whatever becomes of the sound (PAY-48)."""
+(PAY-43), ADTS where it does not belong (PAY-41), AC-3 (PAY-46), what conversion adds (PAY-47), and pictures that go on
+whatever becomes of the sound (PAY-48)."""
 
 import contextlib
 import random
@@ -7,10 +8,13 @@ import statistics
 import subprocess
 import time
 
+import numpy
+
 from cases.rtsp import H264, publishing, require
 from cases.sound import SECONDS, SETTLE, TOLERANCE, TONE, heard_in_chromium, in_step, listening, measured, need_transcoder
 from harness import high_efficiency, sync
-from harness.built_publisher import VIDEO_OPTIONS, BuiltPublisher, EnhancedAC3, GenericAAC, InBandLATM
+from harness.built_publisher import ADTS, VIDEO_OPTIONS, BuiltPublisher, EnhancedAC3, GenericAAC, InBandLATM
+from harness.rtsp_peer import Connection
 from harness.runner import check, test, until
 from harness.sound import AUDIO, VIDEO
 from harness.viewer import viewer
@@ -65,6 +69,60 @@ def he_aac(env):
                         with listening(server, room) as listener:
                             settled(env, f"{version}, {signalling}", listener)
                         in_chromium(env, server, room, f"{version}, {signalling}", is_steady=False)
+
+
+def heard_by_reader(env, what, command):
+    """A reader that writes samples of 48 kHz, two channels, to its standard output has the tone in its beeps."""
+    output = env.directory / f"{what}.pcm".replace(" ", "-")
+    with output.open("wb") as file:
+        # Readers of live rooms may end by the signal of the time that they are given.
+        subprocess.run(["timeout", "-s", "INT", "-k", "5", "8", *command], stdin=subprocess.DEVNULL, stdout=file,
+                       stderr=subprocess.DEVNULL, check=False)
+    samples = numpy.frombuffer(output.read_bytes()[: output.stat().st_size // 4 * 4], dtype="<i2").reshape(-1, 2)[:, 0] / 32768
+    check(len(samples) >= 96_000, f"{what} wrote {len(samples) / 48_000:.1f} s")
+    spectrum = numpy.abs(numpy.fft.rfft(samples * numpy.hanning(len(samples))))
+    pitch = spectrum.argmax() * 48_000 / len(samples)
+    print(f"      {what}: {pitch:.1f} Hz in {len(samples) / 48_000:.1f} s", flush=True)
+    check(abs(pitch - TONE) <= TOLERANCE, f"the tone has {pitch:.0f} Hz for {what}")
+    check(numpy.abs(samples).max() > 0.2, f"{what} hears nothing")
+
+
+ADTS_FORMS = [
+    ("in units, without config", ADTS()),
+    ("in units, with a config of one channel at 16 kHz", ADTS(ADTS.LAYOUT + ";config=1408")),
+    ("in units over several packets", ADTS(cut=100)),
+    ("in place of units", ADTS(is_bare=True)),
+    ("in place of units, over several packets", ADTS(is_bare=True, cut=100)),
+    ("in place of units, without parameters", ADTS("", is_bare=True)),
+]
+
+
+@test("aac whose frames have adts headers is heard by browsers and rtsp readers")
+def adts(env):
+    """PAY-41."""
+    need_transcoder(env)
+    require("ffmpeg")
+    require("gst-launch-1.0")
+    with env.server() as server:
+        for number, (name, sound) in enumerate(ADTS_FORMS):
+            with env.case(name):
+                room = f"adts{number}"
+                with BuiltPublisher(env, server, room, sound, seconds=LENGTH):
+                    with listening(server, room) as listener:
+                        settled(env, f"ADTS {name}", listener)
+                    heard_by_reader(env, "FFmpeg", [
+                        "ffmpeg", "-v", "error", "-rtsp_transport", "tcp", "-i", server.rtsp(room), "-vn", "-t", "4", "-f",
+                        "s16le", "-ar", "48000", "-ac", "2", "-"])
+                    for decoder in ("avdec_aac", "faad"):
+                        heard_by_reader(env, f"GStreamer with {decoder}", [
+                            "gst-launch-1.0", "-q", "rtspsrc", f"location={server.rtsp(room)}", "protocols=tcp", "!",
+                            "application/x-rtp,media=audio", "!", "rtpmp4gdepay", "!", "aacparse", "!", decoder, "!",
+                            "audioconvert", "!", "audioresample", "!", "audio/x-raw,format=S16LE,rate=48000,channels=2", "!",
+                            "fdsink", "fd=1", "sync=false"])
+                    description = Connection(server, room)
+                    _, text = description.ask("DESCRIBE", headers=["Accept: application/sdp"])
+                    description.close()
+                    check("config=1190" in text and "sizelength=13" in text, text)
 
 
 @contextlib.contextmanager

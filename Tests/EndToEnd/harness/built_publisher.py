@@ -31,7 +31,7 @@ class Sound:
             self.lines.append(f"a=fmtp:97 {parameters}")
 
     def payload(self, frame, time):
-        """Of the frame at `time`, in seconds; None leaves it out."""
+        """Of the frame at `time`, in seconds; None leaves it out, and a list is sent in as many packets."""
         return frame
 
 
@@ -46,6 +46,26 @@ class GenericAAC(Sound):
     def payload(self, frame, time):
         frame = self._damaged(frame, time)
         return struct.pack(">HH", 16, len(frame) << 3) + frame
+
+
+class ADTS(Sound):
+    """AAC LC at 48 kHz with two channels, whose frames have ADTS headers, as some cameras send them. `parameters`: what
+    stands in fmtp; `is_bare`: the frames lie in the packets without the units of RFC 3640; `cut`: bytes of a packet, those
+    that are longer go over several."""
+
+    LAYOUT = "streamtype=5;profile-level-id=1;mode=AAC-hbr;sizelength=13;indexlength=3;indexdeltalength=3"
+
+    def __init__(self, parameters=LAYOUT, is_bare=False, cut=None):
+        super().__init__(["-c:a", "aac", "-b:a", "128k"], "MPEG4-GENERIC", parameters=parameters)
+        self._is_bare, self._cut = is_bare, cut
+
+    def payload(self, frame, time):
+        size = len(frame) + 7
+        # MPEG-4, no checksum; AAC LC, 48 kHz, two channels; the size; a buffer of any fullness; one block.
+        frame = bytes([0xFF, 0xF1, 0x4C, 0x80 | size >> 11, size >> 3 & 0xFF, (size & 7) << 5 | 0x1F, 0xFC]) + frame
+        unit = b"" if self._is_bare else struct.pack(">HH", 16, size << 3)
+        step = self._cut or size
+        return [unit + frame[place:place + step] for place in range(0, size, step)]
 
 
 class EnhancedAC3(Sound):
@@ -182,8 +202,10 @@ class BuiltPublisher(Connection):
                 medium.reported = due
                 self._send(medium.channel + 1, medium.report(begin, wall_clock + begin))
             if is_sound:
-                if data is not None:
-                    self._send(medium.channel, medium.packet(data, begin, True))
+                parts = data if isinstance(data, list) else [data] if data is not None else []
+                for number, part in enumerate(parts):
+                    self._send(medium.channel, medium.packet(part, begin, number == len(parts) - 1))
+                if parts:
                     self.sent.append((begin, time.monotonic()))
                 continue
             units = list(_nal_units(data))

@@ -68,15 +68,6 @@ private func feed(
         #expect(feed(&depacketizer, [(payload, 0, true)]).errors == [error])
     }
 
-    /// PAY-41.
-    @Test func transportHeadersAreTakenOff() {
-        let frame: [UInt8] = [0x21, 1, 2, 3]
-        let size = UInt8(frame.count + 7)
-        let framed: [UInt8] = [0xFF, 0xF1, 0x50, 0x80, size >> 3, size << 5 | 0x1F, 0xFC] + frame
-        var depacketizer = AACDepacketizer(AACDepacketizer.Layout())
-        #expect(feed(&depacketizer, [(Self.headers([framed.count]) + framed, 0, true)]).units.map(\.bytes) == [frame])
-    }
-
     @Test func layoutsAreRead() throws {
         func layout(_ parameters: [String: String], clockRate: UInt32 = 48_000) -> AACDepacketizer.Layout? {
             AACDepacketizer.Layout(clockRate: clockRate) { parameters[$0] }

@@ -13,6 +13,7 @@ than RTP. Each file has lines of three kinds:
 import pathlib
 import re
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -86,6 +87,28 @@ def make(ffmpeg, name, directory):
     print(f"{name}: {len(packets)} packets")
 
 
+def make_adts(ffmpeg, name, directory):
+    """What bad cameras send: FFmpeg's ADTS in the units of RFC 3640, without a configuration in the description."""
+    clock = 44_100
+    file = directory / f"{name}.aac"
+    subprocess.run([ffmpeg, "-v", "error", "-y", "-f", "lavfi", "-i", SOUND.format(clock), "-ac", "2", "-c:a", "aac", "-b:a",
+                    "96k", "-fflags", "+bitexact", "-f", "adts", str(file)], check=True)
+    data, frames = file.read_bytes(), []
+    while data:
+        size = (data[3] & 3) << 11 | data[4] << 3 | data[5] >> 5
+        frames.append(data[:size])
+        data = data[size:]
+    parameters = {"encoding": "MPEG4-GENERIC", "clock": clock, "mode": "AAC-hbr", "sizelength": 13, "indexlength": 3,
+                  "indexdeltalength": 3}
+    lines = [f"parameter {key} {value}" for key, value in parameters.items()]
+    for number, frame in enumerate(frames):
+        header = struct.pack(">BBHII", 0x80, 0x80 | 97, number, 1024 * number, 0x351160C6)
+        lines.append(f"packet {(header + struct.pack('>HH', 16, len(frame) << 3) + frame).hex()}")
+    lines += [f"unit {1024 * number} {frame[7:].hex()}" for number, frame in enumerate(frames)]
+    (HERE / f"{name}.txt").write_text("\n".join(lines) + "\n")
+    print(f"{name}: {len(frames)} packets")
+
+
 with tempfile.TemporaryDirectory() as folder:
-    for name in sys.argv[2:] or FORMATS:
-        make(sys.argv[1], name, pathlib.Path(folder))
+    for name in sys.argv[2:] or [*FORMATS, "adts"]:
+        (make_adts if name == "adts" else make)(sys.argv[1], name, pathlib.Path(folder))

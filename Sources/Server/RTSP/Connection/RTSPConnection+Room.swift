@@ -47,6 +47,9 @@ final class RTSPPublishing {
     private var service: RTSPService?
     private var counted = OversizedPacketSplitter.Statistics()
     private var countedDrops = RTSPIngest.Drops()
+    private var maximumPacketSize = OversizedPacketSplitter.defaultMaximumSize
+    /// Told when the sound of a track proves to be of another format than was announced.
+    var onRefined: ((_ track: Int, TrackFormat) -> Void)?
     var report: [UInt8] = []
 
     init(_ announced: RTSPAnnouncement) {
@@ -62,7 +65,8 @@ final class RTSPPublishing {
         self.publication = publication
         self.ticket = ticket
         self.service = service
-        ingest.begin(announced.media, maximumPacketSize: service.settings().maximumRTPPacketSize)
+        maximumPacketSize = service.settings().maximumRTPPacketSize
+        ingest.begin(announced.media, maximumPacketSize: maximumPacketSize)
     }
 
     /// Whether the room took the publisher in, and has it still.
@@ -82,7 +86,17 @@ final class RTSPPublishing {
                 $0.receive(packet, header: header, kind: kind, layer: 0, generation: generation, at: now)
             }
         }
+        guard let (track, sound) = ingest.refinedSound(announced.media, maximumPacketSize: maximumPacketSize, at: now)
+        else { return }
+        room.onLoop { $0.refine(sound, generation: generation) }
+        onRefined?(track, sound)
+        service?.logger.info(
+            "the sound has headers (ADTS) that say what it is; it goes on without them",
+            [LogField(.room, room.name), LogField(.reason, "config=\(sound["config"] ?? "")")])
     }
+
+    /// Whether readers would not be told how to decode the sound, and the stream may say so.
+    var awaitsConfiguration: Bool { ingest.awaitsConfiguration }
 
     /// Counts what was dropped or too large since the last call, and tells the operator once of what cannot be cut.
     func count() {

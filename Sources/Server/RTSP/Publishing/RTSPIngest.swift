@@ -29,7 +29,14 @@ struct RTSPIngest {
         /// Makes packets that fit a datagram; nil before media is expected.
         var splitter: OversizedPacketSplitter?
         var markers = MarkerRepair()
+        /// Of sound in the format of RFC 3640.
+        var headers: ADTSRemoval?
+        /// What the track's sound is taken for, and since when.
+        var sound: (format: TrackFormat, configuration: [UInt8], since: Instant)?
     }
+
+    /// A stream that says something else with every frame is believed so often.
+    private static let refinementMilliseconds: Int64 = 2_000
 
     private var streams: [Stream]
     private let localSSRC: UInt32
@@ -68,7 +75,33 @@ struct RTSPIngest {
             streams[track].splitter = item.format.map {
                 OversizedPacketSplitter($0.payloadDescription, maximumSize: maximumPacketSize)
             }
+            streams[track].headers = item.format.flatMap { ADTSRemoval($0.payloadDescription) }
         }
+    }
+
+    /// Whether the stream is to say what decoders of its sound are set up with, and none of it has come.
+    var awaitsConfiguration: Bool {
+        streams.contains { $0.kind == .audio && $0.headers?.awaitsConfiguration == true }
+    }
+
+    /// What the stream says that its sound is, where that is not what it was taken for.
+    mutating func refinedSound(
+        _ media: [RTSPAnnouncedMedia], maximumPacketSize: Int, at now: Instant
+    ) -> (track: Int, format: TrackFormat)? {
+        guard let track = streams.firstIndex(where: { $0.kind == .audio }), media.indices.contains(track),
+            let configuration = streams[track].headers?.configuration,
+            configuration != streams[track].sound?.configuration, let announced = media[track].format
+        else { return nil }
+        if let since = streams[track].sound?.since, now.milliseconds(since: since) < Self.refinementMilliseconds {
+            return nil
+        }
+        let refined = announced.refined(configuration: configuration)
+        let former = streams[track].sound?.format ?? announced
+        streams[track].sound = (refined, configuration, now)
+        guard refined != former else { return nil }
+        streams[track].splitter = OversizedPacketSplitter(
+            refined.payloadDescription, maximumSize: maximumPacketSize)
+        return (track, refined)
     }
 
     /// Takes a packet.
@@ -79,15 +112,25 @@ struct RTSPIngest {
     ) {
         guard let (kind, header) = received(packet, track: track, at: now) else { return }
         if streams[track].splitter == nil { return body(packet, header, kind) }
-        guard kind == .video else {
-            streams[track].splitter?.receive(packet, header: header) { body($0, $1, kind) }
-            return
-        }
+        guard kind == .video else { return receivedSound(packet, header, track: track) { body($0, $1, kind) } }
         var markers = streams[track].markers
         streams[track].splitter?.receive(packet, header: header) { packet, header in
             markers.receive(packet, header: header) { body($0, $1, kind) }
         }
         streams[track].markers = markers
+    }
+
+    private mutating func receivedSound(
+        _ packet: RawSpan, _ header: RTPHeader, track: Int, _ body: (RawSpan, RTPHeader) -> Void
+    ) {
+        guard var headers = streams[track].headers else {
+            streams[track].splitter?.receive(packet, header: header, body)
+            return
+        }
+        // Held twice it would be copied.
+        streams[track].headers = nil
+        headers.receive(packet, header: header) { streams[track].splitter?.receive($0, header: $1, body) }
+        streams[track].headers = headers
     }
 
     /// What became of packets that are too large for a datagram.

@@ -45,6 +45,8 @@ actor RTSPPuller: LoopActor, PublisherHandle {
 
     /// How long UDP may bring nothing before TCP is tried (RTSP-40).
     static let trialSeconds: UInt64 = 4
+    /// How long sound may take to tell what it is before it is read without.
+    private static let configurationMilliseconds: Int64 = 1_000
 
     private let room: Room
     private let settings: RoomSettings
@@ -62,6 +64,8 @@ actor RTSPPuller: LoopActor, PublisherHandle {
     private var outcome: Outcome?
     private var waiter: CheckedContinuation<Outcome, Never>?
     private var hasPlayed = false
+    /// Since when what comes is published, until it has been told.
+    private var publishedAt: Instant?
     private var hasBegun = false
     private var hasOpenedBackChannel = false
     private var isStopping = false
@@ -193,6 +197,17 @@ actor RTSPPuller: LoopActor, PublisherHandle {
             beginAgain()
         }
         publishing?.received(packet, track: track, isControl: isControl, at: now)
+        tellPlaying(at: now)
+    }
+
+    /// Tells those who wait for the source that it plays. Whoever came before the stream has told what its sound is would be
+    /// ended when it does.
+    private func tellPlaying(at now: Instant) {
+        guard let publishedAt, let publishing else { return }
+        guard !publishing.awaitsConfiguration || now.milliseconds(since: publishedAt) >= Self.configurationMilliseconds
+        else { return }
+        self.publishedAt = nil
+        attempt.onPlaying()
     }
 
     /// What follows has nothing to do with the time before: viewers go on with it as with another publisher's.
@@ -213,12 +228,13 @@ actor RTSPPuller: LoopActor, PublisherHandle {
         } catch {
             return session.give(up: "the room takes no publisher")
         }
+        publishing.onRefined = { [weak self] track, sound in self?.onLoop { $0.media[track].format = sound } }
         self.publishing = publishing
         if !hasPlayed { clocks = RTSPClockWatch(clockRates: media.map(\.clockRate)) }
         hasPlayed = true
         service.clientCounters.playing.wrappingAdd(1, ordering: .relaxed)
         service.hub.publish(.publisherStarted(room: room.name, description))
-        attempt.onPlaying()
+        publishedAt = eventLoop.now
     }
 
     // MARK: the other direction
