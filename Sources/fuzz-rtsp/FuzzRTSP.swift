@@ -32,7 +32,7 @@ private func run(_ input: [UInt8], pieceSize: Int) -> [UInt8] {
                 case .resume: machine.refuse(.sessionNotFound)
                 case .getParameters: machine.read(["jitter": "1"])
                 }
-            case .close: break
+            case .refused, .close: break
             }
         }
         precondition(!machine.isWorking)

@@ -25,6 +25,7 @@ from cases import (  # noqa: F401
     rtsp_late_readers,
     rtsp_load,
     rtsp_login,
+    rtsp_ports,
     rtsp_pull,
     rtsp_sync,
     rtsp_talk,

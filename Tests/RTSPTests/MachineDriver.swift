@@ -8,6 +8,8 @@ final class MachineDriver {
     var sent: [String] = []
     var frames: [(channel: UInt8, bytes: [UInt8])] = []
     var operations: [RTSPOperation] = []
+    /// What the machine itself refused.
+    var refusals: [String] = []
     var isClosed = false
     /// The multicast groups of the tracks.
     var groups: [Int: RTSPMulticastGroup] = [:]
@@ -38,6 +40,8 @@ final class MachineDriver {
             case .operation(let operation):
                 operations.append(operation)
                 if grants { grant(operation) }
+            case .refused(let role, let target, let method, let detail):
+                refusals.append("\(role) \(target.path) \(method): \(detail)")
             case .close: isClosed = true
             }
         }

@@ -45,9 +45,13 @@ extension RTSPServerMachine {
     /// - Parameters:
     ///   - controls: of each track, in the description's order.
     ///   - keys: that the description has for each track.
-    public mutating func announced(controls: [String], keys: [RTSPMediaKeys?] = []) {
+    ///   - comesFromAnyPort: whether the owner takes datagrams from other ports than the client names.
+    public mutating func announced(
+        controls: [String], keys: [RTSPMediaKeys?] = [], comesFromAnyPort: Bool = false
+    ) {
         guard let (request, operation) = finish(), case .announce(let target, _) = operation else { return }
-        announced = Announced(target: target, controls: controls, keys: keys)
+        announced = Announced(
+            target: target, controls: controls, keys: keys, comesFromAnyPort: comesFromAnyPort)
         answer(.ok, to: request)
     }
 

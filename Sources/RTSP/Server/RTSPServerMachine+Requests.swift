@@ -82,10 +82,14 @@ extension RTSPServerMachine {
         }
         let type = request.headers["Content-Type"]?.split(separator: ";").first?.trimmingBlanks.lowercased()
         guard type == nil || type == "application/sdp" else {
-            return answer(.unsupportedMediaType, "a description is application/sdp", to: request)
+            return answer(
+                .unsupportedMediaType, "a description is application/sdp", to: request, for: .publisher,
+                RTSPTarget(url: request.url))
         }
         guard !request.body.isEmpty else {
-            return answer(.badRequest, "the request brings no description", to: request)
+            return answer(
+                .badRequest, "the request brings no description", to: request, for: .publisher,
+                RTSPTarget(url: request.url))
         }
         announced = nil
         ask(.announce(RTSPTarget(url: request.url), request.body), for: request)
@@ -102,7 +106,7 @@ extension RTSPServerMachine {
         guard session.media.count == announced.controls.count else {
             return answer(
                 .badRequest, "\(announced.controls.count) tracks were announced, \(session.media.count) are set up",
-                to: request)
+                to: request, for: .publisher, announced.target)
         }
         ask(.record, for: request)
     }
@@ -205,10 +209,11 @@ extension RTSPServerMachine {
             }
             chosen = try choose(alternatives, session, hasKeys: keys != nil) { multicast(track) }
         } catch {
-            return answer(.badRequest, error.problem, to: request)
+            return answer(.badRequest, error.problem, to: request, for: role, target)
         }
         guard var chosen else {
-            return answer(.unsupportedTransport, "none of the transports is to be had here", to: request)
+            return answer(
+                .unsupportedTransport, "none of the transports is to be had here", to: request, for: role, target)
         }
         chosen.ssrc = ssrc
         chosen.mode = nil
@@ -237,6 +242,7 @@ extension RTSPServerMachine {
         _ alternatives: [RTSPTransport], _ session: RTSPServerSession, hasKeys: Bool,
         multicast: () -> RTSPMulticastGroup?
     ) throws(RTSPHeaderError) -> RTSPTransport? {
+        var problem: String?
         for alternative in alternatives {
             let delivery = alternative.delivery
             guard configuration.deliveries.contains(delivery), session.delivery ?? delivery == delivery,
@@ -265,10 +271,15 @@ extension RTSPServerMachine {
             else { continue }
             let isTaken = session.media.contains { $0.transport.clientPorts?.overlaps(clientPorts) ?? false }
             if isTaken { throw RTSPHeaderError("another track has these client ports") }
+            if announced?.comesFromAnyPort != true, let refusal = configuration.claimPorts?(clientPorts) {
+                problem = problem ?? refusal
+                continue
+            }
             chosen.serverPorts = ports
             chosen.channels = nil
             return chosen
         }
+        if let problem { throw RTSPHeaderError(problem) }
         return nil
     }
 }

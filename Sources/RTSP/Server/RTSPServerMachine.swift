@@ -20,6 +20,8 @@ public struct RTSPServerMachine: ~Copyable, Sendable {
         /// Writes the message that tells a client the server's keys for streams (MIKEY), on connections that are secret
         /// themselves. With it nothing travels beside the connection in the clear; without it there is no SRTP (RTSP-24).
         public var keyMessage: (@Sendable ([UInt32]) -> [UInt8])?
+        /// Asks for the client's ports before a track is set up with them; says why it may not have them (RTSP-32).
+        public var claimPorts: (@Sendable (RTSPPortPair) -> String?)?
         /// How long a publisher may send nothing.
         public var mediaTimeoutSeconds: UInt64 = 10
         /// How long a request may take to arrive.
@@ -35,6 +37,8 @@ public struct RTSPServerMachine: ~Copyable, Sendable {
         /// A frame of a track that is being published or read; see ``withFrame(_:_:)``.
         case frame(channel: UInt8, Range<Int>)
         case operation(RTSPOperation)
+        /// The machine itself refused what would have made a session, for its owner to tell of.
+        case refused(RTSPServerSession.Role, RTSPTarget, method: String, detail: String)
         /// The connection ends once what was sent is out.
         case close
     }
@@ -44,6 +48,8 @@ public struct RTSPServerMachine: ~Copyable, Sendable {
         var controls: [String]
         /// What the client encrypts each track with; empty when it tells that track by track.
         var keys: [RTSPMediaKeys?]
+        /// Whether other ports may be in use than it names, so that others may name the same.
+        var comesFromAnyPort: Bool
     }
 
     public private(set) var configuration: Configuration
@@ -242,6 +248,15 @@ public struct RTSPServerMachine: ~Copyable, Sendable {
             response.body = Array("\(detail)\r\n".utf8)
         }
         answer(response, to: request)
+    }
+
+    /// Refuses a request without which there is no session.
+    mutating func answer(
+        _ status: RTSPStatus, _ detail: String, to request: RTSPRequest, for role: RTSPServerSession.Role,
+        _ target: RTSPTarget
+    ) {
+        answer(status, detail, to: request)
+        events.append(.refused(role, target, method: request.methodName, detail: detail))
     }
 
     mutating func ask(_ operation: RTSPOperation, for request: RTSPRequest) {

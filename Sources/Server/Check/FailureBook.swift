@@ -25,7 +25,8 @@ final class FailureBook: Sendable {
 
         /// Whether `other` is the same thing once more.
         fileprivate func isAlike(_ other: SessionFailure, in room: String) -> Bool {
-            self.room == room && failure.role == other.role && failure.reason == other.reason
+            self.room == room && failure.role == other.role && failure.protocol == other.protocol
+                && failure.reason == other.reason
                 && failure.progress == other.progress && isFrom(other.remote)
                 && (failure.progress != .refused || failure.detail == other.detail)
         }

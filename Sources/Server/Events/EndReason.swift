@@ -75,6 +75,19 @@ public enum EndReason: String, Sendable, Hashable, CaseIterable {
         }
     }
 
+    /// The same for clients over RTSP, where it is something else.
+    var adviceOverRTSP: String? {
+        switch self {
+        case .unauthorized: "give the client the room's token, as the password of any user"
+        case .negotiationFailed:
+            "choose another transport or codec in the client, as the reason says, or see rtspTransports"
+        case .noMedia:
+            "check that the publisher's encoder runs; over UDP open rtpAddress and rtcpAddress in firewalls, set rtspAnyPort "
+                + "for a NAT that changes ports, or publish over TCP"
+        default: nil
+        }
+    }
+
     /// What an operator can do about a session that came this far and no further.
     public func advice(after progress: TransportProgress) -> String? {
         switch (self, progress) {

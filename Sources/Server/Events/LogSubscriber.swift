@@ -36,7 +36,9 @@ public struct LogSubscriber: Sendable {
             logger.info("viewer disconnected", fields(peer) + fields(reason))
         case .sessionFailed(_, let failure) where failure.progress == .refused:
             // Viewers that wait for a publisher are nobody's fault.
-            logger.log(failure.reason.isFailure ? .warn : .info, "offer refused", fields(failure))
+            logger.log(
+                failure.reason.isFailure ? .warn : .info,
+                failure.protocol == .rtsp ? "request refused" : "offer refused", fields(failure))
         case .sessionFailed(_, let failure): logger.warn("session failed", fields(failure))
         case .trackAdded(_, let track, _, let codec):
             logger.info("track added", [LogField(.track, track), LogField(.codec, codec.rawValue)])

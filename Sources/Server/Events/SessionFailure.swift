@@ -48,6 +48,7 @@ public struct SessionFailure: Sendable, Hashable {
 
     /// What an operator can do about it.
     public var advice: String? {
+        if self.protocol == .rtsp, let advice = reason.adviceOverRTSP { return advice }
         guard case .reached(let progress) = progress else { return reason.advice }
         return reason.advice(after: progress)
     }
@@ -55,7 +56,8 @@ public struct SessionFailure: Sendable, Hashable {
     /// How far it came, in words.
     public var reached: String {
         switch progress {
-        case .refused: "the offer was refused"
+        case .refused: self.protocol == .rtsp ? "the request was refused" : "the offer was refused"
+        case .reached(.connected) where self.protocol == .rtsp: "set up, no media in \(seconds) s"
         case .reached(.answered): "nothing arrived in \(seconds) s"
         case .reached(.checked): "connectivity checks arrived, no handshake in \(seconds) s"
         case .reached(.handshaking): "the DTLS handshake began and did not finish in \(seconds) s"

@@ -123,8 +123,13 @@ struct RTSPMetrics: Sendable {
                     by: "outcome",
                     [
                         "received": statistics.datagrams, "unknown_source": statistics.unknownSource,
-                        "mailbox_full": statistics.mailboxOverflow,
+                        "mailbox_full": statistics.mailboxOverflow, "foreign_port": statistics.foreignPorts,
                     ]))
+            families.append(
+                .counter(
+                    "rtsp_latched_ports_total",
+                    "Publishers found behind another port than they announced, or followed to another one.",
+                    statistics.latchedPorts))
         }
         return families
     }

@@ -58,11 +58,17 @@ actor RTSPServer: LoopActor {
         }
         // The groups are of IPv4.
         if accepted.remoteAddress.isIPv6 { configuration.deliveries.remove(.multicast) }
+        let (client, peerID) = (accepted.remoteAddress, service.webrtc.newPeerID())
+        if let clientPorts = service.datagrams?.clientPorts {
+            configuration.claimPorts = { ports in
+                clientPorts.claim(ports, of: client, for: peerID) ? nil : RTSPClientPorts.problem
+            }
+        }
         let machine = RTSPServerMachine(
             configuration: configuration, clientHost: accepted.remoteAddress.host, startedAt: eventLoop.now,
             randomNumber: { SecureRandom.uint64() })
         let connection = RTSPConnection(
-            service: service, peerID: service.webrtc.newPeerID(), on: eventLoop, machine: machine, socket: accepted,
+            service: service, peerID: peerID, on: eventLoop, machine: machine, socket: accepted,
             tls: handover, mediaKeys: mediaKeys)
         connection.onLoop { connection in
             connection.beginHalfOpen()

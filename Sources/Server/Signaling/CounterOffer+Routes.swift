@@ -127,6 +127,10 @@ extension SignalingRoutes {
         case .delete:
             guard let pending = await service.counterOffers.take(id) else { return unknownSession() }
             await service.registry.abandon(pending.ticket)
+            // The viewer wanted to watch and does not, just as one that never answers.
+            service.refusals.refused(
+                .viewer, in: pending.request.room.room, from: pending.request.remote, .negotiationFailed,
+                "\(pending.reason); the client gave the counter-offer up")
             return HTTPResponse(status: 200)
         case .post: return .problem(409, detail: "the counter-offer waits for its answer; nothing is sent before")
         default: return SignalingResponses.noContent()

@@ -2,7 +2,7 @@ import Loop
 import Synchronization
 import Wire
 
-/// Offers that made no session: all are counted, and told of within bounds, as anybody may send them.
+/// Offers, and requests over RTSP, that made no session: all are counted, and told of within bounds, as anybody may send them.
 final class RefusedOffers: Sendable {
     /// How often an address has something to tell. What it does beyond is in the counters and in `/check`.
     static let toldPerSecond = 1
@@ -58,13 +58,15 @@ final class RefusedOffers: Sendable {
         self.hub = hub
     }
 
-    /// - Parameter room: a name that rooms may have.
+    /// - Parameters:
+    ///   - room: a name that rooms may have.
+    ///   - protocol: nil for that of WebRTC.
     func refused(
-        _ role: PeerRole, in room: String, from remote: SocketAddress, _ reason: EndReason, _ detail: String,
-        at now: Instant = MonotonicClock.now
+        _ role: PeerRole, in room: String, from remote: SocketAddress, by protocol: PeerProtocol? = nil,
+        _ reason: EndReason, _ detail: String, at now: Instant = MonotonicClock.now
     ) {
         let failure = SessionFailure(
-            role: role, protocol: role == .publisher ? .whip : .whep, remote: remote, reason: reason,
+            role: role, protocol: `protocol` ?? (role == .publisher ? .whip : .whep), remote: remote, reason: reason,
             progress: .refused, detail: detail)
         let isNews = failures.note(failure, in: room, at: now)
         let kind = Kind(role: role, reason: reason)

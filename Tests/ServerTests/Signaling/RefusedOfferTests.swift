@@ -179,6 +179,38 @@ import Wire
         }
     }
 
+    @Test func aCounterOfferThatIsGivenUpIsAFailure() async throws {
+        try await ServerHarness.with { server in
+            let told = Told(server.hub)
+            await server.service.counterOffers.use(lifetimeSeconds: 3_600)
+            _ = try await server.session("/a/whip", Offers.publisher())
+            let refused = try await server.post("/a/whep", Offers.make(direction: "recvonly", videoCodec: "H265"))
+            let location = try #require(refused.headers["Location"])
+            #expect(try await server.respond(.delete, location).status == 200)
+            #expect(try await server.respond(.delete, location).status == 404)
+            #expect(told.all.map(\.reason) == [.negotiationFailed])
+            #expect(told.all.first?.detail.hasSuffix("the client gave the counter-offer up") == true)
+        }
+    }
+
+    @Test func requestsOverRTSPAreToldOfApartFromOffers() {
+        let (failures, hub) = (FailureBook(), EventHub())
+        let offers = RefusedOffers(failures: failures, hub: hub)
+        let remote = SocketAddress(ipv4: 0xC000_0207, port: 5_000)
+        offers.refused(.viewer, in: "a", from: remote, .unauthorized, "wrong", at: .seconds(10))
+        for second in 10..<13 {
+            offers.refused(
+                .viewer, in: "a", from: remote, by: .rtsp, .unauthorized, "wrong", at: .seconds(UInt64(second)))
+        }
+        let entries = failures.all(at: .seconds(13))
+        #expect(entries.map(\.failure.protocol) == [.rtsp, .whep])
+        #expect(entries.map(\.count) == [3, 1])
+        #expect(entries.first?.failure.reached == "the request was refused")
+        #expect(entries.first?.failure.advice?.contains("password") == true)
+        #expect(entries.last?.failure.advice?.contains("stream key") == true)
+        #expect(offers.counts.map(\.count) == [4])
+    }
+
     @Test func anAnswerThatMayBeFollowedByAnotherIsNoFailure() async throws {
         try await ServerHarness.with { server in
             let told = Told(server.hub)

@@ -13,16 +13,21 @@ extension RTSPConnection {
         let isInQuery = target.queryValue("token") != nil && service.settings().allowTokenInQuery
         // Asking without credentials first is how RTSP clients learn that they are needed.
         if field != nil || isInQuery, service.limits.mayTryToken(from: remoteAddress) != nil {
+            tellTooManyLogins(action, target)
             machine.refuse(.serviceUnavailable, "too many wrong credentials from this address; wait a moment")
             return false
         }
         switch await outcome(action, target, request, field) {
         case .allowed: return true
         case .forbidden:
+            tellUnauthorized(action, target, "the credentials are valid, but not for this room")
             if isLogin(field, isInQuery), await !loginFailed() { return false }
             machine.refuse(.forbidden)
         case .unauthenticated:
-            if isLogin(field, isInQuery), await !loginFailed() { return false }
+            if isLogin(field, isInQuery) {
+                tellUnauthorized(action, target, "the credentials are wrong")
+                guard await loginFailed() else { return false }
+            }
             machine.challenge(challenges(action, target, field))
         }
         return false

@@ -87,32 +87,40 @@ extension RTSPConnection {
         if let elsewhere = service.settings().redirection(of: target.path) {
             // What was asked for in secret is not told to be asked for in the clear (RTSP-33).
             if isSecure, !elsewhere.isSecure {
-                machine.refuse(.notFound, "the path leads to a server without TLS (sourceRedirect)")
+                refuse(
+                    .notFound, .conflict, "the path leads to a server without TLS (sourceRedirect)", as: .viewer,
+                    in: target.path)
             } else {
                 machine.redirect(to: elsewhere.text)
             }
             return nil
         }
         guard let room = service.settings().room(named: target.path) else {
-            machine.refuse(.notFound, "the configuration has no room of this name (paths)")
+            refuse(
+                .notFound, .unknownRoom, "the configuration has no room of this name (paths)", as: .viewer,
+                in: target.path)
             return nil
         }
         switch await service.bring(room) {
         case .plays: break
         case .isSilent:
-            machine.refuse(.notFound, "the source of this room does not play; the server's log says why")
+            refuse(
+                .notFound, .nobodyPublishes, "the source of this room does not play; the server's log says why",
+                as: .viewer, in: target.path)
             return nil
         case .tooMany:
-            machine.refuse(.serviceUnavailable, "the server pulls too many sources of patterns")
+            refuse(
+                .serviceUnavailable, .limitReached, "the server pulls too many sources of patterns", as: .viewer,
+                in: target.path)
             return nil
         }
         guard let entry = await service.directory.room(named: room.room) else {
-            machine.refuse(.notFound, "nobody publishes here")
+            refuse(.notFound, .nobodyPublishes, "nobody publishes here", as: .viewer, in: target.path)
             return nil
         }
         let formats = await entry.room.formats
         guard !formats.isEmpty else {
-            machine.refuse(.notFound, "nobody publishes here")
+            refuse(.notFound, .nobodyPublishes, "nobody publishes here", as: .viewer, in: target.path)
             return nil
         }
         return RTSPReaderOffer(
@@ -187,12 +195,25 @@ extension RTSPConnection {
             machine.refuse(.internalError)
             return false
         }
+        if let publishing, publishing.announced.room.path.rtspAnyPort {
+            let tracks = (machine.session?.media ?? []).compactMap { media -> (RTSPTuples, UInt8)? in
+                guard let tuples = tuples(of: media), publishing.announced.media.indices.contains(media.track) else {
+                    return nil
+                }
+                return (tuples, publishing.announced.media[media.track].payloadType)
+            }
+            registered += wanted
+            await datagrams.receiver.register(self, anyPort: tracks)
+            guard isGone else { return true }
+            await datagrams.receiver.unregister(peerID, wanted)
+            return false
+        }
         // A client that lost its connection and began anew has its ports back.
         if let holder = await datagrams.receiver.holder(of: wanted, besides: self), await holder.makesWay() {
             await datagrams.receiver.unregister(holder.peerID, wanted)
         }
         guard await datagrams.receiver.register(self, wanted) else {
-            machine.refuse(.badRequest, "another session has these client ports")
+            machine.refuse(.badRequest, RTSPClientPorts.problem)
             return false
         }
         guard !isGone else {
@@ -210,7 +231,9 @@ extension RTSPConnection {
         do throws(SessionLimits.Refusal) {
             ticket = try await service.registry.enter(.viewer, room: offer.room, from: remoteAddress)
         } catch {
-            machine.refuse(.serviceUnavailable, "the limit \(error.rawValue) is reached")
+            refuse(
+                .serviceUnavailable, .limitReached, "the limit \(error.rawValue) is reached", as: .viewer,
+                in: offer.room.room)
             return false
         }
         do throws(RoomError) {
@@ -218,7 +241,7 @@ extension RTSPConnection {
             try offer.entry.room.onLoop { room throws(RoomError) in try room.join(self) }
         } catch {
             await service.registry.leave(ticket)
-            machine.refuse(.notFound, "nobody publishes here any more")
+            refuse(.notFound, .nobodyPublishes, "nobody publishes here any more", as: .viewer, in: offer.room.room)
             return false
         }
         reading.joined(ticket)
@@ -243,22 +266,31 @@ extension RTSPConnection {
         guard await isAllowed(.publish, target) else { return }
         guard let room = service.settings().room(named: target.path) else {
             let problem = RoomName.problem(with: target.path)
-            return machine.refuse(.notFound, problem ?? "the configuration has no room of this name (paths)")
+            return refuse(
+                .notFound, .unknownRoom, problem ?? "the configuration has no room of this name (paths)",
+                as: .publisher, in: target.path)
         }
         guard room.path.source == .publisher else {
-            return machine.refuse(.forbidden, "the server pulls this room's media itself (source)")
+            return refuse(
+                .forbidden, .conflict, "the server pulls this room's media itself (source)", as: .publisher,
+                in: target.path)
         }
         let media: [RTSPAnnouncedMedia]
         do throws(SDPError) {
             media = try RTSPDescriptionReader.read(description)
         } catch {
-            return machine.refuse(.badRequest, "the description cannot be read: \(error)")
+            return refuse(
+                .badRequest, .negotiationFailed, "the description cannot be read: \(error)", as: .publisher,
+                in: target.path)
         }
         guard media.contains(where: { $0.format != nil }) else {
-            return machine.refuse(.unsupportedMediaType, "the description has neither audio nor video")
+            return refuse(
+                .unsupportedMediaType, .negotiationFailed, "the description has neither audio nor video",
+                as: .publisher, in: target.path)
         }
         publishing = RTSPPublishing(RTSPAnnouncement(room: room, media: media))
-        machine.announced(controls: media.map(\.control), keys: media.map(\.keys))
+        machine.announced(
+            controls: media.map(\.control), keys: media.map(\.keys), comesFromAnyPort: room.path.rtspAnyPort)
     }
 
     private func record(_ operation: RTSPOperation) async {
@@ -273,7 +305,9 @@ extension RTSPConnection {
                 entry = try await service.directory.open(
                     announced.room.room, policy: RoomPolicy(announced.room), limit: service.settings().maxRooms)
             } catch {
-                return machine.refuse(.serviceUnavailable, "the server takes no further rooms (maxRooms)")
+                return refuse(
+                    .serviceUnavailable, .limitReached, "the server takes no further rooms (maxRooms)", as: .publisher,
+                    in: announced.room.room)
             }
             guard entry.loop === eventLoop else {
                 if await !move(to: entry.loop, for: operation) {
@@ -288,7 +322,9 @@ extension RTSPConnection {
                 ticket = try await service.registry.enter(.publisher, room: announced.room, from: remoteAddress)
             } catch {
                 await entry.room.closeIfEmpty()
-                return machine.refuse(.serviceUnavailable, "the limit \(error.rawValue) is reached")
+                return refuse(
+                    .serviceUnavailable, .limitReached, "the limit \(error.rawValue) is reached", as: .publisher,
+                    in: announced.room.room)
             }
             do throws(RoomError) {
                 guard !isGone else { throw .closed }
@@ -305,12 +341,16 @@ extension RTSPConnection {
                 await service.registry.leave(ticket)
                 guard !isGone else { return await entry.room.closeIfEmpty() }
                 guard error == .closed else {
-                    return machine.refuse(
-                        .forbidden, "somebody publishes here already; overridePublisher would let you take over")
+                    return refuse(
+                        .forbidden, .conflict,
+                        "somebody publishes here already; overridePublisher would let you take over", as: .publisher,
+                        in: announced.room.room)
                 }
                 await service.directory.discard(entry)
             }
         }
-        machine.refuse(.serviceUnavailable, "the room is being closed; try again")
+        refuse(
+            .serviceUnavailable, .conflict, "the room is being closed; try again", as: .publisher,
+            in: announced.room.room)
     }
 }

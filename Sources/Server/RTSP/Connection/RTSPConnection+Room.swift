@@ -43,6 +43,7 @@ final class RTSPPublishing {
     private var room: Room?
     private var publication: Publication?
     private var ticket: SessionLimits.Ticket?
+    private var beganAt = Instant(nanoseconds: 0)
     private var ingest: RTSPIngest
     private var service: RTSPService?
     private var counted = OversizedPacketSplitter.Statistics()
@@ -65,6 +66,7 @@ final class RTSPPublishing {
         self.publication = publication
         self.ticket = ticket
         self.service = service
+        beganAt = MonotonicClock.now
         maximumPacketSize = service.settings().maximumRTPPacketSize
         ingest.begin(announced.media, maximumPacketSize: maximumPacketSize)
     }
@@ -131,6 +133,10 @@ final class RTSPPublishing {
         room.onLoop { $0.unpublish(connection.peerID, reason: PublicationEnd(end.reason)) }
         let service = connection.service
         service.hub.publish(.publisherStopped(room: room.name, connection.description, end.reason))
+        if ingest.packets == 0 {
+            let beganAt = beganAt
+            connection.onLoop { $0.tellSilence(in: room.name, since: beganAt, end) }
+        }
         Task { await service.registry.leave(ticket) }
         self.room = nil
     }

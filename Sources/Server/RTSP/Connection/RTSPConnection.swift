@@ -57,6 +57,8 @@ actor RTSPConnection: LoopActor {
 
     /// What comes over UDP for this connection.
     var registered: [TransportTuple] = []
+    /// Where datagrams along a tuple really come from, when that is not the port that was announced.
+    private var found: [TransportTuple: SocketAddress] = [:]
     /// What was announced, and after RECORD where it goes.
     var publishing: RTSPPublishing?
     /// What is read, and after PLAY from where.
@@ -206,6 +208,10 @@ actor RTSPConnection: LoopActor {
         case .operation(let operation):
             service.counters.requests.wrappingAdd(1, ordering: .relaxed)
             Task { await perform(operation) }
+        case .refused(let role, let target, let method, let detail):
+            tellRefusal(
+                .negotiationFailed, detail, as: role == .publisher ? .publisher : .viewer, in: target.path,
+                method: method)
         case .close: finish()
         }
     }
@@ -245,6 +251,18 @@ actor RTSPConnection: LoopActor {
         localAddress.flatMap { RTSPTuples(media.transport, local: $0, remote: remoteAddress) }
     }
 
+    /// What comes along `announced` comes from another port of the client's.
+    func found(_ announced: TransportTuple, at remote: SocketAddress) {
+        guard registered.contains(announced) else { return }
+        found[announced] = remote
+    }
+
+    /// Where the client hears of what it sends: the port that its NAT gave it, as far as that is known.
+    func reportWay(of media: RTSPServerSession.Media) -> TransportTuple? {
+        guard let announced = tuples(of: media)?.rtcp else { return nil }
+        return TransportTuple(local: announced.local, remote: found[announced] ?? announced.remote)
+    }
+
     /// Whether one more run may be queued for the client.
     var hasQueueRoom: Bool { (socket?.queuedBytes ?? .max) <= queueLimit }
 
@@ -279,9 +297,9 @@ actor RTSPConnection: LoopActor {
                 sendProtectedControl(publishing.report, track: media.track)
             } else if let channel = media.transport.channels?.rtcp {
                 publishing.report.withBytes { _ = send($0, channel: channel) }
-            } else if let tuples = tuples(of: media) {
+            } else if let way = reportWay(of: media) {
                 let report = publishing.report
-                service.datagrams?.arena(of: eventLoop).onLoop { $0.send(report, along: tuples.rtcp) }
+                service.datagrams?.arena(of: eventLoop).onLoop { $0.send(report, along: way) }
             }
         }
         reportTimer?.schedule(at: eventLoop.now.advanced(bySeconds: RTSPPublishing.reportIntervalSeconds))
@@ -351,6 +369,7 @@ actor RTSPConnection: LoopActor {
         socket = nil
         tls = nil
         former?.close(afterFlush: true)
+        service.datagrams?.clientPorts.set(isAbandoned: true, peerID)
         machine.reconnected(at: eventLoop.now)
         drive()
     }
@@ -368,6 +387,7 @@ actor RTSPConnection: LoopActor {
         disconnect()
         accepted = consume socket
         self.handover = handover
+        service.datagrams?.clientPorts.set(isAbandoned: false, peerID)
         machine.reconnected(at: eventLoop.now)
         bytes.withBytes { machine.received($0, at: eventLoop.now) }
         start()
@@ -442,7 +462,9 @@ actor RTSPConnection: LoopActor {
             let (peerID, registered) = (peerID, registered)
             Task { await datagrams.receiver.unregister(peerID, registered) }
             self.registered = []
+            found = [:]
         }
+        service.datagrams?.clientPorts.release(peerID)
         forgetSession()
         security = nil
         publishing?.leave(self, end)

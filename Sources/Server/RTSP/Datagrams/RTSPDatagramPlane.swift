@@ -10,6 +10,7 @@ final class RTSPDatagramPlane: Sendable {
     let ports: RTSPPortPair
     let receiver: RTSPDatagramReceiver
     let groups: RTSPMulticastGroups
+    let clientPorts = RTSPClientPorts()
     private let arenas: [SendArena]
     private let mailboxes: [DatagramMailbox]
 

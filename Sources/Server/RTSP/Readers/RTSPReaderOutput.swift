@@ -5,16 +5,16 @@ import Wire
 struct RTSPTuples: Sendable, Hashable {
     var rtp: TransportTuple
     var rtcp: TransportTuple
+}
 
+extension RTSPTuples {
     /// nil for tracks that travel inside the connection.
     init?(_ transport: RTSPTransport, local: SocketAddress, remote: SocketAddress) {
         guard let server = transport.serverPorts, let client = transport.clientPorts else { return nil }
         rtp = TransportTuple(local: local.withPort(server.rtp), remote: remote.withPort(client.rtp))
         rtcp = TransportTuple(local: local.withPort(server.rtcp), remote: remote.withPort(client.rtcp))
     }
-}
 
-extension RTSPTuples {
     /// The way to a multicast group, out of the network that its readers are in.
     init(to lease: RTSPMulticastLease, from server: RTSPPortPair) {
         rtp = TransportTuple(local: lease.key.interface.withPort(server.rtp), remote: lease.rtp)

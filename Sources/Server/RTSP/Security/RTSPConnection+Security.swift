@@ -74,8 +74,8 @@ extension RTSPConnection {
         if let channels = media.transport.channels {
             guard let channel = channels.rtcp else { return }
             packet.withBytes { _ = send($0, channel: channel) }
-        } else if let tuples = tuples(of: media) {
-            service.datagrams?.arena(of: eventLoop).onLoop { $0.send(packet, along: tuples.rtcp) }
+        } else if let way = reportWay(of: media) {
+            service.datagrams?.arena(of: eventLoop).onLoop { $0.send(packet, along: way) }
         }
     }
 
