@@ -251,12 +251,16 @@ actor EventFeed: LoopActor {
     /// - Parameters:
     ///   - lastEventID: where the client was cut off. It must ask for the same rooms as before.
     ///   - isOperator: whether it is told what only operators are told.
+    ///   - onEnd: called once, when the stream is over or there is none.
     func subscribe(
         after lastEventID: String?, filter: RoomFilter, credentials: Credentials, identity: FeedIdentity,
-        isOperator: Bool = false
+        isOperator: Bool = false, onEnd: @escaping @Sendable () -> Void = {}
     ) async -> Subscription {
         let address = ClientAddress(credentials.address)
-        guard !isStopping, places.take(address) else { return .later(ListenerRetry.later()) }
+        guard !isStopping, places.take(address) else {
+            onEnd()
+            return .later(ListenerRetry.later())
+        }
         access.enter(identity, credentials)
         while true {
             let undecided = undecidedRooms(identity, filter, since: lastEventID)
@@ -277,12 +281,13 @@ actor EventFeed: LoopActor {
         stream.send(beginning)
         guard !isStopping else {
             release(address, identity)
+            onEnd()
             stream.finish()
             return .later(stream)
         }
         subscribers[id] = FeedSubscriber(
             stream: stream, filter: filter, identity: identity, address: address, isOperator: isOperator,
-            at: eventLoop.now)
+            onEnd: onEnd, at: eventLoop.now)
         startTicking()
         return .accepted(stream)
     }
@@ -296,6 +301,7 @@ actor EventFeed: LoopActor {
 
     private func remove(_ id: UInt64) {
         guard let subscriber = subscribers.removeValue(forKey: id) else { return }
+        subscriber.onEnd()
         release(subscriber.address, subscriber.identity)
     }
 

@@ -18,6 +18,7 @@ final class FeedSubscriber {
     let address: ClientAddress
     /// Whether it is told what only operators are told.
     let isOperator: Bool
+    let onEnd: @Sendable () -> Void
 
     private var pending: [String: FeedEntry] = [:]
     private var sentBytes: Int
@@ -29,13 +30,14 @@ final class FeedSubscriber {
 
     init(
         stream: HTTPBodyStream, filter: RoomFilter, identity: FeedIdentity, address: ClientAddress,
-        isOperator: Bool = false, at now: Instant
+        isOperator: Bool = false, onEnd: @escaping @Sendable () -> Void = {}, at now: Instant
     ) {
         self.stream = stream
         self.filter = filter
         self.identity = identity
         self.address = address
         self.isOperator = isOperator
+        self.onEnd = onEnd
         sentBytes = stream.queuedBytes
         lastSent = now
         lastTaken = now

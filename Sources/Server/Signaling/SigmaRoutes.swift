@@ -24,7 +24,10 @@ struct SigmaRoutes: Sendable {
         for role in [PeerRole.publisher, .viewer] {
             router.add(.get, "/" + role.word) { signaling.probe($0, role) }
         }
-        router.add(.get, "/rooms") { _ in
+        router.add(.get, "/rooms") { request in
+            if let limited = signaling.limits.admit(from: request.remoteAddress) {
+                return SignalingResponses.tooManyRequests(limited)
+            }
             var response = HTTPResponse.json(await list.json())
             response.headers["Cache-Control"] = "no-store"
             return response

@@ -303,3 +303,40 @@ def rooms(env):
             check(json.loads(event.group(1))["rooms"][0]["name"] == "feed", f"{event}")
         finally:
             publisher.leave()
+
+
+# SSE-9. A page cannot have its EventSource send a token, but may fetch one for it.
+EVENT_SOURCE = """
+async ([origin, token]) => {
+  const answer = await fetch(`${origin}/v1/events/token`, {
+    method: "POST", credentials: "include", headers: token ? { Authorization: `Bearer ${token}` } : {} });
+  if (answer.status !== 201) return `the token was answered ${answer.status}`;
+  const given = (await answer.json()).token;
+  const open = () => new Promise((resolve) => {
+    const source = new EventSource(`${origin}/v1/events?room=cam&token=${given}`, { withCredentials: true });
+    source.addEventListener("snapshot", () => { source.close(); resolve("snapshot"); });
+    source.onerror = () => { source.close(); resolve("refused"); };
+  });
+  return [await open(), await open()].join(" ");
+}
+"""
+
+
+@test("a page of another origin opens the feed with a token of a minute")
+def feed_token(env):
+    with env.server() as pages:
+        settings = {"webrtcAllowOrigins": [pages.origin]}
+        with env.server(settings=settings, paths={"cam": {"readToken": TOKEN}, "other": {}}) as server, \
+                env.browser.page(f"{pages.origin}/rooms") as page:
+            with env.case("with the room's token"):
+                result = page.page.evaluate(EVENT_SOURCE, [server.origin, TOKEN])
+                check(result == "snapshot snapshot", result)
+            with env.case("with a wrong one, or none"):
+                for token in ("wrong", ""):
+                    result = page.page.evaluate(EVENT_SOURCE, [server.origin, token])
+                    check(result == "the token was answered 401", result)
+            with env.case("with one that was never given out"):
+                expect(web.request(server.origin, "GET", "/v1/events?room=cam&token=feed-AAAAAAAAAAAAAAAAAAAAAA"), 401)
+                # In the URL the token itself counts only where the operator allows it.
+                expect(web.request(server.origin, "GET", f"/v1/events?room=cam&token={TOKEN}"), 401)
+            check("feed-" not in server.log_file.read_text(errors="replace"), "a token is in the log")

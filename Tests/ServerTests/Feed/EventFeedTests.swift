@@ -41,7 +41,10 @@ private struct Fixture {
 
     /// - Parameter settings: whose tokens count; without them those of `LetterAuthorizer` do. Their limits refill
     ///   nothing, as no time passes for them.
-    init(limits: EventFeed.Limits = EventFeed.Limits(), settings: ServerSettings? = nil) async throws {
+    init(
+        limits: EventFeed.Limits = EventFeed.Limits(), settings: ServerSettings? = nil, allowsTokenInQuery: Bool = true,
+        tokens: FeedTokens = FeedTokens()
+    ) async throws {
         feedLoop = try EventLoop(name: "feed")
         try feedLoop.start()
         let rooms = rooms
@@ -58,7 +61,10 @@ private struct Fixture {
         }
         feed = EventFeed(on: feedLoop, source: source, authorizer: authorizer, limits: limits, epoch: "e")
         var router = Router()
-        FeedRoutes(feed: feed, authorizer: authorizer, allowsTokenInQuery: { true }, limits: requests).add(to: &router)
+        FeedRoutes(
+            feed: feed, authorizer: authorizer, allowsTokenInQuery: { allowsTokenInQuery }, limits: requests,
+            tokens: tokens
+        ).add(to: &router)
         http = try await HTTPServerFixture(router)
     }
 
@@ -271,6 +277,45 @@ private struct Fixture {
         for token in ["guess3", "secret"] { #expect(try await status(token) == 429) }
         let anonymous = try await fixture.listener()
         #expect(await anonymous.text(through: "]}\n\n") != nil)
+        await fixture.stop()
+    }
+
+    /// SSE-9: EventSource cannot send the token, and the token itself is not to stand in a URL.
+    @Test func aShortLivedTokenOpensWhatTheTokenOpensThatItWasGivenFor() async throws {
+        let tokens = FeedTokens()
+        let fixture = try await Fixture(allowsTokenInQuery: false, tokens: tokens)
+        func ask(_ fields: String) async throws -> String {
+            let client = try await fixture.http.client()
+            await client.send("POST /v1/events/token HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\(fields)\r\n")
+            return await client.response()
+        }
+        #expect(try await ask("").hasPrefix("HTTP/1.1 401 "))
+        #expect(try await ask("Authorization: Basic a2V5OmtleQ==\r\n").hasPrefix("HTTP/1.1 401 "))
+        let answer = try await ask("Authorization: Bearer key\r\n")
+        #expect(answer.hasPrefix("HTTP/1.1 201 ") && answer.contains("Cache-Control: no-store"))
+        #expect(answer.contains("\"expiresIn\":60"))
+        let token = try #require(answer.firstMatch(of: /"token":"([^"]+)"/)?.output.1)
+        #expect(!answer.contains("\"key\""))
+
+        fixture.set("private", viewers: 0)
+        let page = try await fixture.listener("?room=private&token=\(token)")
+        #expect(await page.text(through: "\"name\":\"private\"") != nil)
+        let second = try await fixture.listener("?token=\(token)")
+        #expect(await second.text(through: "\"name\":\"private\"") != nil)
+        // The token itself stays out of URLs, and what was never given out opens nothing.
+        let lasting = try await fixture.listener("?room=private&token=key")
+        #expect([401, 403].contains(await lasting.status()))
+        let made = try await fixture.listener("?token=feed-AAAAAAAAAAAAAAAAAAAAAA")
+        #expect(await made.status() == 401)
+        // What it may not open it does not open, and the refusal is no use of it.
+        let weak = try #require(
+            try await ask("Authorization: Bearer other\r\n").firstMatch(of: /"token":"([^"]+)"/)?.output.1)
+        let refused = try await fixture.listener("?room=private&token=\(weak)")
+        #expect(await refused.status() == 403)
+        #expect(tokens.usesNow == 2)
+        await page.abort()
+        await second.abort()
+        #expect(await eventually { tokens.usesNow == 0 })
         await fixture.stop()
     }
 
