@@ -133,7 +133,7 @@ enum EnvironmentOverrides {
         // The old prefix is too common a word to have an opinion about what follows it.
         guard prefix != "RTSP_" else { return }
         let last = rest.split(separator: "_").last.map(String.init) ?? rest
-        let known = MediaMTXKeys.notAvailable.first {
+        let known = MediaMTXKeys.ignored.first {
             let name = $0.uppercased()
             return rest == name || last == name || rest.hasPrefix(name + "_")
         }

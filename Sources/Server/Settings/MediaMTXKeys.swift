@@ -2,7 +2,7 @@
 enum MediaMTXKeys {
     static let notAvailable: Set<String> = Set(
         """
-        sysLogPrefix dumpPackets readBufferCount
+        sysLogPrefix dumpPackets
         runOnConnect runOnConnectRestart runOnDisconnect
         authMethod authInternalUsers authHTTPAddress authHTTPFingerprint authHTTPExclude authJWTJWKS
         authJWTJWKSFingerprint authJWTClaimKey authJWTExclude authJWTIssuer authJWTAudience authJWTInHTTPQuery
@@ -14,8 +14,6 @@ enum MediaMTXKeys {
         pprofTrustedProxies
         playback playbackAddress playbackEncryption playbackServerKey playbackServerCert playbackAllowOrigin
         playbackAllowOrigins playbackTrustedProxies
-        srtpAddress srtcpAddress multicastSRTPPort multicastSRTCPPort
-        rtspTrustedProxies rtspUDPReadBufferSize
         rtmp rtmpDisable rtmpEncryption rtmpAddress rtmpsAddress rtmpServerKey rtmpServerCert rtmpTrustedProxies
         hls hlsDisable hlsAddress hlsEncryption hlsServerKey hlsServerCert hlsAllowOrigin hlsAllowOrigins
         hlsTrustedProxies hlsAlwaysRemux hlsVariant hlsSegmentCount hlsSegmentDuration hlsPartDuration
@@ -26,7 +24,7 @@ enum MediaMTXKeys {
         moqTrustedProxies
         record recordPath recordFormat recordPartDuration recordMaxPartSize recordSegmentDuration recordDeleteAfter
         srtReadPassphrase
-        useAbsoluteTimestamp alwaysAvailable alwaysAvailableTracks alwaysAvailableFile fallback
+        alwaysAvailable alwaysAvailableTracks alwaysAvailableFile fallback
         srtPublishPassphrase rtspDemuxMpegts rtspRangeType rtspRangeStart rtspScale
         rtpSDP moqTransport whepBearerToken
         whepSTUNGatherTimeout whepHandshakeTimeout whepTrackGatherTimeout
@@ -44,6 +42,22 @@ enum MediaMTXKeys {
         runOnNotReady runOnOnline runOnOnlineRestart runOnOffline runOnRead runOnReadRestart runOnUnread
         runOnRecordSegmentCreate runOnRecordSegmentComplete
         """.split(whereSeparator: \.isWhitespace).map(String.init))
+
+    /// Settings that something else here stands in for, and what to do instead of setting them.
+    static let elsewhere: [String: String] = [
+        "srtpAddress": "SRTP has the ports of rtpAddress",
+        "srtcpAddress": "SRTCP has the ports of rtcpAddress",
+        "multicastSRTPPort": "over TLS there is no multicast; have readers ask for UDP or TCP",
+        "multicastSRTCPPort": "over TLS there is no multicast; have readers ask for UDP or TCP",
+        "rtspTrustedProxies":
+            "clients over RTSP are known by the address that they connect from; limits and passwords behind a proxy are those "
+            + "of its address, so let clients connect to this server itself",
+        "useAbsoluteTimestamp":
+            "times of capture are always passed on as publishers report them, in sender reports and abs-capture-time",
+    ]
+
+    /// All that are ignored.
+    static var ignored: Set<String> { notAvailable.union(elsewhere.keys) }
 
     /// Why ignoring this entry would open what MediaMTX kept closed; nil when nothing is lost.
     ///

@@ -13,6 +13,7 @@ public struct PathSettings: Sendable {
     public var rtspTransport = RTSPPullTransport.automatic
     public var rtspAnyPort = false
     public var rtspBackChannel = false
+    public var rtspUDPReadBufferSize = ByteCount(0)
     public var rtspUDPSourcePortRange = PortRange(first: 10_000, last: 65_535)
     public var forward: [ForwardTarget] = []
     public var overridePublisher = true
@@ -90,6 +91,7 @@ extension PathSettings {
             && sourceFingerprint == other.sourceFingerprint && rtspTransport == other.rtspTransport
             && rtspAnyPort == other.rtspAnyPort && rtspBackChannel == other.rtspBackChannel
             && rtspUDPSourcePortRange == other.rtspUDPSourcePortRange
+            && rtspUDPReadBufferSize == other.rtspUDPReadBufferSize
     }
 }
 
@@ -139,11 +141,16 @@ extension PathSettings {
             "How an rtsp:// source sends: automatic tries UDP, then TCP; rtsps:// always uses TCP."),
         Setting(
             "rtspAnyPort", \.rtspAnyPort, .boolean, in: .path, reloadable: true, aliases: ["sourceAnyPortEnable"],
-            "Takes the source's datagrams from any port of its address, for servers that name wrong ones."
-        ),
+            "Takes datagrams of the path's source, or of its publisher over RTSP, from any port of their address, for those who "
+                + "name wrong ones and for NATs that give others."),
         Setting(
             "rtspBackChannel", \.rtspBackChannel, .boolean, in: .path, reloadable: true,
             "Asks the source for its back channel (ONVIF), by which RTSP readers of the path may speak, one at a time."),
+        Setting(
+            "rtspUDPReadBufferSize", \.rtspUDPReadBufferSize, .size(ByteCount(0)...ByteCount(1 << 30)), in: .path,
+            reloadable: true,
+            "What the kernel is asked to hold of the source's datagrams at each port; 0 is what udpReadBufferSize says."
+        ),
         Setting(
             "rtspUDPSourcePortRange", \.rtspUDPSourcePortRange, .portRange, in: .path, reloadable: true,
             "The ports of this machine that sources send datagrams to."),

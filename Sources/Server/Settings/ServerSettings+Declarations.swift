@@ -164,7 +164,7 @@ extension ServerSettings {
             "rtspTalkSilence", \.rtspTalkSilence, .duration(.milliseconds(100)...(.seconds(60))), in: .rtsp,
             reloadable: true, "How long whoever speaks to a camera may pause before somebody else may speak."),
         Setting(
-            "writeQueueSize", \.writeQueueSize, .integer(16...65_536), in: .rtsp,
+            "writeQueueSize", \.writeQueueSize, .integer(16...65_536), in: .rtsp, aliases: ["readBufferCount"],
             "Packets that may wait for a slow reader; then it skips to the next keyframe."),
         Setting(
             "udpMaxPayloadSize", \.udpMaxPayloadSize, .integer(576...1_472), in: .rtsp, reloadable: true,

@@ -143,6 +143,7 @@ public enum SettingsDocuments {
             (
                 "of these from one address", ListenerPlaces.Limits().subscribersPerAddress, "ListenerPlaces.Limits"
             ),
+            ("short-lived tokens of the events", FeedTokens.maximum, "FeedTokens.maximum"),
             ("failed sessions that /check remembers", FailureBook.maximumEntries, "FailureBook.maximumEntries"),
             (
                 "of these from one address", FailureBook.maximumEntriesPerAddress,

@@ -29,6 +29,8 @@ struct SettingsReport {
         let shown = prefix + entry.key.escapedForDisplay(limit: 80)
         if let danger = MediaMTXKeys.protection(lostBy: entry) {
             fault(entry.keyOrigin, shown, danger)
+        } else if let advice = MediaMTXKeys.elsewhere[entry.key] {
+            remark(entry.keyOrigin, shown, "known MediaMTX setting, not needed here; ignored: \(advice)")
         } else if MediaMTXKeys.notAvailable.contains(entry.key) {
             ignored.append((entry.keyOrigin, prefix, entry.key))
         } else {

@@ -61,6 +61,11 @@ import Testing
         let path = PathSettings.declarations.flatMap(\.names).map { $0.name.uppercased() }
         #expect(Set(global).count == global.count)
         #expect(Set(path).count == path.count)
+        #expect(MediaMTXKeys.notAvailable.isDisjoint(with: MediaMTXKeys.elsewhere.keys))
+        #expect(
+            Set(MediaMTXKeys.elsewhere.keys).isDisjoint(with: ServerSettings.declarations.flatMap(\.names).map(\.name)))
+        #expect(
+            Set(MediaMTXKeys.elsewhere.keys).isDisjoint(with: PathSettings.declarations.flatMap(\.names).map(\.name)))
         #expect(MediaMTXKeys.notAvailable.isDisjoint(with: ServerSettings.declarations.flatMap(\.names).map(\.name)))
         #expect(MediaMTXKeys.notAvailable.isDisjoint(with: PathSettings.declarations.flatMap(\.names).map(\.name)))
     }

@@ -1,3 +1,4 @@
+import Loop
 import Testing
 
 @testable import Server
@@ -85,6 +86,22 @@ import Testing
         #expect(try load(paths).warnings.isEmpty)
         #expect(try load("rtsp: no\nrtspAuthMethods: [digest]\n" + paths).warnings.isEmpty)
         #expect(try load("rtspAuthMethods: [digest]\npaths: {a: {readToken: plain}}").warnings.isEmpty)
+    }
+
+    @Test func settingsOfMediaMTXThatSomethingElseStandsInForSayWhat() throws {
+        let loaded = try load(
+            "readBufferCount: 1024\nsrtpAddress: :8004\npaths:\n  cam1:\n    useAbsoluteTimestamp: yes\n"
+                + "    rtspUDPReadBufferSize: 3M\n")
+        #expect(
+            loaded.warnings.map(\.description) == [
+                "test.yml:2: srtpAddress: known MediaMTX setting, not needed here; ignored: SRTP has the ports of rtpAddress",
+                "test.yml:5: paths.cam1.useAbsoluteTimestamp: known MediaMTX setting, not needed here; ignored: times of "
+                    + "capture are always passed on as publishers report them, in sender reports and abs-capture-time",
+            ])
+        #expect(loaded.settings.writeQueueSize == 1_024)
+        let path = try #require(loaded.settings.room(named: "cam1")).path
+        #expect(loaded.settings.udpSocketSettings(usual: 1, of: path).receiveBufferSize == 3 << 20)
+        #expect(loaded.settings.udpSocketSettings(usual: 1, of: PathSettings()).receiveBufferSize == 1)
     }
 
     @Test func everySettingOfMediaMTXLoads() throws {

@@ -115,6 +115,7 @@ struct OtherValue: Sendable, CustomTestStringConvertible {
         OtherValue("sourceFingerprint", fingerprint),
         OtherValue("rtspTransport", "tcp"),
         OtherValue("rtspAnyPort", "yes"), OtherValue("rtspBackChannel", "yes"),
+        OtherValue("rtspUDPReadBufferSize", "1M"),
         OtherValue("rtspUDPSourcePortRange", "[20000, 30000]", environment: "20000, 30000", text: "[20000, 30000]"),
         OtherValue(
             "forward", "['rtsp://u:p@h/a']", environment: "rtsp://u:p@h/a",

@@ -158,7 +158,7 @@ actor RTSPPuller: LoopActor, PublisherHandle {
     }
 
     private var socketSettings: UDPSocket.Settings {
-        service.settings().udpSocketSettings(usual: RTSPPullSockets.receiveBufferBytes)
+        service.settings().udpSocketSettings(usual: RTSPPullSockets.receiveBufferBytes, of: settings.path)
     }
 
     /// Opens the way for datagrams before the server is asked to send them.
