@@ -46,7 +46,7 @@ public struct PayloadSplitter: Sendable {
             case "MPEG4-GENERIC":
                 let layout = AACDepacketizer.Layout(clockRate: description.clockRate, description.parameter)
                 format = layout.map { .aac($0) } ?? .opaque
-            case "PCMU", "PCMA", "L8": format = .samples(bytes: channels, ticks: 1)
+            case "PCMU", "PCMA", "G722", "L8": format = .samples(bytes: channels, ticks: 1)
             case "L16": format = .samples(bytes: 2 * channels, ticks: 1)
             case "L24": format = .samples(bytes: 3 * channels, ticks: 1)
             case "MPA": format = .mpegAudio

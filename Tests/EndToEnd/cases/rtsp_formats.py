@@ -47,11 +47,11 @@ class Recorded:
             yield group
 
 
-def synthetic(encoding, clock, sizes, kind="audio"):
+def synthetic(encoding, clock, sizes, kind="audio", channels=1):
     """A format of which nothing is recorded: payloads of any bytes."""
     recorded = Recorded.__new__(Recorded)
     recorded.encoding, recorded.clock = encoding, clock
-    recorded.medium = [f"m={kind} 0 RTP/AVP 96", f"a=rtpmap:96 {encoding}/{clock}"]
+    recorded.medium = [f"m={kind} 0 RTP/AVP 96", f"a=rtpmap:96 {encoding}/{clock}" + (f"/{channels}" if channels > 1 else "")]
     recorded.packets = [
         rtp(96, number, number * 160, bytes((number * 7 + place) & 0xFF for place in range(size)), True)
         for number, size in enumerate(sizes)]
@@ -61,6 +61,8 @@ def synthetic(encoding, clock, sizes, kind="audio"):
 FORMATS = [(name, lambda name=name: Recorded(name)) for name in RECORDED] + [
     ("PCMU", lambda: synthetic("PCMU", 8000, [160] * 20)),
     ("PCMA", lambda: synthetic("PCMA", 8000, [160] * 20)),
+    ("G.722 of two channels", lambda: synthetic("G722", 8000, [320] * 20, channels=2)),
+    ("G.711 of two channels", lambda: synthetic("PCMU", 8000, [320] * 20, channels=2)),
     ("AC-3", lambda: synthetic("ac3", 48000, [2 + 768] * 10)),
     ("an unknown format", lambda: synthetic("X-MARTLET", 90000, [1, 900, 33, 1200], "video")),
 ]
@@ -77,7 +79,8 @@ def formats(env):
                     room = "".join(letter for letter in f"{name}{transport}".lower() if letter.isalnum())
                     publisher = Publisher(server, room, recorded.medium)
                     reader = Reader(server, room, transport)
-                    check(recorded.encoding.lower() in reader.description.lower(), reader.description)
+                    mapping = recorded.medium[1].split(" ", 1)[1].lower()
+                    check(f" {mapping}\r\n" in reader.description.lower(), reader.description)
                     rounds = recorded.rounds()
                     sent = []
                     for _ in range(3):

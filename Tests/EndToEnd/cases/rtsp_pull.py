@@ -224,6 +224,40 @@ def killed(env):
               f"middle, {times[-1]:.1f} s at worst", flush=True)
 
 
+@test("rtsp source on demand, killed while readers watch, is found again and they stay")
+def killed_on_demand(env):
+    """By one connection for all of them each time, and it ends with the last reader."""
+    port = free_port()
+    settings = {"source": f"rtsp://127.0.0.1:{port}/cam", "sourceOnDemand": True, "sourceOnDemandCloseAfter": "1s"}
+    with env.server(paths={"cam": settings}) as server:
+        with contextlib.ExitStack() as stack:
+            with gstreamer_server(port=port) as (origin, _):
+                check(metric(server, "pull_attempts_total") == 0, "the source is pulled without a viewer")
+                readers = [stack.enter_context(FFmpegReader(server.rtsp("cam"), "tcp")),
+                           stack.enter_context(FFmpegReader(server.rtsp("cam"), "tcp")),
+                           ChromiumReader(stack.enter_context(viewer(env, server, "cam")))]
+                for reader in readers:
+                    reader.wait_for(25, 30)
+                check(origin.latest("clients")["count"] == 1, "the origin has other clients")
+                origin.process.kill()
+            for is_last in (False, True):
+                until(lambda: metric(server, "sources_playing") == 0, 20, "the source is missed")
+                with gstreamer_server(port=port) as (origin, _):
+                    begun = time.monotonic()
+                    wanted = [reader.frames + 25 for reader in readers]
+                    for reader, count in zip(readers, wanted):
+                        reader.wait_for(count, 45)
+                    print(f"      media goes on {time.monotonic() - begun:.1f} s after the source is back", flush=True)
+                    check(origin.latest("clients")["count"] == 1, "the origin has other clients")
+                    check(server.room("cam")["viewer_count"] == 3, "a reader left")
+                    if not is_last:
+                        origin.process.kill()
+                        continue
+                    stack.close()
+                    until(lambda: server.room("cam") is None, 30, "the source on demand ends after its last reader")
+                    check(origin.wait_for("clients", 5)["count"] == 0, "the connection to the origin stayed")
+
+
 @test("rtsp source that stops sending")
 def stalled(env):
     """RTSP-51: a server that stands still is given up, and found again when it goes on."""
