@@ -141,8 +141,8 @@ extension PathSettings {
             "How an rtsp:// source sends: automatic tries UDP, then TCP; rtsps:// always uses TCP."),
         Setting(
             "rtspAnyPort", \.rtspAnyPort, .boolean, in: .path, reloadable: true, aliases: ["sourceAnyPortEnable"],
-            "Takes datagrams of the path's source, or of its publisher over RTSP, from any port of their address, for those who "
-                + "name wrong ones and for NATs that give others."),
+            "Takes datagrams of a source or RTSP publisher from any port of its address, for wrong ones and those a NAT gives."
+        ),
         Setting(
             "rtspBackChannel", \.rtspBackChannel, .boolean, in: .path, reloadable: true,
             "Asks the source for its back channel (ONVIF), by which RTSP readers of the path may speak, one at a time."),

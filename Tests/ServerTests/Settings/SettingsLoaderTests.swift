@@ -94,6 +94,7 @@ import Testing
                 + "    rtspUDPReadBufferSize: 3M\n")
         #expect(
             loaded.warnings.map(\.description) == [
+                "test.yml:1: readBufferCount: is the old name of 'writeQueueSize'",
                 "test.yml:2: srtpAddress: known MediaMTX setting, not needed here; ignored: SRTP has the ports of rtpAddress",
                 "test.yml:5: paths.cam1.useAbsoluteTimestamp: known MediaMTX setting, not needed here; ignored: times of "
                     + "capture are always passed on as publishers report them, in sender reports and abs-capture-time",
