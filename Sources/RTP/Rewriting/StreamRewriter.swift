@@ -142,10 +142,7 @@ public struct StreamRewriter: Sendable {
         let result = RewrittenPosition(
             extendedSequenceNumber: number + sequenceOffset + missing,
             extendedTimestamp: sourceTimestamps.unwrap(timestamp) + timestampOffset)
-        // A late packet may still be ahead of what was sent, when the newer ones were left out.
-        if result.extendedSequenceNumber > highest.extendedSequenceNumber {
-            record(result, marker: marker, captured: captured)
-        }
+        record(result, marker: marker, captured: captured)
         return result
     }
 
@@ -264,6 +261,9 @@ public struct StreamRewriter: Sendable {
             highestCaptured = captured
             highestLead = timestampLead
         }
+        // A late packet may be of a picture that is shown after those that came before it, and still be ahead of what was sent,
+        // when the newer ones were left out.
+        guard position.extendedSequenceNumber > highest.extendedSequenceNumber else { return }
         highest.extendedSequenceNumber = position.extendedSequenceNumber
         highestEndsFrame = marker
         hasSent = true

@@ -143,6 +143,20 @@ import Wire
         #expect(next?.timestamp == UInt32(1000 + 10 * 3000))
     }
 
+    /// Not all pictures are shown in the order in which they are sent: one that comes late may be the last that is shown.
+    @Test func aChangeGoesBehindWhatIsShownLast() {
+        var rewriter = started()
+        _ = pass(&rewriter, 0)
+        for (index, shown) in [(2, 1), (3, 2), (1, 3)] {
+            _ = rewriter.rewrite(
+                sequenceNumber: UInt16(truncatingIfNeeded: 65_534 + index), timestamp: UInt32(5000 + 3000 * shown),
+                marker: true, captured: captured(shown))
+        }
+        rewriter.switchSource(to: .init(sequenceNumber: 7, timestamp: 0, captured: captured(3)))
+        let next = rewriter.rewrite(sequenceNumber: 7, timestamp: 0, marker: true, captured: captured(3))
+        #expect(next == RewrittenPosition(extendedSequenceNumber: 104, extendedTimestamp: 1000 + 4 * 3000))
+    }
+
     @Test func aFrameCutBySwitchingIsFollowedByOneMissingNumber() {
         var rewriter = started()
         #expect(pass(&rewriter, 0, marker: false) == 100)
