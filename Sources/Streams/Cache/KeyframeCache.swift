@@ -33,6 +33,11 @@ struct KeyframeCache {
     /// The beginning of the layer's latest keyframe; nil when there is none of use.
     subscript(layer: Int) -> Start? { starts.indices.contains(layer) ? starts[layer] : nil }
 
+    /// The same for a viewer who begins now: a publisher that stood still since lets no keyframe grow old by itself.
+    func start(of layer: Int, at now: Instant) -> Start? {
+        self[layer].flatMap { now.milliseconds(since: $0.arrival) <= Self.maximumAgeMilliseconds ? $0 : nil }
+    }
+
     /// From where on packets are needed; beyond every position when none are.
     var oldestPosition: Int64 { starts.reduce(.max) { min($0, $1?.position ?? .max) } }
 

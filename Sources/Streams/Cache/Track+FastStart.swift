@@ -2,11 +2,11 @@ import Wire
 
 extension Track {
     /// Where a viewer could begin now.
-    private func cachedStart(for downTrack: DownTrack) -> KeyframeCache.Start? {
+    private func cachedStart(for downTrack: DownTrack, at now: Instant) -> KeyframeCache.Start? {
         guard let keyframes = store?.keyframes,
-            let encoding = downTrack.startableEncoding({ keyframes[$0] != nil })
+            let encoding = downTrack.startableEncoding({ keyframes.start(of: $0, at: now) != nil })
         else { return nil }
-        return keyframes[encoding]
+        return keyframes.start(of: encoding, at: now)
     }
 
     /// What is captured now, on the clock of the packets' capture times.
@@ -17,8 +17,8 @@ extension Track {
 
     /// A viewer came: begins at the cached keyframe if that is right at once, else lets it wait for a fresh one.
     func startsAtOnce(_ downTrack: DownTrack) -> Bool {
-        guard kind == .video, publication != nil, let start = cachedStart(for: downTrack) else { return false }
         let now = loop.now
+        guard kind == .video, publication != nil, let start = cachedStart(for: downTrack, at: now) else { return false }
         let isYoung = now.milliseconds(since: start.arrival) <= FastStart.youngMilliseconds
         guard isYoung || answers.areIgnored(at: now) else {
             wait(downTrack, since: now)
@@ -33,7 +33,7 @@ extension Track {
         let now = loop.now
         chooseLayersIfDue(at: now)
         for downTrack in downTracks {
-            if let start = cachedStart(for: downTrack) { begin(downTrack, at: start, now: now) }
+            if let start = cachedStart(for: downTrack, at: now) { begin(downTrack, at: start, now: now) }
         }
     }
 
@@ -41,7 +41,8 @@ extension Track {
     /// begins again at the cached one.
     func startsAgain(_ downTrack: DownTrack) {
         let now = loop.now
-        guard kind == .video, publication != nil, let start = cachedStart(for: downTrack), !downTrack.isCatchingUp,
+        guard kind == .video, publication != nil, let start = cachedStart(for: downTrack, at: now),
+            !downTrack.isCatchingUp,
             downTrack.waitsForPictureSince == nil, downTrack.fastStarts.allows(start.first, at: now)
         else { return }
         if answers.areIgnored(at: now) { begin(downTrack, at: start, now: now) } else { wait(downTrack, since: now) }
@@ -85,7 +86,7 @@ extension Track {
                     next = min(next ?? due, due)
                 } else {
                     downTrack.waitsForPictureSince = nil
-                    if let start = cachedStart(for: downTrack) { begin(downTrack, at: start, now: now) }
+                    if let start = cachedStart(for: downTrack, at: now) { begin(downTrack, at: start, now: now) }
                 }
             }
             if downTrack.isCatchingUp {
@@ -104,7 +105,7 @@ extension Track {
         guard limit > 0, let position = downTrack.catchUpPosition else { return 0 }
         var statistics = TrackStatistics()
         // A newer keyframe has come meanwhile: what lies before it need not be sent.
-        if let start = cachedStart(for: downTrack), start.position > position {
+        if let start = cachedStart(for: downTrack, at: now), start.position > position {
             store?.begin(downTrack, at: start, captureTime: captureTime(at: now), &statistics, now)
         }
         let count = store?.catchUp(downTrack, limit: limit, &statistics, now) ?? 0

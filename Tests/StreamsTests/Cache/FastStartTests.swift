@@ -193,6 +193,15 @@ import Wire
         #expect(sink.sent.first?.isKeyframeStart == true)
     }
 
+    /// Nothing came since: it grew old without a packet to show it.
+    @Test func aKeyframeOfAPublisherThatStoodStillIsOfNoUse() throws {
+        let scene = try Scene()
+        scene.run(milliseconds: 100)
+        scene.harness.advance(16_000)
+        let sink = try scene.harness.join(FakeViewer(2))
+        #expect(sink.packets.isEmpty)
+    }
+
     @Test func aKeyframeThatOutgrowsTheBoundIsOfNoUse() throws {
         let scene = try Scene()
         scene.source.size = 1_150
