@@ -104,6 +104,22 @@ import Wire
         #expect(find(&latches, rtp(99, ssrc: 21), from: Self.own, 60_500, at: 9_000) == "3")
     }
 
+    /// Encoders are known whose streams all have the same SSRC, 0 for instance.
+    @Test func streamsWithTheSameSSRCAreToldApart() {
+        var latches = RTSPPortLatches()
+        latches.add(Self.latch(1, 96, ports: 5_000))
+        latches.add(Self.latch(1, 97, ports: 5_002))
+        #expect(find(&latches, rtp(96, ssrc: 0), from: Self.own, 61_000, at: 0) == "1")
+        #expect(find(&latches, rtp(97, ssrc: 0), from: Self.own, 61_002, at: 0) == "1")
+        #expect(find(&latches, report(ssrc: 0), from: Self.own, 61_001, to: 8_001, at: 0) == "refused", "of either")
+        #expect(find(&latches, report(ssrc: 0), from: Self.own, 5_003, to: 8_001, at: 0) == "1")
+        // Another encoder of the same kind behind the same address comes from where it said.
+        latches.add(Self.latch(2, 96, ports: 6_000))
+        #expect(find(&latches, rtp(96, ssrc: 0), from: Self.own, 6_000, at: 10) == "2")
+        // Both have fallen silent: nobody can say whose this is.
+        #expect(find(&latches, rtp(96, ssrc: 0), from: Self.own, 64_000, at: 9_000) == "refused")
+    }
+
     @Test func portsAreOneSessionsFromSetupToItsEnd() {
         let ports = RTSPClientPorts()
         let pair = RTSPPortPair(rtp: 5_000, rtcp: 5_001)

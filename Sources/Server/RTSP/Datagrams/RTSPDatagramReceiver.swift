@@ -72,6 +72,7 @@ actor RTSPDatagramReceiver: LoopActor {
     /// Gives the tracks of a publisher to `connection` from whatever ports of its address they come.
     func register(_ connection: RTSPConnection, anyPort tracks: [(tuples: RTSPTuples, payloadType: UInt8)]) {
         latched[connection.peerID] = connection
+        latches.remove(connection.peerID)
         for track in tracks {
             latches.add(
                 RTSPPortLatch(

@@ -72,19 +72,23 @@ struct RTSPPortLatches {
         }
         guard datagram.byteCount >= 12, datagram[0] >> 6 == 2, let ssrc = datagram.integer(at: 8, as: UInt32.self)
         else { return .refused }
+        // Encoders are known whose streams all have the same SSRC, so it alone tells nothing.
+        let payloadType = datagram[1] & 0x7F
+        let free = here.filter {
+            $0.payloadType == payloadType && ($0.media.map { Self.isSilent($0, at: now) } ?? true)
+        }
+        let named = free.filter { $0.announced.rtp.remote.port == tuple.remote.port }
+        let owners = here.filter { $0.payloadType == payloadType && $0.ssrc == ssrc }
         let latch: RTSPPortLatch
-        if let owner = here.first(where: { $0.ssrc == ssrc }) {
+        if named.count == 1 {
+            latch = named[0]
+        } else if let owner = owners.first {
             // Its stream has moved, or somebody repeats its packets.
-            guard owner.media.map({ Self.isSilent($0, at: now) }) ?? true else { return .refused }
+            guard owners.count == 1, free.contains(where: { $0 === owner }) else { return .refused }
             latch = owner
         } else {
-            let payloadType = datagram[1] & 0x7F
-            let free = here.filter {
-                $0.payloadType == payloadType && ($0.media.map { Self.isSilent($0, at: now) } ?? true)
-            }
-            let named = free.filter { $0.announced.rtp.remote.port == tuple.remote.port }
-            guard let only = named.first ?? free.first, named.count == 1 || free.count == 1 else { return .refused }
-            latch = only
+            guard free.count == 1 else { return .refused }
+            latch = free[0]
         }
         let former = latch.media?.remote
         latch.ssrc = ssrc
@@ -96,10 +100,11 @@ struct RTSPPortLatches {
     private func findControl(
         _ datagram: RawSpan, _ here: [RTSPPortLatch], _ remote: SocketAddress, at now: Instant
     ) -> Outcome {
-        guard datagram.byteCount >= 8, datagram[0] >> 6 == 2, let ssrc = datagram.integer(at: 4, as: UInt32.self),
-            let latch = here.first(where: { $0.ssrc == ssrc }),
-            latch.control.map({ Self.isSilent($0, at: now) }) ?? true
+        guard datagram.byteCount >= 8, datagram[0] >> 6 == 2, let ssrc = datagram.integer(at: 4, as: UInt32.self)
         else { return .refused }
+        let free = here.filter { $0.ssrc == ssrc && ($0.control.map { Self.isSilent($0, at: now) } ?? true) }
+        let named = free.filter { $0.announced.rtcp.remote.port == remote.port }
+        guard let latch = named.first ?? free.first, named.count == 1 || free.count == 1 else { return .refused }
         let former = latch.control?.remote
         latch.control = RTSPPortLatch.Source(remote: remote, heard: now)
         return .latched(latch, former: former)
