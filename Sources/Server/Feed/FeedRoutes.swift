@@ -71,8 +71,12 @@ struct FeedRoutes: Sendable {
             return SignalingResponses.tooManyRequests(limited)
         }
         guard let token = tokens.use(queried) else {
-            limits.tokenWasWrong(from: request.remoteAddress)
-            return SignalingResponses.unauthorized()
+            // Not counted as a guess: pages come back by themselves with one that is too old, and nobody guesses 128 bits.
+            let credentials = Credentials(queryToken: queried, address: request.remoteAddress)
+            guard allowsTokenInQuery(), await outcome("", credentials) != .unauthenticated else {
+                return SignalingResponses.unauthorized()
+            }
+            return await listen(request, filter, credentials, token: queried)
         }
         let credentials = Credentials(bearerToken: token, address: request.remoteAddress)
         let ended: @Sendable () -> Void = { [tokens] in tokens.ended(queried) }

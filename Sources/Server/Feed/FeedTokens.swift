@@ -7,10 +7,14 @@ import Wire
 /// in a URL stands in histories and logs (SSE-9).
 ///
 /// Each stands for the token it was given out for, which is asked about anew whenever a feed is opened with it. It ends a
-/// minute after it was given out or after the last feed that was opened with it ended, so that a page may reconnect. Any
-/// thread.
+/// minute after it was given out or after the last feed that was opened with it ended, so that a page may reconnect, and
+/// after a day for good. Any thread.
 final class FeedTokens: Sendable {
     static let lifetimeSeconds: UInt64 = 60
+    /// A feed that is open then stays so, but none is opened any more.
+    static let longestSeconds: UInt64 = 86_400
+    /// Feeds that may be open with one token at once: a page has one, and for a moment another.
+    static let maximumUses = 8
     static let maximum = 10_000
     /// Of one long-lived token, whose oldest unused one goes for another.
     static let maximumOfOneToken = 100
@@ -24,6 +28,11 @@ final class FeedTokens: Sendable {
         var identity: FeedIdentity
         var uses = 0
         var expiry: Instant
+        let end: Instant
+
+        func opens(at now: Instant) -> Bool {
+            now < end && uses < FeedTokens.maximumUses && (uses > 0 || expiry > now)
+        }
     }
 
     private let entries = Mutex<[[UInt8]: Entry]>([:])
@@ -52,7 +61,8 @@ final class FeedTokens: Sendable {
             guard entries.count < maximum else { return nil }
             entries[digest] = Entry(
                 digest: digest, longLived: Redacted(token), identity: identity,
-                expiry: now.advanced(bySeconds: Self.lifetimeSeconds))
+                expiry: now.advanced(bySeconds: Self.lifetimeSeconds), end: now.advanced(bySeconds: Self.longestSeconds)
+            )
             return made
         }
     }
@@ -63,7 +73,7 @@ final class FeedTokens: Sendable {
     func use(_ token: String) -> String? {
         let (digest, now) = (Self.digest(of: token), now())
         return entries.withLock { entries in
-            guard let entry = entries[digest], entry.uses > 0 || entry.expiry > now,
+            guard let entry = entries[digest], entry.opens(at: now),
                 entry.digest.withBytes({ own in digest.withBytes { constantTimeEquals(own, $0) } })
             else { return nil }
             entries[digest]?.uses += 1

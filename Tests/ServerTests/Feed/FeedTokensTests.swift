@@ -52,6 +52,20 @@ import Wire
         #expect(tokens.count == 1, "what is over is forgotten")
     }
 
+    /// Whoever finds one in a log is not let in for ever.
+    @Test func oneOpensNothingAfterADayAndOnlySoManyAtOnce() throws {
+        let token = try #require(tokens.make(for: "secret"))
+        for _ in 0..<FeedTokens.maximumUses { #expect(tokens.use(token) == "secret") }
+        #expect(tokens.use(token) == nil)
+        tokens.ended(token)
+        clock.advance(by: FeedTokens.longestSeconds - 1)
+        #expect(tokens.use(token) == "secret")
+        tokens.ended(token)
+        clock.advance(by: 1)
+        #expect(tokens.use(token) == nil)
+        #expect(tokens.usesNow == FeedTokens.maximumUses - 1, "what is open stays open")
+    }
+
     @Test func thereAreOnlySoMany() throws {
         let first = try #require(tokens.make(for: "one"))
         #expect(tokens.use(first) == "one")
