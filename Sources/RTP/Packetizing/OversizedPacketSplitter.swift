@@ -43,7 +43,7 @@ public struct OversizedPacketSplitter: Sendable {
         var offset: UInt16
     }
 
-    private let splitter: PayloadSplitter
+    private var splitter: PayloadSplitter
     private let units: NALUnitSplitter?
     private let maximumSize: Int
     private var scratch: [UInt8] = []
@@ -68,6 +68,9 @@ public struct OversizedPacketSplitter: Sendable {
         default: units = nil
         }
     }
+
+    /// A stream of sound turns out to be another than it was described as. Its numbers go on.
+    public mutating func refine(_ description: PayloadDescription) { splitter = PayloadSplitter(description) }
 
     /// Takes a packet of the stream.
     ///

@@ -88,8 +88,7 @@ final class RTSPPublishing {
                 $0.receive(packet, header: header, kind: kind, layer: 0, generation: generation, at: now)
             }
         }
-        guard let (track, sound) = ingest.refinedSound(announced.media, maximumPacketSize: maximumPacketSize, at: now)
-        else { return }
+        guard let (track, sound) = ingest.refinedSound(announced.media, at: now) else { return }
         room.onLoop { $0.refine(sound, generation: generation) }
         onRefined?(track, sound)
         service?.logger.info(

@@ -86,7 +86,7 @@ struct RTSPIngest {
 
     /// What the stream says that its sound is, where that is not what it was taken for.
     mutating func refinedSound(
-        _ media: [RTSPAnnouncedMedia], maximumPacketSize: Int, at now: Instant
+        _ media: [RTSPAnnouncedMedia], at now: Instant
     ) -> (track: Int, format: TrackFormat)? {
         guard let track = streams.firstIndex(where: { $0.kind == .audio }), media.indices.contains(track),
             let configuration = streams[track].headers?.configuration,
@@ -99,8 +99,7 @@ struct RTSPIngest {
         let former = streams[track].sound?.format ?? announced
         streams[track].sound = (refined, configuration, now)
         guard refined != former else { return nil }
-        streams[track].splitter = OversizedPacketSplitter(
-            refined.payloadDescription, maximumSize: maximumPacketSize)
+        streams[track].splitter?.refine(refined.payloadDescription)
         return (track, refined)
     }
 
@@ -129,7 +128,9 @@ struct RTSPIngest {
         }
         // Held twice it would be copied.
         streams[track].headers = nil
+        let dropped = headers.statistics.dropped
         headers.receive(packet, header: header) { streams[track].splitter?.receive($0, header: $1, body) }
+        drops.malformed &+= headers.statistics.dropped &- dropped
         streams[track].headers = headers
     }
 
