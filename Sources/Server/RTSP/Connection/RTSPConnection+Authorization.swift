@@ -37,7 +37,7 @@ extension RTSPConnection {
     /// the challenge of an earlier connection only has to be told the new one.
     private func isLogin(_ field: String?, _ isInQuery: Bool) -> Bool {
         guard let field else { return isInQuery }
-        if case .digest(let digest) = RTSPCredentials(field) { return isAnswer(digest) }
+        if case .digest(let digest) = RTSPCredentials(field) { return digest.nonce == nonce }
         return true
     }
 

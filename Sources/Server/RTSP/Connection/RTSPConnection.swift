@@ -209,6 +209,8 @@ actor RTSPConnection: LoopActor {
             service.counters.requests.wrappingAdd(1, ordering: .relaxed)
             Task { await perform(operation) }
         case .refused(let role, let target, let method, let detail):
+            // Whoever names rooms that there cannot be says nothing of the server.
+            guard service.settings().room(named: target.path) != nil else { break }
             tellRefusal(
                 .negotiationFailed, detail, as: role == .publisher ? .publisher : .viewer, in: target.path,
                 method: method)
