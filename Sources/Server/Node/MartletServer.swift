@@ -170,7 +170,7 @@ public actor MartletServer {
             service.use(
                 CandidateSource(
                     sockets: sockets, streams: streams, interfaces: found, settings: current.current, hosts: hosts))
-            Task { await self.updateCandidates(service, found, hosts) }
+            Task { await self.updateCandidates(service, interfaces.all, hostNames.addresses) }
         }
         let list = RoomList(directory: directory, peers: peers, settings: { current.current })
         let feed = RoomsFeed(on: control, list: list)
