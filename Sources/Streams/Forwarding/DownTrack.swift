@@ -100,7 +100,7 @@ public final class DownTrack {
     func requested(
         _ sequenceNumber: UInt16, roundTripNanoseconds: UInt64, at now: Instant
     ) -> RetransmissionGate.Answer? {
-        silence.lost(at: now)
+        silence.requested(at: now)
         let answer = forwarder.requested(sequenceNumber, roundTripNanoseconds: roundTripNanoseconds, at: now)
         if let packet = answer?.packet {
             silence.answers(

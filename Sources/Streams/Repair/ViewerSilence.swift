@@ -35,6 +35,8 @@ struct ViewerSilence {
     private var usualNanoseconds: Int64 = 0
     private var level = 0.0
     private var leveled = Instant(nanoseconds: 0)
+    /// The level before what the present request asks for; nil when that is nothing.
+    private var levelBefore: Double?
     private var keyframes = 0
     private var givesReports = false
     private var wastesRequestsUntil = Instant(nanoseconds: 0)
@@ -46,6 +48,13 @@ struct ViewerSilence {
     mutating func lost(at now: Instant) {
         drain(to: now)
         level = min(level + 1, Self.largestLevel)
+    }
+
+    /// A packet is asked for, by a request that ``heard(isReport:at:)`` is told of behind all its packets.
+    mutating func requested(at now: Instant) {
+        drain(to: now)
+        levelBefore = levelBefore ?? level
+        lost(at: now)
     }
 
     /// A packet is to be sent again that was first sent so long ago, for the first time or once more.
@@ -71,8 +80,12 @@ struct ViewerSilence {
         latest = now
         keyframes = 0
         let patience = max(Self.leastNanoseconds, Self.usualIntervals * usualNanoseconds)
-        let says = level >= Self.lossyLevel && patience <= Self.longestNanoseconds
-        due = says ? now.advanced(byNanoseconds: UInt64(min(patience, longest(at: now)))) : nil
+        // A single request for many packets, after which all is well, is no link that loses packets.
+        let says = (levelBefore ?? level) >= Self.lossyLevel && patience <= Self.longestNanoseconds
+        levelBefore = nil
+        // Less than two usual pauses are no silence.
+        let silence = min(patience, max(longest(at: now), 2 * usualNanoseconds))
+        due = says ? now.advanced(byNanoseconds: UInt64(silence)) : nil
     }
 
     private func longest(at now: Instant) -> Int64 {

@@ -28,6 +28,19 @@ import Wire
         #expect(keyframes(silence, until: 11_000) == [10_700])
     }
 
+    /// One request for many packets, and then none: they were sent again, and all is well.
+    @Test func oneRequestForManyPacketsIsNoLinkThatLoses() {
+        var silence = ViewerSilence()
+        silence.heard(isReport: false, at: .milliseconds(1_000))
+        for _ in 0..<10 { silence.requested(at: .milliseconds(2_000)) }
+        silence.heard(isReport: false, at: .milliseconds(2_000))
+        #expect(keyframes(silence, from: 2_000, until: 9_000) == [])
+        // The next request soon after says that it does.
+        silence.requested(at: .milliseconds(2_100))
+        silence.heard(isReport: false, at: .milliseconds(2_100))
+        #expect(keyframes(silence, from: 2_100, until: 3_000) == [3_000])
+    }
+
     @Test func aViewerThatOnlyAsksHasGivenUpAfterASecond() {
         let silence = silence(everyMilliseconds: 200, lossesPerSecond: 10, givesReports: false)
         #expect(keyframes(silence, until: 11_800) == [10_900])
