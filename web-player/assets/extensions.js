@@ -5,6 +5,8 @@ import { problemDetail } from "./signalling.js";
 
 const EVENTS_REL = "urn:ietf:params:whep:ext:core:server-sent-events";
 const LAYER_REL = "urn:ietf:params:whep:ext:core:layer";
+// How long a request may take; the next one waits for it.
+const TIMEOUT = 15_000;
 const WANTED = ["active", "inactive", "layers", "viewercount", "reconnect"];
 
 /** Dispatches "change" when `layers`, `viewers` or `isActive` have, and "reconnect". */
@@ -79,7 +81,9 @@ export class PlaybackExtensions extends EventTarget {
     }
 
     async #choose(id) {
-        const selection = { mediaId: this.#mediaID, ...this.#layer(id)?.selection };
+        const layer = this.#layer(id);
+        if (id && !layer) return "This layer is gone.";
+        const selection = { mediaId: this.#mediaID, ...layer?.selection };
         const response = await this.#post(this.#layerLink.url, selection);
         if (!response) return "The server cannot be reached.";
         if (!response.ok) return (await problemDetail(response)) || `The server refused (status ${response.status}).`;
@@ -117,7 +121,8 @@ export class PlaybackExtensions extends EventTarget {
         const headers = { "Content-Type": "application/json" };
         if (this.#token) headers.Authorization = "Bearer " + this.#token;
         try {
-            return await fetch(url, { method: "POST", headers, body: JSON.stringify(value), cache: "no-store" });
+            const signal = AbortSignal.timeout(TIMEOUT);
+            return await fetch(url, { method: "POST", headers, body: JSON.stringify(value), cache: "no-store", signal });
         } catch {
             return null;
         }

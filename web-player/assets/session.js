@@ -16,6 +16,8 @@ export class SessionError extends Error {
 const FIRST_DELAY = 500;
 const LONGEST_DELAY = 15_000;
 const CONNECT_TIMEOUT = 15_000;
+// How long the server is asked why a session ended, before a new one is made anyway.
+const REASON_TIMEOUT = 3000;
 const TRICKLE_DELAY = 50;
 /** Browsers call a connection disconnected after seconds of silence; a moment more and it is repaired. */
 const DISCONNECTED_GRACE = 1000;
@@ -122,7 +124,7 @@ export class Session extends EventTarget {
     /** Asks the server why the session before has ended, however that came to be known here. */
     async #mayFollow(run) {
         if (!this.#former || !this.obstacle) return;
-        const response = await this.#send(this.#former, "GET");
+        const response = await this.#send(this.#former, "GET", null, null, {}, REASON_TIMEOUT);
         if (run.ended || response?.status !== 410) return;
         const obstacle = this.obstacle(await problemReason(response));
         if (obstacle) throw new SessionError(obstacle, { permanent: true });
@@ -142,7 +144,11 @@ export class Session extends EventTarget {
         const offer = connection.localDescription.sdp;
 
         const response = await this.#send(this.#endpoint, "POST", "application/sdp", offer);
-        if (!response) throw new SessionError(navigator.onLine ? UNREACHABLE : "This device is offline.");
+        if (!response) {
+            // Perhaps it made a session all the same, which took the place of the one before: that says nothing any more.
+            this.#former = null;
+            throw new SessionError(navigator.onLine ? UNREACHABLE : "This device is offline.");
+        }
         if (!response.ok) throw await this.#refusal(response);
         const location = response.headers.get("Location");
         // Relative to where the answer came from, which a redirect may have changed.
@@ -336,8 +342,8 @@ export class Session extends EventTarget {
     }
 
     /** The response, or null where there is none. */
-    async #send(url, method, type, body, headers = {}) {
-        const limit = AbortSignal.timeout(CONNECT_TIMEOUT);
+    async #send(url, method, type, body, headers = {}, timeout = CONNECT_TIMEOUT) {
+        const limit = AbortSignal.timeout(timeout);
         const fields = { ...(type && { "Content-Type": type }), ...headers, ...this.authorization };
         try {
             return await fetch(url, { method, headers: fields, body, cache: "no-store", signal: limit });
